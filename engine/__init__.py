@@ -1,0 +1,1 @@
+"""The numerical core of Descent Lab. No Qt; usable alone: an experiment is a value, and the engine runs it."""

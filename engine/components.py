@@ -1,0 +1,11 @@
+"""The modules that declare components. Importing this one fills the registry; a new module is named here once."""
+
+import engine.data.preprocessing
+import engine.data.sources
+import engine.initializers
+import engine.layers
+import engine.losses
+import engine.metrics
+import engine.optimizers
+import engine.penalties
+import engine.schedules  # noqa: F401

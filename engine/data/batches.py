@@ -1,0 +1,50 @@
+"""Which samples make up which batch: a pure function of the step, so that a resumed run needs no state."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.data.errors import DataError
+from engine.random import permutation
+
+__all__ = ["Batches"]
+
+
+class Batches:
+    """The batches of `size` samples. Each epoch has a new order, drawn from (`seed`, epoch), when `shuffle` is on.
+
+    Raises DataError when there are no samples, or when dropping the incomplete batch would leave none.
+    """
+
+    def __init__(
+        self, size: int, batch_size: int, shuffle: bool = True, drop_last: bool = False, seed: int = 0
+    ) -> None:
+        if size < 1:
+            raise DataError("there are no samples to make batches of", "split.validation")
+        if drop_last and size < batch_size:
+            raise DataError(
+                f"a batch of {batch_size} is more than the {size} training samples, and incomplete batches are "
+                f"dropped: make batches of at most {size}",
+                "training.batch_size",
+            )
+        self.size, self.batch_size = size, batch_size
+        self.shuffle, self.drop_last, self.seed = shuffle, drop_last, seed
+        self.steps_per_epoch = size // batch_size if drop_last else -(-size // batch_size)
+        self._order: tuple[int, np.ndarray] = (-1, np.arange(0))
+
+    def indices(self, step: int) -> np.ndarray:
+        """The samples of the batch at `step`, counted from 0 over the whole run: int64, at most `batch_size` long."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        start = position * self.batch_size
+        stop = min(start + self.batch_size, self.size)
+        if not self.shuffle:
+            return np.arange(start, stop, dtype=np.int64)
+        return self.order(epoch)[start:stop]
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The order of all samples in an epoch, counted from 0."""
+        kept_epoch, order = self._order
+        if kept_epoch != epoch:
+            order = permutation(self.size, self.seed, epoch)
+            self._order = (epoch, order)
+        return order

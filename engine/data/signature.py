@@ -1,0 +1,28 @@
+"""What a network has to know of a data set: names, shapes and classes, but no samples."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class TargetSignature(Struct, frozen=True, kw_only=True):
+    """A target array. `classes` > 0: class indices 0 .. classes-1; `classes` == 0: numbers of `shape` per sample."""
+
+    classes: int = 0
+    shape: tuple[int, ...] = ()
+    class_names: tuple[str, ...] = ()
+
+
+class DataSignature(Struct, frozen=True, kw_only=True):
+    """The arrays that input nodes and losses may name. Most data sets have one input, "x", and one target, "y".
+
+    Shapes are per sample: (height, width, channels) for images, (features,) for tables.
+    """
+
+    inputs: dict[str, tuple[int, ...]]
+    targets: dict[str, TargetSignature]
+    train_size: int = 0
+    validation_size: int = 0
+    test_size: int = 0
+    input_names: tuple[str, ...] = ()
+    """Names of the features of a table, or empty."""

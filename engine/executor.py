@@ -1,0 +1,207 @@
+"""The array executor: a program run call by call with the reference kernels, on NumPy or on CuPy.
+
+Binding resolves everything once: each call becomes a kernel with its arrays already in place, so that a step is one
+loop over ready-made functions that allocate nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from engine.kernels.reference import KERNELS
+from engine.observations import Observations, read_observations
+from engine.ops.base import Call, DType, Role, Value
+from engine.placement import ARENA_ROLES, numpy_dtype
+from engine.plan import Program
+from engine.state import State
+
+
+class ArrayExecutor:
+    """Runs programs on one state. Programs share one arena: they never run at the same time."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.backend = state.backend
+        self._arena = self.backend.xp.empty(0, dtype=np.uint8)
+
+    def bind(self, program: Program) -> BoundProgram:
+        """Give the program its arrays. Bind the largest program first: later, smaller ones then share its arena."""
+        if program.arena_bytes > self._arena.nbytes:
+            xp, alignment = self.backend.xp, self.backend.alignment
+            raw = xp.empty(program.arena_bytes + alignment, dtype=np.uint8)
+            address = raw.data.ptr if self.backend.name == "cupy" else raw.ctypes.data
+            start = -address % alignment
+            self._arena = raw[start : start + program.arena_bytes]
+        return BoundProgram(program, self.state, self._arena)
+
+
+class BoundProgram:
+    """A program with its arrays. `inputs` and `targets` are the device arrays that a batch is written to."""
+
+    def __init__(self, program: Program, state: State, arena: Any) -> None:
+        self.program, self.state, self.backend = program, state, state.backend
+        self._arrays: dict[int, Any] = {}
+        xp = self.backend.xp
+        self._control_names = list(program.controls)
+        self._control_host = np.array([program.controls[n] for n in self._control_names], dtype=program.precision)
+        self._control = xp.array(self._control_host)
+        self._counters_host = np.zeros(4, dtype=np.uint32)
+        self._counters = xp.array(self._counters_host)
+        self._place(arena)
+        self.inputs = {name: self._arrays[value.id] for name, value in program.inputs.items()}
+        self.targets = {name: self._arrays[value.id] for name, value in program.targets.items()}
+        functions = [self._bind_call(call) for call in program.calls]
+        self._before = tuple(f for f in functions[: program.guard] if f is not None)
+        self._after = tuple(f for f in functions[program.guard :] if f is not None)
+        self._losses = {node: self._arrays[value.id] for node, value in program.losses.items()}
+        self._index = {name: index for index, name in enumerate(self._control_names)}
+
+    # -- a step ----------------------------------------------------------------------------------------------------
+
+    def feed(self, inputs: dict[str, np.ndarray], targets: dict[str, np.ndarray]) -> None:
+        """Copy a batch in: arrays of exactly the program's batch size, by the data's names."""
+        for name, array in self.inputs.items():
+            self.backend.write(array, inputs[name])
+        for name, array in self.targets.items():
+            self.backend.write(array, targets[name])
+
+    def gather(self, arrays: dict[str, np.ndarray], indices: np.ndarray) -> None:
+        """Copy the samples at `indices` in, from host arrays that hold all samples by name; no temporary on a CPU."""
+        for group in (self.inputs, self.targets):
+            for name, array in group.items():
+                source = arrays[name]
+                if self.backend.name == "numpy" and source.dtype == array.dtype:
+                    # mode="clip" writes straight into `out`; the indices are a permutation of valid ones.
+                    np.take(source, indices, axis=0, out=array, mode="clip")
+                else:
+                    self.backend.write(array, source[indices])
+
+    def run(self, scalars: dict[str, float] | None = None, step: int = 0, seed: int = 0) -> bool:
+        """Run one step; False when the loss is not finite, in which case no parameter and no slot was updated (running
+        statistics move in the forward pass: whoever goes on must put them back).
+
+        `scalars` sets controls by name, the others keep their last value; `step` (from 0) and `seed` feed the random
+        streams.
+        """
+        if scalars:
+            for name, value in scalars.items():
+                index = self._index.get(name)
+                if index is not None:
+                    self._control_host[index] = value
+        self._counters_host[:] = (seed & 0xFFFFFFFF, seed >> 32, step & 0xFFFFFFFF, step >> 32)
+        self.backend.write(self._control, self._control_host)
+        self.backend.write(self._counters, self._counters_host)
+        # Overflow is a result here, not an accident: the loss tells it, and the doctor names its origin.
+        with np.errstate(all="ignore"):
+            for function in self._before:
+                function()
+            if not math.isfinite(self.loss()):
+                return False
+            for function in self._after:
+                function()
+        return True
+
+    # -- what a step left behind -----------------------------------------------------------------------------------
+
+    def loss(self) -> float:
+        """The weighted sum of all losses, batch means, without penalties."""
+        total = 0.0
+        for node, value in self._losses.items():
+            weight = float(self._control_host[self._index[self.program.loss_weights[node]]])
+            total += weight * float(value[0])
+        return total
+
+    def losses(self) -> dict[str, float]:
+        """Each loss node's own batch mean, unweighted."""
+        return {node: float(value[0]) for node, value in self._losses.items()}
+
+    def penalty(self) -> float:
+        """The penalties' part of the loss, at the weights before the update; 0 without penalties."""
+        return 0.0 if self.program.penalty is None else float(self._arrays[self.program.penalty.id][0])
+
+    def outputs(self) -> dict[str, np.ndarray]:
+        """Host copies of the predictions by loss node."""
+        return {node: self.backend.to_host(self._arrays[v.id]) for node, v in self.program.predictions.items()}
+
+    def value(self, node: str) -> Any:
+        """A node's output array. It holds only until something overwrites it, unless the program observes."""
+        return self._arrays[self.program.outputs[node].id]
+
+    def gradient(self, name: str) -> Any:
+        """The gradient of the parameter "dense_1/weight" that the last step left."""
+        return self.state.gradients[name]
+
+    def observations(self) -> Observations:
+        """The statistics that an observed program took, on the host."""
+        return read_observations(self.program, lambda value: self.backend.to_host(self._arrays[value.id]))
+
+    def first_nonfinite(self) -> tuple[str, str] | None:
+        """Replay the forward and backward pass of the batch that is still in place, with checks on.
+
+        Returns (node, operation) of the first call that yields a value that is not finite, or None. Inputs and
+        parameters that are not finite themselves are told as (node, "parameter") or ("", "input").
+        """
+        xp = self.backend.xp
+
+        def broken(value: Value) -> bool:
+            return value.dtype is DType.FLOAT and not bool(xp.isfinite(self._arrays[value.id]).all())
+
+        for value in self.program.inputs.values():
+            if broken(value):
+                return "", "input"
+        for segment in self.program.layout.parameters:
+            if not bool(xp.isfinite(self.state.parameters[segment.name]).all()):
+                return segment.node, "parameter"
+        with np.errstate(all="ignore"):
+            for call in self.program.calls[: self.program.guard]:
+                function = self._bind_call(call)
+                if function is None or call.phase == "observe":
+                    continue
+                function()
+                if any(broken(value) for value in call.outputs):
+                    return call.node, call.op.name
+        return None
+
+    # -- binding ---------------------------------------------------------------------------------------------------
+
+    def _place(self, arena: Any) -> None:
+        program, xp = self.program, self.backend.xp
+        placement = program.placement
+        by_id = {value.id: value for value in program.values}
+        # Roots first: a view takes its array from the value whose memory it is.
+        for value in program.values:
+            if value.role is Role.CONTROL:
+                self._arrays[value.id] = self._control_array(value)
+            elif value.id in program.locations:
+                where = program.locations[value.id]
+                flat = self.state.arenas[where.arena][where.start : where.start + where.size]
+                self._arrays[value.id] = flat.reshape(value.shape)
+            elif value.id in placement.offsets:
+                dtype = numpy_dtype(value.dtype, program.precision)
+                offset = placement.offsets[value.id]
+                piece = arena[offset : offset + value.size * dtype.itemsize]
+                self._arrays[value.id] = piece.view(dtype).reshape(value.shape)
+            elif placement.roots.get(value.id, value.id) == value.id:
+                assert value.role not in ARENA_ROLES or value.id not in placement.roots
+                self._arrays[value.id] = xp.zeros(value.shape, dtype=numpy_dtype(value.dtype, program.precision))
+        for value in program.values:
+            if value.id not in self._arrays:
+                root = by_id[placement.roots[value.id]]
+                self._arrays[value.id] = self._arrays[root.id].reshape(value.shape)
+
+    def _control_array(self, value: Value) -> Any:
+        if value.name == "counters":
+            return self._counters
+        index = self._control_names.index(value.name)
+        return self._control[index : index + 1]
+
+    def _bind_call(self, call: Call) -> Callable[[], object] | None:
+        if call.op.view:
+            return None
+        arrays = [self._arrays[value.id] for value in (*call.inputs, *call.outputs, *call.scratch)]
+        return partial(KERNELS[call.op.name], self.backend.xp, *arrays, **call.op.attributes())

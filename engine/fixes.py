@@ -1,0 +1,129 @@
+"""Remedies for what `engine.graph` finds: each is an edit, with a label that says what it will do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+
+from msgspec.structs import replace
+
+from engine import edits
+from engine.diagnostics import Fix
+from engine.experiment import Experiment, Node
+from engine.layers.base import Loss, NodeComponent, Shape, ShapeProblem
+from engine.schema import fields_of, info_of, lookup
+
+OUTPUT_FIELDS = ("units", "filters")
+"""The fields that say how many outputs a layer has."""
+
+
+def fix_for(
+    problem: ShapeProblem, node: Node, nodes: Mapping[str, Node], wires: Mapping[str, tuple[str, ...]]
+) -> Fix | None:
+    """The remedy that a layer named when it refused its input, as an edit; None where there is none."""
+    match problem.fix:
+        case ("insert", str(tag), dict(values)):
+            cls = lookup("layer", tag)
+            if cls is None or not node.inputs:
+                return None
+            component = cls(**values)
+            assert isinstance(component, NodeComponent)
+            return Fix(f"Insert {info_of(cls).label}", lambda value: edits.insert_before(value, component, node.id))
+        case ("set", str(name), wanted):
+            return _set_fix(f"Set {name} to {wanted}", node.id, name, wanted)
+        case ("outputs", int(count)):
+            return _outputs_fix(count, node, nodes, wires)
+        case ("loss", str(tag)):
+            cls = lookup("loss", tag)
+            if cls is None:
+                return None
+            loss = cls()
+            assert isinstance(loss, NodeComponent)
+            label = f"Use {info_of(cls).label[0].lower()}{info_of(cls).label[1:]}"
+            return Fix(label, lambda value: edits.replace_component(value, node.id, loss))
+    return None
+
+
+def _outputs_fix(count: int, node: Node, nodes: Mapping[str, Node], wires: Mapping[str, tuple[str, ...]]) -> Fix | None:
+    """Walk upstream to the layer that decides the number of outputs, past layers that keep it."""
+    current = node.id
+    while len(wires[current]) == 1:
+        current = wires[current][0]
+        component = nodes[current].component
+        names = {spec.name for spec in fields_of(type(component))}
+        field = next((name for name in OUTPUT_FIELDS if name in names), None)
+        if field is not None:
+            label = nodes[current].title or info_of(component).label
+            return _set_fix(f"Give {label} {count} {field}", current, field, count)
+    return None
+
+
+def _set_fix(label: str, node: str, field: str, value: object) -> Fix:
+    return Fix(label, lambda experiment: edits.set_field(experiment, node, field, value))
+
+
+def disconnect_fix(reader: str, source: str, nodes: Mapping[str, Node]) -> Fix:
+    """Take one wire away."""
+    name = nodes[source].title or source if source in nodes else source
+    return Fix(f"Remove the wire from “{name}”", lambda value: edits.disconnect(value, source, reader))
+
+
+def remove_fix(node: str) -> Fix:
+    """Delete the node."""
+    return Fix("Delete this layer", lambda value: edits.remove_nodes(value, [node]))
+
+
+def bypass_fix(node: str) -> Fix:
+    """Take the node out without deleting it."""
+    return Fix("Bypass this layer", lambda value: edits.bypass(value, [node], True))
+
+
+def wire_fix(
+    node: Node, nodes: Mapping[str, Node], shapes: Mapping[str, Shape], readers: Mapping[str, Collection[str]]
+) -> Fix | None:
+    """Wire an unwired node in: after the nearest layer whose output it can read, and, where that lets every reader of
+    that layer go on, between the two. `readers` are the nodes that read each node. None where nothing suits."""
+    component = node.component
+    if not isinstance(component, NodeComponent) or component.min_inputs != 1:
+        return None
+    below = {node.id}
+    waiting = [node.id]
+    while waiting:
+        new = [item for item in readers.get(waiting.pop(), ()) if item not in below]
+        below.update(new)
+        waiting += new
+    x, y = node.position
+
+    def distance(other: Node) -> float:
+        dx, dy = x - other.position[0], y - other.position[1]
+        return math.hypot(dx if dx > 0 else 3 * dx, dy)
+
+    for source in sorted((item for key, item in nodes.items() if key not in below), key=distance):
+        if source.bypass or not isinstance(source.component, NodeComponent) or isinstance(source.component, Loss):
+            continue
+        shape = shapes.get(source.id)
+        try:
+            output = component.infer((shape,)) if shape is not None else None
+        except ShapeProblem:
+            continue
+        follow = () if isinstance(component, Loss) or readers.get(node.id) else tuple(readers.get(source.id, ()))
+        if not follow or output == shape:
+            name = source.title or source.component.title()
+            return Fix(f"Wire it in after “{name}”", _wiring(node.id, source.id, follow))
+    return None
+
+
+def _wiring(node: str, source: str, follow: tuple[str, ...]) -> Callable[[Experiment], Experiment]:
+    """The edit that lets `node` read `source`, and `follow` read `node` where they read `source`."""
+
+    def edit(experiment: Experiment) -> Experiment:
+        after = edits.connect(experiment, source, node)
+        nodes = tuple(
+            replace(item, inputs=tuple(node if one == source else one for one in item.inputs))
+            if item.id in follow
+            else item
+            for item in after.network.nodes
+        )
+        return replace(after, network=replace(after.network, nodes=nodes))
+
+    return edit

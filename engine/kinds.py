@@ -1,0 +1,127 @@
+"""The base class of every kind of component that carries no behaviour of the graph (layers and losses: `layers.base`).
+
+They stand apart from their implementations so that `experiment` can name the types of its fields without importing
+everything that can fill them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from engine.schema import Component
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from engine.ops.base import Op
+
+
+class Initializer(Component, frozen=True):
+    """How the first values of a parameter are drawn."""
+
+    kind: ClassVar[str] = "initializer"
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> np.ndarray:
+        """Float64 values of `shape`, drawn on the host. `fan_in`, `fan_out`: inputs and outputs of one unit."""
+        raise NotImplementedError
+
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        """The standard deviation that `sample` aims at."""
+        raise NotImplementedError
+
+
+class Slot(Component, frozen=True):
+    """One array of optimizer state, of the parameter's shape, filled with `initial` before the first step."""
+
+    name: str
+    initial: float = 0.0
+
+
+class Optimizer(Component, frozen=True):
+    """The rule that turns gradients into updates. Every optimizer has a `learning_rate` field (live)."""
+
+    kind: ClassVar[str] = "optimizer"
+
+    learning_rate: float
+
+    def slots(self) -> tuple[Slot, ...]:
+        """The state that the rule keeps for each parameter."""
+        raise NotImplementedError
+
+    def scalars(self, learning_rate: float, step: int) -> dict[str, float]:
+        """The numbers that the rule reads at `step` (counted from 1), by name: they go to the control block, so that
+        a schedule or a hand on the slider recompiles nothing. Always the same names, in the same order."""
+        raise NotImplementedError
+
+    def update_op(
+        self, *, l1: bool = False, l2: bool = False, decay: bool = False, clip: bool = False, norms: bool = False
+    ) -> Op:
+        """The operation that updates one parameter; see `engine.ops.update` for its inputs.
+
+        `l1`, `l2`, `decay`: such a penalty applies to this parameter; `clip`: its gradient is scaled by clip_scale;
+        `norms`: the operation yields the sums that instruments need."""
+        raise NotImplementedError
+
+
+class Schedule(Component, frozen=True):
+    """The learning rate's course over the run, as a factor of the base rate."""
+
+    kind: ClassVar[str] = "schedule"
+
+    def factor(self, step: float, total_steps: int, steps_per_epoch: int) -> float:
+        """The factor at `step`, counted from 0 after warm-up, of `total_steps` that remain after warm-up."""
+        raise NotImplementedError
+
+
+class Warmup(Component, frozen=True):
+    """How the learning rate is led up to its base value at the start."""
+
+    kind: ClassVar[str] = "warmup"
+
+    def length(self, steps_per_epoch: int) -> int:
+        """How many steps warm-up takes."""
+        raise NotImplementedError
+
+    def factor(self, step: float, length: int) -> float:
+        """The factor at `step` < `length`."""
+        raise NotImplementedError
+
+
+class Penalty(Component, frozen=True):
+    """A term added to the loss (or to the update) that pulls weights towards zero."""
+
+    kind: ClassVar[str] = "penalty"
+
+    def scalars(self) -> dict[str, float]:
+        """This penalty's part of the control block: any of `l1` (adds l1 * sum |w| to the loss), `l2` (adds
+        l2 * sum w^2) and `decoupled_decay` (w -= learning_rate * decay * w beside the update)."""
+        raise NotImplementedError
+
+
+class Metric(Component, frozen=True):
+    """A number, beside the loss, that says how good predictions are."""
+
+    kind: ClassVar[str] = "metric"
+    higher_is_better: ClassVar[bool] = True
+    highest: ClassVar[float | None] = None
+    """The best value there can be, where there is one."""
+
+    def suits(self, loss_tag: str) -> bool:
+        """Whether the metric can be taken of the predictions of this loss."""
+        raise NotImplementedError
+
+    def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+        """(sum, count) over a batch of predictions (host arrays), so that batches of unequal size add up exactly."""
+        raise NotImplementedError
+
+
+class Source(Component, frozen=True):
+    """Where data come from."""
+
+    kind: ClassVar[str] = "source"
+
+
+class Preprocessing(Component, frozen=True):
+    """A transformation fitted on the training part and applied to all parts."""
+
+    kind: ClassVar[str] = "preprocessing"

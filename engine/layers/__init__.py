@@ -1,0 +1,38 @@
+"""The layers, one module per group of the palette. Importing this package declares them."""
+
+# isort: off
+# The order of declaration is the order of the palette.
+from engine.layers.base import BufferSpec, Layer, Loss, NodeComponent, ParameterSpec, Shape, ShapeProblem
+from engine.layers.core import Dense, Flatten, Input
+from engine.layers.convolution import Conv2D
+from engine.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
+from engine.layers.activation import Activation, LeakyReLU, ReLU, Sigmoid, Tanh
+from engine.layers.normalization import BatchNorm
+from engine.layers.regularization import Dropout
+from engine.layers.merge import Add
+# isort: on
+
+__all__ = [
+    "Activation",
+    "Add",
+    "AveragePool2D",
+    "BatchNorm",
+    "BufferSpec",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePool2D",
+    "Input",
+    "Layer",
+    "LeakyReLU",
+    "Loss",
+    "MaxPool2D",
+    "NodeComponent",
+    "ParameterSpec",
+    "ReLU",
+    "Shape",
+    "ShapeProblem",
+    "Sigmoid",
+    "Tanh",
+]

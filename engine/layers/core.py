@@ -1,0 +1,143 @@
+"""The layers that every network has: input, dense, flatten."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from engine.initializers import Constant, He
+from engine.kinds import Initializer
+from engine.layers.base import Layer, ParameterSpec, Shape, ShapeProblem
+from engine.layers.words import require_vector
+from engine.ops.linear import AddBias, MatMul
+from engine.ops.shape import Reshape
+from engine.schema import component, field
+
+if TYPE_CHECKING:
+    from engine.builder import Builder
+    from engine.ops.base import Value
+
+
+@component(
+    "input",
+    label="Input",
+    group="Core",
+    formula="y = x",
+    source="Goodfellow, Bengio, Courville 2016, Deep Learning, section 6",
+    synonyms=("data", "source", "placeholder"),
+)
+class Input(Layer, frozen=True):
+    """Where the samples enter the network.
+
+    Its output has the shape that the data have after preprocessing: height × width × channels for images, the number
+    of features for tables. A network may have several inputs where the data set holds several arrays.
+    """
+
+    min_inputs: ClassVar[int] = 0
+    max_inputs: ClassVar[int | None] = 0
+
+    source: Annotated[str, field(label="Data array", help="Which array of the data set enters here; usually x.")] = "x"
+
+    def infer(self, shapes: tuple[Shape, ...]) -> Shape:
+        """The shape of the data's array, which the caller passes as the only entry of `shapes`."""
+        if len(shapes) != 1:
+            raise ShapeProblem("The shape of the data is not known yet.", field="source")
+        return shapes[0]
+
+    def title(self) -> str:
+        return "Input" if self.source == "x" else f"Input {self.source}"
+
+    def lower(self, b: Builder, *inputs: Value) -> Value:
+        (x,) = inputs
+        return x
+
+
+@component(
+    "dense",
+    label="Dense",
+    group="Core",
+    formula="y = x W + b",
+    source="Goodfellow, Bengio, Courville 2016, Deep Learning, section 6.1",
+    synonyms=("fully connected", "linear", "affine", "fc", "inner product"),
+)
+class Dense(Layer, frozen=True):
+    """Every output is a weighted sum of all inputs, plus a bias.
+
+    The weight W has the shape inputs × units, the bias one number for each unit. Without a non-linearity between them
+    two dense layers are no stronger than one.
+    """
+
+    units: Annotated[
+        int, field(ge=1, le=65536, scale="log", help="Number of outputs of the layer.", search=(8, 1024))
+    ] = 128
+    use_bias: Annotated[
+        bool, field(label="Bias", help="Add a learned number to each output. Superfluous before batch normalization.")
+    ] = True
+    weight_init: Annotated[
+        Initializer,
+        field(label="Initializer", help="How the first weights are drawn. He suits ReLU, Xavier tanh and sigmoid."),
+    ] = He()
+    bias_init: Annotated[
+        Initializer,
+        field(label="Bias initializer", help="How the first biases are drawn; usually zero.", advanced=True),
+    ] = Constant()
+
+    def infer(self, shapes: tuple[Shape, ...]) -> Shape:
+        require_vector("Dense", shapes[0])
+        return (self.units,)
+
+    def parameters(self, shapes: tuple[Shape, ...]) -> tuple[ParameterSpec, ...]:
+        (features,) = shapes[0]
+        return affine_parameters(
+            (features, self.units), features, self.units, self.weight_init, self.bias_init if self.use_bias else None
+        )
+
+    def title(self) -> str:
+        return f"Dense {self.units}"
+
+    def lower(self, b: Builder, *inputs: Value) -> Value:
+        y = b.op(MatMul(), inputs[0], b.parameter("weight"))
+        return b.op(AddBias(), y, b.parameter("bias")) if self.use_bias else y
+
+
+@component(
+    "flatten",
+    label="Flatten",
+    group="Core",
+    formula="y[(i w + j) c + k] = x[i, j, k]",
+    source="LeCun et al. 1998, Gradient-based learning applied to document recognition, section II",
+    synonyms=("reshape", "vector", "unroll"),
+)
+class Flatten(Layer, frozen=True):
+    """Lays the pixels of an image out as one vector: row by row, and within a pixel channel by channel.
+
+    Dense layers read vectors, so it stands between the convolutions and the first dense layer. It has nothing to learn
+    and costs no time.
+    """
+
+    def infer(self, shapes: tuple[Shape, ...]) -> Shape:
+        return (math.prod(shapes[0]),)
+
+    def title(self) -> str:
+        return "Flatten"
+
+    def lower(self, b: Builder, *inputs: Value) -> Value:
+        (x,) = inputs
+        return b.op(Reshape((x.shape[0], math.prod(x.shape[1:]))), x)
+
+
+def affine_parameters(
+    shape: Shape,
+    fan_in: int,
+    fan_out: int,
+    weight_init: Initializer,
+    bias_init: Initializer | None,
+) -> tuple[ParameterSpec, ...]:
+    """The weight of `shape` and, where `bias_init` is given, a bias for its last axis. Biases do not decay."""
+    weight = ParameterSpec(name="weight", shape=shape, initializer=weight_init, fan_in=fan_in, fan_out=fan_out)
+    if bias_init is None:
+        return (weight,)
+    bias = ParameterSpec(
+        name="bias", shape=shape[-1:], initializer=bias_init, fan_in=fan_in, fan_out=fan_out, decay=False
+    )
+    return weight, bias

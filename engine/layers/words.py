@@ -1,0 +1,34 @@
+"""Shapes in words, and the refusals that several layers share."""
+
+from __future__ import annotations
+
+from engine.layers.base import Shape, ShapeProblem
+from engine.text import shape_text
+
+
+def describe(shape: Shape) -> str:
+    """What a value of this shape is: "images of 28 × 28 × 1", "vectors of 128"."""
+    if len(shape) == 3:
+        return f"images of {shape_text(shape)}"
+    if len(shape) == 1:
+        return f"vectors of {shape[0]}"
+    return f"arrays of {shape_text(shape)}"
+
+
+def require_image(name: str, shape: Shape) -> None:
+    """Refuse what is not (height, width, channels)."""
+    if len(shape) == 3:
+        return
+    message = f"{name} needs images (height × width × channels), but its input holds {describe(shape)}."
+    if len(shape) == 1:
+        message += " Put it before the layer that flattens or averages the image."
+    raise ShapeProblem(message)
+
+
+def require_vector(name: str, shape: Shape) -> None:
+    """Refuse what is not (features,)."""
+    if len(shape) != 1:
+        raise ShapeProblem(
+            f"{name} needs vectors, but its input holds {describe(shape)}. Put a Flatten layer before it.",
+            fix=("insert", "flatten", {}),
+        )

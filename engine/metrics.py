@@ -1,0 +1,68 @@
+"""Numbers, beside the loss, that say how good predictions are. Evaluated on the host, batch by batch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.kinds import Metric
+from engine.schema import component
+
+__all__ = ["Accuracy", "MeanAbsoluteError"]
+
+
+@component(
+    "accuracy",
+    label="Accuracy",
+    formula="share of samples with argmax p = y (or, for yes/no outputs, [p ≥ 1/2] = y)",
+    source="Hastie, Tibshirani, Friedman: The Elements of Statistical Learning (2009), section 7.2",
+    synonyms=("correct", "error rate"),
+)
+class Accuracy(Metric, frozen=True):
+    """The share of predictions that are right.
+
+    For class probabilities a prediction is the class of the largest probability (the first one of equals). For
+    yes/no outputs each output counts on its own and is a yes from 1/2 on. A prediction that is not a number is wrong.
+    """
+
+    highest = 1.0
+
+    def suits(self, loss_tag: str) -> bool:
+        return loss_tag in ("softmax_cross_entropy", "binary_cross_entropy")
+
+    def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+        """Outputs (B, C) with class indices (B,), or probabilities of a yes (B, k) with targets (B, k) or, for k = 1,
+        (B,)."""
+        rows = outputs.shape[0]
+        outputs = outputs.reshape(rows, -1)
+        if targets.ndim == 1 and outputs.shape[1] > 1:
+            right = np.argmax(outputs, axis=1) == targets
+            # The maximum of a row with a NaN is NaN; this runs at every step, and take_along_axis is slow.
+            return float(np.count_nonzero(right & ~np.isnan(np.max(outputs, axis=1)))), float(rows)
+        targets = targets.reshape(outputs.shape)
+        right = ((outputs >= 0.5) == (targets >= 0.5)) & ~np.isnan(outputs)
+        return float(np.count_nonzero(right)), float(outputs.size)
+
+
+@component(
+    "mean_absolute_error",
+    label="Mean absolute error",
+    formula="mean |ŷ − y|",
+    source="Willmott, Matsuura: Advantages of the mean absolute error over the root mean square error (2005)",
+    synonyms=("mae", "l1 error"),
+)
+class MeanAbsoluteError(Metric, frozen=True):
+    """The mean distance between prediction and target, over all samples and all outputs, in the target's units.
+
+    Unlike the mean squared error it does not weigh single large errors more than many small ones.
+    """
+
+    higher_is_better = False
+
+    def suits(self, loss_tag: str) -> bool:
+        return loss_tag == "mean_squared_error"
+
+    def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+        """Outputs and targets (B, k); (B,) stands for (B, 1). Summed in float64."""
+        rows = outputs.shape[0]
+        flat = outputs.reshape(rows, -1).astype(np.float64)
+        return float(np.abs(flat - targets.reshape(flat.shape)).sum()), float(flat.size)

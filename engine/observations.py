@@ -1,0 +1,91 @@
+"""From the raw results of an observed program to the statistics that panels show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.ops.base import Value
+from engine.ops.observe import STATISTICS
+from engine.training.events import ParameterStats, TensorStats
+
+if TYPE_CHECKING:
+    from engine.instruments import Measured
+    from engine.plan import Program
+
+
+@dataclass(frozen=True)
+class Observations:
+    """One step, seen from inside. `alive` says for each node's units (last axis) whether they were ever other than zero
+    in the batch: several batches together tell which units are dead."""
+
+    activations: dict[str, TensorStats]
+    adjoints: dict[str, TensorStats]
+    parameters: dict[str, ParameterStats]
+    alive: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def read_observations(program: Program, read: Callable[[Value], np.ndarray]) -> Observations:
+    """Collect what `program` measured; `read` brings a value to the host."""
+    observed = program.observed
+
+    # Many measurements share their arrays: each comes to the host once.
+    host: dict[int, np.ndarray] = {}
+
+    def fetch(value: Value) -> np.ndarray:
+        if value.id not in host:
+            host[value.id] = read(value)
+        return host[value.id]
+
+    def alive(found: Measured) -> np.ndarray:
+        whole = fetch(found.alive)
+        return whole if found.place is None else whole[found.place, : found.units]
+
+    def stats(found: Measured, size: int) -> TensorStats:
+        numbers, histogram = fetch(found.stats), fetch(found.histogram)
+        if found.place is not None:
+            numbers, histogram = numbers[:, found.place], histogram[found.place].copy()
+        return tensor_stats(numbers, found.units, histogram, size)
+
+    sizes = {node: value.size for node, value in (*program.predictions.items(), *program.outputs.items())}
+    parameters = {}
+    for name, norms in observed.norms.items():
+        segment = program.layout.by_name[name]
+        gradient, weight, update = np.sqrt(read(norms).astype(np.float64))
+        parameters[name] = ParameterStats(
+            node=segment.node,
+            shape=segment.shape,
+            weight_norm=float(weight),
+            gradient_norm=float(gradient),
+            update_norm=float(update),
+            weights=stats(observed.weights[name], segment.size),
+            gradient=stats(observed.gradients[name], segment.size),
+        )
+    return Observations(
+        activations={node: stats(found, sizes[node]) for node, found in observed.activations.items()},
+        adjoints={node: stats(found, sizes[node]) for node, found in observed.adjoints.items()},
+        parameters=parameters,
+        alive={node: alive(found) for node, found in observed.activations.items()},
+    )
+
+
+def tensor_stats(stats: np.ndarray, units: int, histogram: np.ndarray, size: int) -> TensorStats:
+    """Name the numbers of one `Observe` (see `engine.ops.observe.STATISTICS`) over an array of `size` elements
+    in `units` units."""
+    raw = dict(zip(STATISTICS, stats.astype(np.float64).tolist(), strict=True))
+    finite = max(raw["finite"], 1.0)
+    return TensorStats(
+        count=size,
+        mean=raw["mean"],
+        std=float(np.sqrt(raw["squares"] / finite)),
+        minimum=raw["minimum"],
+        maximum=raw["maximum"],
+        zero_share=raw["zeros"] / size,
+        saturated_share=raw["saturated"] / size,
+        dead_share=raw["dead"] / max(units, 1),
+        nonfinite=size - round(raw["finite"]),
+        histogram=histogram if histogram.size else None,
+    )

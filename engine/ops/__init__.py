@@ -1,0 +1,97 @@
+"""The operations that networks are lowered to, by kernel name in `OPS`."""
+
+from engine.ops import update
+from engine.ops.activation import (
+    LeakyReLU,
+    LeakyReLUGradient,
+    ReLU,
+    ReLUGradient,
+    Sigmoid,
+    SigmoidGradient,
+    Tanh,
+    TanhGradient,
+)
+from engine.ops.base import Call, Cost, DType, Op, Role, Tensor, Value
+from engine.ops.convolution import Conv2d, Conv2dInputGradient, Conv2dWeightGradient
+from engine.ops.dropout import Dropout, DropoutGradient
+from engine.ops.elementwise import Add, Fill, Scale
+from engine.ops.linear import AddBias, MatMul, SumRows
+from engine.ops.loss import (
+    BinaryCrossEntropy,
+    BinaryCrossEntropyGradient,
+    MeanSquaredError,
+    MeanSquaredErrorGradient,
+    SoftmaxCrossEntropy,
+    SoftmaxCrossEntropyGradient,
+)
+from engine.ops.normalization import BatchNorm, BatchNormGradient, BatchNormInference, BatchNormInferenceGradient
+from engine.ops.observe import Observe, ObserveMany
+from engine.ops.pooling import (
+    AveragePool,
+    AveragePoolGradient,
+    GlobalAveragePool,
+    GlobalAveragePoolGradient,
+    MaxPool,
+    MaxPoolGradient,
+)
+from engine.ops.shape import Reshape
+
+
+def _named(cls: type[Op]) -> dict[str, type[Op]]:
+    found = {cls.name: cls} if cls.name else {}
+    for subclass in cls.__subclasses__():
+        found |= _named(subclass)
+    return found
+
+
+OPS: dict[str, type[Op]] = _named(Op)
+
+__all__ = [
+    "OPS",
+    "Add",
+    "AddBias",
+    "AveragePool",
+    "AveragePoolGradient",
+    "BatchNorm",
+    "BatchNormGradient",
+    "BatchNormInference",
+    "BatchNormInferenceGradient",
+    "BinaryCrossEntropy",
+    "BinaryCrossEntropyGradient",
+    "Call",
+    "Conv2d",
+    "Conv2dInputGradient",
+    "Conv2dWeightGradient",
+    "Cost",
+    "DType",
+    "Dropout",
+    "DropoutGradient",
+    "Fill",
+    "GlobalAveragePool",
+    "GlobalAveragePoolGradient",
+    "LeakyReLU",
+    "LeakyReLUGradient",
+    "MatMul",
+    "MaxPool",
+    "MaxPoolGradient",
+    "MeanSquaredError",
+    "MeanSquaredErrorGradient",
+    "Observe",
+    "ObserveMany",
+    "Op",
+    "ReLU",
+    "ReLUGradient",
+    "Reshape",
+    "Role",
+    "Scale",
+    "Sigmoid",
+    "SigmoidGradient",
+    "SoftmaxCrossEntropy",
+    "SoftmaxCrossEntropyGradient",
+    "SumRows",
+    "Tanh",
+    "TanhGradient",
+    "Tensor",
+    "Value",
+    "update",
+]

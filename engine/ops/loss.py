@@ -1,0 +1,151 @@
+"""Losses, as means over the batch, and their gradients by the predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from engine.ops.base import Call, DType, Op, Tensor, Value
+
+if TYPE_CHECKING:
+    from engine.builder import Builder
+
+SCALAR = Tensor((1,))
+
+
+def _same_size(prediction: Tensor, target: Tensor) -> None:
+    if prediction.size != target.size:
+        raise ValueError(f"targets of shape {target.shape} do not match predictions of shape {prediction.shape}")
+
+
+@dataclass(frozen=True)
+class SoftmaxCrossEntropy(Op):
+    """(logits (B, C), labels int64 (B,)) -> (loss (1,), probabilities (B, C)).
+
+    loss = mean of log sum_j exp(z_j) - z_label, taken after subtracting each row's maximum.
+    """
+
+    name: ClassVar[str] = "softmax_cross_entropy"
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        logits, labels = inputs
+        if len(logits.shape) != 2 or labels.size != logits.shape[0]:
+            raise ValueError(f"labels of shape {labels.shape} do not match logits of shape {logits.shape}")
+        return SCALAR, logits
+
+    def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        batch, classes = inputs[0].shape
+        return (
+            Tensor((batch, 1)),
+            Tensor((batch, classes)),
+            Tensor((batch, classes), DType.BOOL),
+            Tensor((classes,), DType.INT64),
+            SCALAR,
+        )
+
+    def vjp(self, b: Builder, call: Call, *adjoints: Value | None) -> tuple[Value | None, ...]:
+        dloss = adjoints[0]
+        if dloss is None or not b.needs(call.inputs[0]):
+            return None, None
+        return b.op(SoftmaxCrossEntropyGradient(), call.outputs[1], call.inputs[1], dloss), None
+
+    def flops(self, *inputs: Tensor) -> int:
+        return 5 * inputs[0].size
+
+
+@dataclass(frozen=True)
+class SoftmaxCrossEntropyGradient(Op):
+    """(probabilities, labels, dloss (1,)) -> dlogits = dloss (p - one hot) / B."""
+
+    name: ClassVar[str] = "softmax_cross_entropy_gradient"
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (inputs[0],)
+
+    def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        batch, classes = inputs[0].shape
+        return Tensor((batch, classes), DType.BOOL), Tensor((classes,), DType.INT64), SCALAR
+
+    def flops(self, *inputs: Tensor) -> int:
+        return 2 * inputs[0].size
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Op):
+    """(logits z, targets t in [0, 1], as many as logits; numbers or int64) -> (loss (1,), probabilities).
+
+    loss = mean of max(z, 0) - z t + log(1 + exp(-|z|)), which never overflows.
+    """
+
+    name: ClassVar[str] = "binary_cross_entropy"
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        _same_size(*inputs)
+        return SCALAR, inputs[0]
+
+    def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return inputs[0], inputs[0]
+
+    def vjp(self, b: Builder, call: Call, *adjoints: Value | None) -> tuple[Value | None, ...]:
+        dloss = adjoints[0]
+        if dloss is None or not b.needs(call.inputs[0]):
+            return None, None
+        return b.op(BinaryCrossEntropyGradient(), call.outputs[1], call.inputs[1], dloss), None
+
+    def flops(self, *inputs: Tensor) -> int:
+        return 8 * inputs[0].size
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropyGradient(Op):
+    """(probabilities, targets, dloss (1,)) -> dlogits = dloss (p - t) / count."""
+
+    name: ClassVar[str] = "binary_cross_entropy_gradient"
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (inputs[0],)
+
+    def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (SCALAR,)
+
+    def flops(self, *inputs: Tensor) -> int:
+        return 2 * inputs[0].size
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Op):
+    """(predictions, targets, as many) -> loss (1,) = mean of (y - t)^2 over samples and outputs."""
+
+    name: ClassVar[str] = "mean_squared_error"
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        _same_size(*inputs)
+        return (SCALAR,)
+
+    def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (inputs[0],)
+
+    def vjp(self, b: Builder, call: Call, *adjoints: Value | None) -> tuple[Value | None, ...]:
+        (dloss,) = adjoints
+        if dloss is None or not b.needs(call.inputs[0]):
+            return None, None
+        return b.op(MeanSquaredErrorGradient(), *call.inputs, dloss), None
+
+    def flops(self, *inputs: Tensor) -> int:
+        return 3 * inputs[0].size
+
+
+@dataclass(frozen=True)
+class MeanSquaredErrorGradient(Op):
+    """(predictions, targets, dloss (1,)) -> dpredictions = 2 dloss (y - t) / count."""
+
+    name: ClassVar[str] = "mean_squared_error_gradient"
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (inputs[0],)
+
+    def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (SCALAR,)
+
+    def flops(self, *inputs: Tensor) -> int:
+        return 2 * inputs[0].size

@@ -1,0 +1,204 @@
+"""What a run reports while it goes on: a closed set of frozen values, each for one lane of the mailbox.
+
+"scalar" events are many and may be thinned on the way to the screen (the run store keeps all of them); "slot" events
+replace their predecessor of the same type; "event"s are rare and none is lost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Lane = Literal["scalar", "slot", "event"]
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """Base. `run` is the id of the run that reports; `step` counts finished optimizer steps."""
+
+    lane: ClassVar[Lane] = "event"
+    run: str
+    step: int
+
+
+# -- scalars -----------------------------------------------------------------------------------------------------------
+
+
+class StepRow(Event, frozen=True, kw_only=True):
+    """One optimizer step. `loss` is the batch mean of the data loss, `penalty` the penalties' part beside it."""
+
+    lane: ClassVar[Lane] = "scalar"
+    epoch: float
+    loss: float
+    penalty: float
+    learning_rate: float
+
+
+# -- slots -------------------------------------------------------------------------------------------------------------
+
+
+class TensorStats(Struct, frozen=True, kw_only=True):
+    """A tensor in numbers. `histogram` counts finite elements in equal bins from `minimum` to `maximum` (None when it
+    was not asked for); `zero_share`, `saturated_share` are shares of elements; `dead_share` is the share of units (last
+    axis) that are zero on the whole batch."""
+
+    count: int
+    mean: float
+    std: float
+    minimum: float
+    maximum: float
+    zero_share: float
+    saturated_share: float
+    dead_share: float
+    nonfinite: int
+    histogram: np.ndarray | None = None
+
+    @property
+    def norm(self) -> float:
+        """The L2 norm over all elements."""
+        return float((self.count * (self.std**2 + self.mean**2)) ** 0.5)
+
+
+class ParameterStats(Struct, frozen=True, kw_only=True):
+    """A parameter ("dense_1/weight") at one step: L2 norms of weights, gradient and update, and histograms.
+
+    `weights` and `gradient` are None when nobody watches them; the norms are always there.
+    """
+
+    node: str
+    shape: tuple[int, ...]
+    weight_norm: float
+    gradient_norm: float
+    update_norm: float
+    weights: TensorStats | None = None
+    gradient: TensorStats | None = None
+
+    @property
+    def update_ratio(self) -> float:
+        """Update norm over weight norm; about 1e-3 to 1e-2 is usual."""
+        return self.update_norm / self.weight_norm if self.weight_norm > 0 else float("nan")
+
+
+class Frame(Event, frozen=True, kw_only=True):
+    """Every layer at one step: outputs by node id, gradients of the loss by those outputs, parameters by path."""
+
+    lane: ClassVar[Lane] = "slot"
+    epoch: float
+    activations: dict[str, TensorStats]
+    adjoints: dict[str, TensorStats]
+    parameters: dict[str, ParameterStats]
+
+
+class FirstLayer(Event, frozen=True, kw_only=True):
+    """The weights of the first layer that reads images, as an array (filters, height, width, channels)."""
+
+    lane: ClassVar[Lane] = "slot"
+    node: str
+    filters: np.ndarray
+
+
+class Surface(Event, frozen=True, kw_only=True):
+    """The network's output over a grid of 2-D inputs: `values` is (rows, columns, outputs), probabilities for a
+    classifier; `extent` is (x low, x high, y low, y high) in raw data units; row 0 lies at y low."""
+
+    lane: ClassVar[Lane] = "slot"
+    values: np.ndarray
+    extent: tuple[float, float, float, float]
+
+
+class Confusion(Event, frozen=True, kw_only=True):
+    """Validation samples by true class (rows) and predicted class (columns)."""
+
+    lane: ClassVar[Lane] = "slot"
+    matrix: np.ndarray
+    class_names: tuple[str, ...]
+
+
+class Progress(Event, frozen=True, kw_only=True):
+    """Where the run stands. Rates are over the last second or so; `instrument_share` is the measured share of the time
+    that instruments took; `seconds_left` is None until it can be told."""
+
+    lane: ClassVar[Lane] = "slot"
+    epoch: float
+    epochs: int
+    total_steps: int
+    samples_per_second: float
+    instrument_share: float
+    seconds: float
+    seconds_left: float | None
+
+
+# -- rare events -------------------------------------------------------------------------------------------------------
+
+
+class Started(Event, frozen=True, kw_only=True):
+    """The run goes on from `step` (0 for a new run). `expected_initial_loss` is ln C for a classifier, else None."""
+
+    total_steps: int
+    steps_per_epoch: int
+    epochs: int
+    device: str
+    expected_initial_loss: float | None
+    parameter_count: int
+
+
+class EpochEnd(Event, frozen=True, kw_only=True):
+    """An epoch (counted from 1) is done. `train_loss` is the mean data loss of the epoch's steps (dropout and batch
+    statistics on); `validation_loss` is None without validation data. Metrics by tag."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float | None
+    train_metrics: dict[str, float]
+    validation_metrics: dict[str, float]
+    learning_rate: float
+    seconds: float
+
+
+class Paused(Event, frozen=True, kw_only=True):
+    """The run waits."""
+
+
+class Resumed(Event, frozen=True, kw_only=True):
+    """The run goes on after a pause."""
+
+
+class Changed(Event, frozen=True, kw_only=True):
+    """A live field was changed during the run: a path such as "training.optimizer.learning_rate"."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+class Checkpointed(Event, frozen=True, kw_only=True):
+    """A checkpoint was written; `best` when its validation loss is the lowest so far."""
+
+    epoch: float
+    best: bool
+
+
+class Diverged(Event, frozen=True, kw_only=True):
+    """Loss or parameters stopped being finite; `node` is the first node that produced such a value, if found."""
+
+    node: str
+    message: str
+
+
+class Failed(Event, frozen=True, kw_only=True):
+    """The run ended with an error; `message` is for people, `details` for a log."""
+
+    node: str
+    message: str
+    details: str
+
+
+class Finished(Event, frozen=True, kw_only=True):
+    """The run ended: all steps done ("done") or on demand ("stopped"). Always the last event, after Failed or Diverged
+    too ("failed", "diverged")."""
+
+    reason: Literal["done", "stopped", "failed", "diverged"]
+    seconds: float

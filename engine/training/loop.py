@@ -1,0 +1,401 @@
+"""The loop over steps: feed, run, report; evaluate at each epoch's end; obey the levers; look inside when it is due.
+
+Numbers depend on the experiment, the state and the step alone. The clock decides only when something is looked at,
+reported or saved.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from engine.optimizers import update_scalars
+from engine.paths import get_path
+from engine.schedules import learning_rate
+from engine.schema import SchemaError
+from engine.training import events
+from engine.training.evaluate import Divergence, Evaluation, Sums, evaluate, heads_of, input_names
+from engine.training.live import change
+from engine.training.pace import Pace
+from engine.training.present import first_look, refresh
+from engine.training.probes import ProbePolicy
+from engine.training.programs import Programs
+from engine.training.recovery import Counters, Keeper
+from engine.training.result import Reason
+from engine.training.setup import layer_scalars
+from engine.training.views import Views
+
+if TYPE_CHECKING:
+    from engine.data import Dataset
+    from engine.diagnostics import Report
+    from engine.experiment import Experiment
+    from engine.observations import Observations
+    from engine.state import State
+    from engine.training.control import Control
+    from engine.training.store import RunWriter
+
+__all__ = ["Loop"]
+
+log = logging.getLogger(__name__)
+
+YIELD = 0.002  # seconds of work after which the interpreter is offered to the window's thread
+PROGRESS = 0.1  # seconds between two reports of progress
+
+
+class Loop:
+    """One run's steps on one state. Made and driven by `Trainer`."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        report: Report,
+        dataset: Dataset,
+        state: State,
+        *,
+        run: str,
+        control: Control,
+        emit: Callable[[events.Event], None],
+        writer: RunWriter | None,
+        counters: Counters | None = None,
+        step_limit: int | None = None,
+    ) -> None:
+        from engine.data import Batches
+
+        training = experiment.training
+        self.experiment, self.report, self.dataset, self.state = experiment, report, dataset, state
+        self.run_id, self.control, self.emit, self.writer = run, control, emit, writer
+        self.batches = Batches(
+            dataset.train.size, training.batch_size, training.shuffle, training.drop_last, experiment.seed
+        )
+        self.batch_size = min(training.batch_size, dataset.train.size)
+        self.steps_per_epoch = self.batches.steps_per_epoch
+        self.total_steps = training.epochs * self.steps_per_epoch
+        self.limit = self.total_steps if step_limit is None else min(step_limit, self.total_steps)
+        tail = 0 if training.drop_last else dataset.train.size % self.batch_size
+        self.last_full = self.steps_per_epoch - (2 if tail and self.steps_per_epoch > 1 else 1)
+
+        self.heads = heads_of(experiment, report, dataset.signature)
+        self.inputs = input_names(experiment, report)
+        self.has_metrics = any(head.metrics for head in self.heads)
+        self.programs = Programs(experiment, report, dataset.signature, state)
+        self.programs.prepare(
+            (self.batch_size, tail) if tail else (self.batch_size,),
+            self.programs.evaluation_batches(dataset.validation.size),
+        )
+        self.policy = ProbePolicy()
+        self.views = Views(self.programs, dataset, self.heads, self.inputs, self.policy, run, self._event)
+        self.keeper = Keeper(writer, state)
+        # The forward pass updates running statistics before it is known whether the loss is finite.
+        self._kept = state.backend.xp.copy(state.arenas["buffers"]) if state.buffers else None
+
+        self.step = counters.step if counters else 0
+        self.evaluated = counters.evaluated if counters else 0
+        self.sums = counters.sums if counters else Sums()
+        self.best = counters.best if counters else None
+        self.train_loss = counters.train_loss if counters else None
+        self.samples = counters.samples if counters else 0
+        self.samples_before, self.seconds_before = self.samples, counters.seconds if counters else 0.0
+        self.last: Evaluation | None = None
+        self.last_step = self.framed = self.confused = -1  # the steps at which these were taken last
+        self.evaluating = False
+
+        self._layer_scalars = layer_scalars(experiment)
+        self._first = True
+        self._by_hand = False
+        self.waiting = False
+        self._begun = self._yielded = self._progressed = time.perf_counter()
+        self._paused_for = self._epoch_begun = 0.0
+        self._pace = Pace()
+
+    # -- the loop ------------------------------------------------------------------------------------------------------
+
+    def run(self) -> Reason:
+        """All steps up to the limit. Returns "done" or "stopped"; raises Divergence."""
+        self.progress()
+        self._paused_for += first_look(self)
+        if self.step and self.step % self.steps_per_epoch == 0 and self.evaluated < self.step // self.steps_per_epoch:
+            # The run was stopped inside this epoch's evaluation.
+            if not self._end_epoch():
+                return "stopped"
+        while self.step < self.limit:
+            if self.control.attention and not self._obey():
+                return "stopped"
+            self._one_step()
+            if self.step % self.steps_per_epoch == 0:
+                if not self._end_epoch():
+                    return "stopped"
+                self.control.epoch_ended()
+            now = time.perf_counter()
+            if now - self._yielded > YIELD:
+                self._tick(now)
+        self.evaluation()
+        return "stopped" if self.control.stopping and self.step < self.total_steps else "done"
+
+    def _one_step(self) -> None:
+        step = self.step
+        indices = self.batches.indices(step)
+        size = len(indices)
+        full = size == self.batch_size
+        # The last step is always observed, so that what a finished run shows depends on no clock.
+        observe = step + 1 == self.limit or (full and self._wants_frame(step))
+        bound = self.programs.train(size, observe=observe)
+        rate, scalars = self.step_scalars(step)
+        begun = time.perf_counter()
+        arrays = self.dataset.train.arrays
+        bound.gather(arrays, indices)
+        if not bound.run(scalars, step, self.experiment.seed):
+            raise Divergence(bound)
+        if self._kept is not None:
+            self.state.backend.xp.copyto(self._kept, self.state.arenas["buffers"])
+        loss = bound.loss()
+        self.sums.add_loss(loss, size)
+        if self.has_metrics:
+            self.sums.add_metrics(
+                self.heads, bound.outputs(), {head.target: arrays[head.target][indices] for head in self.heads}
+            )
+        self.step = step + 1
+        self.samples += size
+        row = events.StepRow(
+            run=self.run_id,
+            step=self.step,
+            epoch=self.step / self.steps_per_epoch,
+            loss=loss,
+            penalty=bound.penalty(),
+            learning_rate=rate,
+        )
+        if self.writer is not None:
+            self.writer.row(row)
+        self.emit(row)
+        if observe:
+            self.show_frame(bound.observations())
+            if full:
+                self.policy.observed(time.perf_counter() - begun)
+        elif full:
+            self.policy.plain_steps.append(time.perf_counter() - begun)
+        self._first = False
+
+    def _wants_frame(self, step: int) -> bool:
+        epoch_end = step % self.steps_per_epoch == self.last_full
+        return self.policy.observe(self.control.topics, first=self._first, epoch_end=epoch_end, by_hand=self._by_hand)
+
+    def step_scalars(self, step: int) -> tuple[float, dict[str, float]]:
+        """The learning rate, and all numbers that the host hands to a step (counted from 0)."""
+        rate = learning_rate(self.experiment.training, step, self.total_steps, self.steps_per_epoch)
+        return rate, update_scalars(self.experiment.training, rate, step + 1) | self._layer_scalars
+
+    def show_frame(self, seen: Observations) -> None:
+        """Report what the instruments saw."""
+        self.framed = self.step
+        frame = events.Frame(
+            run=self.run_id,
+            step=self.step,
+            epoch=self.step / self.steps_per_epoch,
+            activations=seen.activations,
+            adjoints=seen.adjoints,
+            parameters=seen.parameters,
+        )
+        self._event(frame)
+
+    def _end_epoch(self) -> bool:
+        """Evaluate, report and save; False when the run was stopped meanwhile (nothing is then reported)."""
+        epoch = self.step // self.steps_per_epoch
+        evaluation = self.evaluation()
+        if evaluation is None and self.dataset.validation.size:
+            return False
+        train_loss = self.sums.mean_loss()
+        assert train_loss is not None
+        self.train_loss = train_loss
+        end = events.EpochEnd(
+            run=self.run_id,
+            step=self.step,
+            epoch=epoch,
+            train_loss=train_loss,
+            validation_loss=evaluation.loss if evaluation else None,
+            train_metrics=self.sums.means(),
+            validation_metrics=evaluation.metrics if evaluation else {},
+            learning_rate=learning_rate(
+                self.experiment.training, self.step - 1, self.total_steps, self.steps_per_epoch
+            ),
+            seconds=self.session_seconds() - self._epoch_begun,
+        )
+        self.evaluated = epoch
+        self.sums = Sums()
+        # Before the epoch's end: who keeps moments takes the views seen so far as that epoch's.
+        self.show_confusion(evaluation)
+        self.views.draw_due(self.step, self.control.topics, self.scalars, self.experiment, epoch_end=True)
+        self._event(end)
+        improved = evaluation is not None and (self.best is None or evaluation.loss < self.best)
+        if improved and evaluation is not None:
+            self.best = evaluation.loss
+        if self.keeper.epoch_end(self.counters(), improved):
+            self._event(events.Checkpointed(run=self.run_id, step=self.step, epoch=float(epoch), best=improved))
+        self._epoch_begun = self.session_seconds()
+        return True
+
+    def evaluation(self, proceed: Callable[[], bool] | None = None) -> Evaluation | None:
+        """The validation part under the present parameters; None without one, or when `proceed` (whether the run was
+        not stopped) said no."""
+        if self.last_step == self.step:
+            return self.last
+        part = self.dataset.validation
+        self.evaluating = True
+        found = evaluate(
+            self.programs, part.arrays, part.size, self.heads, self.inputs, self.scalars(), proceed or self._proceed
+        )
+        self.evaluating = False
+        if found is not None:
+            self.last, self.last_step = found, self.step
+        return found
+
+    def show_confusion(self, seen: Evaluation | None) -> None:
+        """Report the confusion matrix of an evaluation, unless this step's is known."""
+        if seen is not None and seen.confusion is not None and self.confused != self.step:
+            self.confused = self.step
+            self._event(
+                events.Confusion(run=self.run_id, step=self.step, matrix=seen.confusion, class_names=seen.class_names)
+            )
+
+    def scalars(self) -> dict[str, float]:
+        """The control block for evaluations: no update reads it."""
+        return dict(self._layer_scalars)
+
+    # -- the levers ----------------------------------------------------------------------------------------------------
+
+    def _obey(self) -> bool:
+        """Do what was ordered before the next step; False when the run is to end."""
+        self._apply_changes()
+        while True:
+            match self.control.permission():
+                case "stop":
+                    return False
+                case "go":
+                    self._by_hand = False
+                    self._resumed()
+                    return True
+                case "step":
+                    self._by_hand, self.waiting = True, False
+                    return True
+                case "wait":
+                    self._wait()
+
+    def _proceed(self) -> bool:
+        """Between two batches of an evaluation: wait while held, and say whether to go on."""
+        now = time.perf_counter()
+        if now - self._progressed > PROGRESS:
+            self.progress()
+        while self.control.held and not self.control.stopping:
+            self._wait()
+        if self.waiting and not (self.control.paused or self.control.stopping):
+            self._resumed()
+        return not self.control.stopping
+
+    def _wait(self) -> None:
+        begun = time.perf_counter()
+        looked = self.control.looked()
+        if not self.waiting:
+            self.waiting = True
+            self._event(events.Paused(run=self.run_id, step=self.step))
+            # Every single step made by hand is a pause: they share the epochs' limit of one checkpoint a second.
+            self._save(sparing=self._by_hand)
+            self.progress()
+            refresh(self)
+        elif looked:
+            refresh(self)
+        self._by_hand = False
+        self.control.wait()
+        self._paused_for += time.perf_counter() - begun
+        self._pace.restart()
+        self.policy.restart()
+        self._apply_changes()
+
+    def _resumed(self) -> None:
+        if self.waiting:
+            self.waiting = False
+            self._event(events.Resumed(run=self.run_id, step=self.step))
+
+    def _apply_changes(self) -> None:
+        for path, value in self.control.changes():
+            try:
+                self.experiment, before = change(self.experiment, path, value)
+            except SchemaError as error:
+                log.warning("a live change was refused: %s", error)
+                continue
+            self.programs.adopt(self.experiment)
+            self._layer_scalars = layer_scalars(self.experiment)
+            after = get_path(self.experiment, path)
+            self._event(events.Changed(run=self.run_id, step=self.step, path=path, before=before, after=after))
+
+    # -- reports -------------------------------------------------------------------------------------------------------
+
+    def _tick(self, now: float) -> None:
+        """What is done every few milliseconds: let the window breathe, report progress, draw what is due."""
+        topics = self.control.topics
+        if topics:
+            self.views.draw_due(self.step, topics, self.scalars, self.experiment)
+        if now - self._progressed > PROGRESS:
+            self.progress()
+        time.sleep(0)
+        self._yielded = time.perf_counter()
+
+    def progress(self) -> None:
+        """Report where the run stands."""
+        now = self._progressed = time.perf_counter()
+        rate, left = self._pace.mark(now, self.samples, self.step, self.limit)
+        self.emit(
+            events.Progress(
+                run=self.run_id,
+                step=self.step,
+                epoch=self.step / self.steps_per_epoch,
+                epochs=self.experiment.training.epochs,
+                total_steps=self.limit,
+                samples_per_second=rate,
+                instrument_share=self.policy.share(),
+                seconds=self.seconds(),
+                seconds_left=left,
+            )
+        )
+
+    def finish(self) -> None:
+        """The last progress, views and checkpoint of this run."""
+        self.progress()
+        refresh(self, last=True)
+        self._save()
+
+    def _save(self, *, sparing: bool = False) -> None:
+        if self.keeper.save(self.counters(), sparing=sparing):
+            epoch = self.step / self.steps_per_epoch
+            self._event(events.Checkpointed(run=self.run_id, step=self.step, epoch=epoch, best=False))
+
+    def restore_buffers(self) -> None:
+        """Take back what a step that diverged has done to the running statistics."""
+        if self._kept is not None:
+            self.state.backend.xp.copyto(self.state.arenas["buffers"], self._kept)
+
+    def seconds(self) -> float:
+        """Training time since the run's first start, pauses left out."""
+        return self.seconds_before + self.session_seconds()
+
+    def session_seconds(self) -> float:
+        """Training time since this start or resume."""
+        return time.perf_counter() - self._begun - self._paused_for
+
+    def counters(self) -> Counters:
+        """Where the run stands, for a checkpoint."""
+        return Counters(
+            step=self.step,
+            epoch=self.step / self.steps_per_epoch,
+            evaluated=self.evaluated,
+            sums=self.sums.copy(),
+            seconds=self.seconds(),
+            samples=self.samples,
+            best=self.best,
+            train_loss=self.train_loss,
+            experiment=self.experiment,
+        )
+
+    def _event(self, event: events.Event) -> None:
+        if self.writer is not None:
+            self.writer.event(event)
+        self.emit(event)

@@ -1,0 +1,105 @@
+"""The compiled programs of one run, made when first needed, by batch size and mode."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.data.errors import memory_limit
+from engine.executor import ArrayExecutor
+from engine.plan import compile
+from engine.training.result import TrainingError, bytes_text
+
+if TYPE_CHECKING:
+    from engine.data.signature import DataSignature
+    from engine.diagnostics import Report
+    from engine.executor import BoundProgram
+    from engine.experiment import Experiment
+    from engine.plan import Program
+    from engine.state import State
+
+__all__ = ["Programs"]
+
+EVALUATION_BYTES = 8 << 20  # activations of an evaluation batch: what stays near a core's caches
+
+
+class Programs:
+    """Compiles and binds programs for `experiment` on one `state`, and keeps them.
+
+    Live changes arrive as scalars and recompile nothing; only clipping, where it was off, is another program.
+    """
+
+    def __init__(self, experiment: Experiment, report: Report, signature: DataSignature, state: State) -> None:
+        self.experiment, self.report, self.signature, self.state = experiment, report, signature, state
+        self._executor = ArrayExecutor(state)
+        self._bound: dict[tuple[int, bool, bool], BoundProgram] = {}
+
+    def adopt(self, experiment: Experiment) -> None:
+        """Take over the live changes of `experiment`."""
+        if (experiment.training.clip_norm > 0) != (self.experiment.training.clip_norm > 0):
+            self._bound = {key: bound for key, bound in self._bound.items() if not key[1]}
+        self.experiment = experiment
+
+    def train(self, batch_size: int, *, observe: bool = False) -> BoundProgram:
+        """One optimizer step on a batch of that size."""
+        return self._get(batch_size, True, observe)
+
+    def evaluate(self, batch_size: int) -> BoundProgram:
+        """Losses and predictions with dropout off and kept statistics; changes nothing."""
+        return self._get(batch_size, False, False)
+
+    def evaluation_batches(self, size: int) -> tuple[int, ...]:
+        """The batch sizes, one or two, that an evaluation of `size` samples runs."""
+        if size < 1:
+            return ()
+        batch = self.evaluation_batch(size)
+        return tuple(dict.fromkeys((batch, size % batch or batch)))
+
+    def evaluation_batch(self, size: int) -> int:
+        """How many of `size` samples to evaluate at a time: a function of the network alone, so that every device and
+        every resume adds up the same batches."""
+        report = self.report
+        floats = sum(int(np.prod(shape)) for node in report.order if (shape := report.nodes[node].shape) is not None)
+        fitting = EVALUATION_BYTES // (4 * max(1, floats))
+        return max(1, min(size, max(self.experiment.training.batch_size, min(fitting, 1024))))
+
+    def prepare(self, train: tuple[int, ...], evaluate: tuple[int, ...]) -> None:
+        """Compile for these batch sizes (the first of `train` also observed) and bind, the largest program first, so
+        that all work in one piece of memory."""
+        keys = [(size, True, False) for size in train] + [(size, False, False) for size in evaluate]
+        programs = {key: self._compile(key) for key in dict.fromkeys([*((train[0], True, True),), *keys])}
+        for key, program in sorted(programs.items(), key=lambda item: -item[1].arena_bytes):
+            self._bound[key] = self._bind(program)
+
+    def _get(self, batch_size: int, training: bool, observe: bool) -> BoundProgram:
+        key = (batch_size, training, observe)
+        bound = self._bound.get(key)
+        if bound is None:
+            bound = self._bound[key] = self._bind(self._compile(key))
+        return bound
+
+    def _bind(self, program: Program) -> BoundProgram:
+        # The system may hand out more memory than there is and kill the process later: ask before.
+        limit = memory_limit()
+        try:
+            if program.arena_bytes > limit:
+                raise MemoryError
+            return self._executor.bind(program)
+        except MemoryError:
+            raise TrainingError(
+                f"A batch of {program.batch_size} samples needs {bytes_text(program.arena_bytes)} of work memory, more "
+                f"than there is. Choose a smaller batch size, or fewer or smaller layers."
+            ) from None
+
+    def _compile(self, key: tuple[int, bool, bool]) -> Program:
+        batch_size, training, observe = key
+        return compile(
+            self.experiment,
+            self.report,
+            self.signature,
+            batch_size=batch_size,
+            training=training,
+            observe=observe,
+            alignment=self.state.backend.alignment,
+        )

@@ -1,0 +1,135 @@
+"""What a run leaves behind to go on from: counters beside the state's arrays, and when checkpoints are written.
+
+The counters and the arrays together determine everything that follows, bit for bit: randomness is a function of seed
+and step, the order of the samples a function of seed and epoch, and live changes are in the experiment saved here.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from msgspec import Struct
+
+from engine.experiment import Experiment, experiment_from_plain, experiment_to_plain
+from engine.training.evaluate import Sums
+from engine.training.result import TrainingError
+
+if TYPE_CHECKING:
+    from engine.state import State
+    from engine.training.store import RunWriter
+
+__all__ = ["Counters", "Keeper", "read_counters"]
+
+
+class Counters(Struct, frozen=True, kw_only=True):
+    """Where a run stands.
+
+    step, epoch     finished optimizer steps, and the same in epochs.
+    evaluated       the last epoch whose end was evaluated and reported.
+    sums            loss and metrics of the current epoch's steps so far.
+    seconds         training time since the run's first start, pauses left out.
+    samples         samples trained on in that time.
+    best            the lowest validation loss so far, or None.
+    train_loss      mean training loss of the last complete epoch, or None.
+    experiment      the experiment with all live changes so far.
+    """
+
+    step: int
+    epoch: float
+    evaluated: int
+    sums: Sums
+    seconds: float
+    samples: int
+    best: float | None
+    train_loss: float | None
+    experiment: Experiment
+
+    def to_plain(self) -> dict[str, Any]:
+        """JSON types. Floats keep their bits: JSON is written with as many digits as they need."""
+        return {
+            "step": self.step,
+            "epoch": self.epoch,
+            "evaluated": self.evaluated,
+            "sums": self.sums.to_plain(),
+            "seconds": self.seconds,
+            "samples": self.samples,
+            "best": self.best,
+            "train_loss": self.train_loss,
+            "experiment": experiment_to_plain(self.experiment),
+        }
+
+
+def read_counters(plain: dict[str, Any]) -> Counters:
+    """The counters of a checkpoint. Raises TrainingError when something is missing or of another kind."""
+    try:
+        return Counters(
+            step=int(plain["step"]),
+            epoch=float(plain["epoch"]),
+            evaluated=int(plain["evaluated"]),
+            sums=Sums.from_plain(plain["sums"]),
+            seconds=float(plain["seconds"]),
+            samples=int(plain["samples"]),
+            best=None if plain["best"] is None else float(plain["best"]),
+            train_loss=None if plain["train_loss"] is None else float(plain["train_loss"]),
+            experiment=experiment_from_plain(plain["experiment"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"The checkpoint cannot be read: its counters are damaged ({error}).") from error
+
+
+class Keeper:
+    """Writes checkpoints: at the ends of epochs, at most one a second, and whenever `save` is asked for.
+
+    The best state so far is copied at once and written with the next checkpoint, so that nothing is lost when epochs
+    are shorter than that second.
+    """
+
+    def __init__(
+        self,
+        writer: RunWriter | None,
+        state: State,
+        *,
+        interval: float = 1.0,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._writer, self._state, self._interval, self._clock = writer, state, interval, clock
+        self._written = -math.inf
+        self._saved: tuple[int, int, Experiment] | None = None
+        self._best: Counters | None = None
+        self._best_arrays: dict[str, np.ndarray] = {}
+
+    def epoch_end(self, counters: Counters, improved: bool) -> bool:
+        """An epoch is over; `improved`: its validation loss is the lowest so far. Returns whether it was written."""
+        if self._writer is None:
+            return False
+        if improved:
+            self._best, self._best_arrays = counters, self._state.to_host()
+        return self.save(counters, sparing=True)
+
+    def save(self, counters: Counters, *, sparing: bool = False) -> bool:
+        """Write the state as it is; returns whether it was written.
+
+        Nothing is written when it already is; when `sparing` and the last checkpoint is younger than a second; or when
+        the state is not finite: a checkpoint that a run can go on from is not given up for one that it cannot.
+        """
+        if self._writer is None or (sparing and self._clock() - self._written < self._interval):
+            return False
+        self._written = self._clock()
+        best, self._best = self._best, None
+        place = (counters.step, counters.evaluated, counters.experiment)
+        if best is not None:
+            self._writer.checkpoint(self._best_arrays, best.to_plain(), best=True)
+            self._best_arrays = {}
+            self._saved = (best.step, best.evaluated, best.experiment)
+        if place == self._saved:
+            return False
+        arrays = self._state.to_host()
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            return False
+        self._writer.checkpoint(arrays, counters.to_plain(), best=False)
+        self._saved = place
+        return True

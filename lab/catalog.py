@@ -1,0 +1,170 @@
+"""Layers and losses as a person finds them: read from the registry, searched by name, synonym and summary.
+
+Palette and quick-add share it. A query may end in numbers: "dense 64" is a Dense of 64 units.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import cache
+
+from msgspec import Struct
+
+from engine.experiment import NetworkSpec
+from engine.layers.base import Loss, NodeComponent
+from engine.schema import ComponentInfo, SchemaError, components_of, fields_of, info_of, parse_field
+
+__all__ = [
+    "DRAG_FORMAT",
+    "Match",
+    "build",
+    "catalog",
+    "dragged",
+    "drag_data",
+    "filled",
+    "groups",
+    "layers_text",
+    "search",
+]
+
+DRAG_FORMAT = "application/x-descent-lab-component"
+"""The MIME type of a component that is dragged from the palette."""
+
+GROUP_ORDER = ("Core", "Convolution", "Pooling", "Activation", "Normalization", "Regularization", "Merge", "Shape")
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
+
+
+class Match(Struct, frozen=True):
+    """A component that a query found, and the component built with the query's numbers."""
+
+    info: ComponentInfo
+    component: NodeComponent
+    score: float
+
+
+@cache
+def catalog() -> tuple[ComponentInfo, ...]:
+    """Every layer, then every loss, in order of declaration."""
+    return tuple(info_of(cls) for kind in ("layer", "loss") for cls in components_of(kind).values())
+
+
+def groups(infos: Iterable[ComponentInfo] | None = None) -> dict[str, tuple[ComponentInfo, ...]]:
+    """The components by palette group, in the palette's order; losses, whatever their group, come last."""
+    found: dict[str, list[ComponentInfo]] = {name: [] for name in GROUP_ORDER}
+    losses = []
+    for info in catalog() if infos is None else infos:
+        if info.kind == "loss":
+            losses.append(info)
+        else:
+            found.setdefault(info.group or "Other", []).append(info)
+    return {name: tuple(items) for name, items in (*found.items(), ("Loss", losses)) if items}
+
+
+def layers_text(network: NetworkSpec) -> str:
+    """How many layers a network has, as it is written everywhere: "6 layers". The data count as one, losses do not."""
+    count = sum(not isinstance(node.component, Loss) for node in network.nodes)
+    return f"{count} layer{'s' if count != 1 else ''}"
+
+
+def drag_data(info: ComponentInfo) -> bytes:
+    """What a drag of this component carries."""
+    return f"{info.kind}/{info.tag}".encode()
+
+
+def dragged(data: bytes) -> NodeComponent | None:
+    """The component, with its defaults, that a drag carries; None if it is not one of the catalog."""
+    try:
+        kind, _, tag = data.decode().partition("/")
+    except UnicodeDecodeError:
+        return None
+    return next((build(info) for info in catalog() if (info.kind, info.tag) == (kind, tag)), None)
+
+
+def build(info: ComponentInfo) -> NodeComponent:
+    """The component with its defaults."""
+    component = info.cls()
+    assert isinstance(component, NodeComponent)
+    return component
+
+
+def filled(component: NodeComponent, numbers: Iterable[str]) -> NodeComponent:
+    """The component with its first numeric fields set to `numbers`; a number that a field refuses is left out."""
+    values = {}
+    rest = list(numbers)
+    for spec in fields_of(type(component)):
+        if not rest:
+            break
+        if spec.kind not in ("int", "float"):
+            continue
+        text = rest.pop(0)
+        try:
+            values[spec.name] = parse_field(spec, float(text))
+        except SchemaError:
+            continue
+    plain = {spec.name: getattr(component, spec.name) for spec in fields_of(type(component))}
+    return type(component)(**(plain | values))
+
+
+def search(query: str, fits: Callable[[NodeComponent], bool] | None = None) -> list[Match]:
+    """The components that `query` finds, best first; all of them, in order, for an empty query.
+
+    `fits` filters what makes sense in a place (a wire that was dropped).
+    """
+    words = query.casefold().split()
+    numbers: list[str] = []
+    while len(words) > 1 and _NUMBER.fullmatch(words[-1]):
+        numbers.insert(0, words.pop())
+    text = " ".join(words)
+    found = []
+    for info in catalog():
+        score = score_of(text, info)
+        if score <= 0:
+            continue
+        component = filled(build(info), numbers) if numbers else build(info)
+        if fits is None or fits(component):
+            found.append(Match(info, component, score))
+    return sorted(found, key=lambda match: -match.score)
+
+
+def score_of(text: str, info: ComponentInfo) -> float:
+    """How well a component answers a query: 0 for not at all."""
+    if not text:
+        return 1.0
+    names = [(info.label, 1.0), (info.tag.replace("_", " "), 0.95), *((name, 0.9) for name in info.synonyms)]
+    best = max(_name_score(text, name.casefold()) * weight for name, weight in names)
+    if best:
+        return best
+    if len(text) >= 3 and (text in info.summary.casefold() or text in info.group.casefold()):
+        return 5.0
+    return 0.0
+
+
+def _name_score(text: str, name: str) -> float:
+    if text == name:
+        return 100.0
+    if name.startswith(text):
+        return 80.0 + 10.0 * len(text) / len(name)
+    words = re.split(r"[\s\-_/()]+", name)
+    if any(word.startswith(text) for word in words):
+        return 60.0
+    squeezed, bare = text.replace(" ", ""), "".join(words)
+    if bare.startswith(squeezed):
+        return 55.0
+    if text in name:
+        return 40.0
+    return 20.0 * _spread(squeezed, bare) if len(squeezed) >= 2 else 0.0
+
+
+def _spread(text: str, name: str) -> float:
+    """How closely the letters of `text` stand, in order, in `name` (from the first letter on): 0 when they do not."""
+    if not name.startswith(text[:1]):
+        return 0.0
+    position, first = -1, -1
+    for letter in text:
+        position = name.find(letter, position + 1)
+        if position < 0:
+            return 0.0
+        first = position if first < 0 else first
+    return len(text) / (position - first + 1)

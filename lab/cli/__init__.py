@@ -1,0 +1,103 @@
+"""The command `descent`: everything the window does, without a screen.
+
+`descent [FILE]` opens the window; `descent COMMAND ...` does one thing and ends. Each command lives in its own module
+and is imported when it is called, and Qt only by the commands that draw.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from lab.cli import streams
+from lab.cli.common import Parser, UserError, in_words
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "new": ("lab.cli.new", "make an experiment file from a preset"),
+    "presets": ("lab.cli.new", "list the presets"),
+    "train": ("lab.cli.train", "train an experiment"),
+    "check": ("lab.cli.check", "say what is wrong with an experiment, and its shapes, parameters and FLOPs"),
+    "program": ("lab.cli.check", "print the compiled training step"),
+    "runs": ("lab.cli.runs", "list the runs"),
+    "export": ("lab.cli.export", "write a run's weights, plots and tables"),
+    "screenshot": ("lab.cli.screenshot", "draw the window into a picture"),
+    "components": ("lab.cli.components", "list every component with its fields"),
+    "schema": ("lab.cli.components", "print the JSON Schema of experiment files"),
+}
+
+STOPPED = 130
+"""The exit status of a command that was interrupted: 128 + SIGINT, as in a shell."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status: 0, 1 (it ran, and the answer is no) or 2 (the call was wrong)."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    streams.prepare()
+    try:
+        status = _dispatch(arguments)
+        sys.stdout.flush()
+        return status
+    except SystemExit as stop:  # argparse ends this way, after --help and after its own errors
+        return stop.code if isinstance(stop.code, int) else 2
+    except KeyboardInterrupt:
+        print("descent: stopped", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:
+        # Whoever read the output (`| head`) has seen enough.
+        streams.abandon_output()
+        return 0
+    except Exception as error:
+        sentence = in_words(error)
+        if sentence is None:
+            raise
+        if isinstance(error, OSError) and error.filename is None:
+            streams.abandon_output()
+        print(f"descent: {sentence}", file=sys.stderr)
+        return 2
+
+
+def _dispatch(arguments: list[str]) -> int:
+    first = arguments[0] if arguments else ""
+    if first in COMMANDS:
+        module_name, about = COMMANDS[first]
+        module = import_module(module_name)
+        parser = Parser(prog=f"descent {first}", description=f"{about[:1].upper()}{about[1:]}.")
+        getattr(module, f"add_{first}_arguments")(parser)
+        return int(getattr(module, f"run_{first}")(parser.parse_args(arguments[1:])))
+    if first and not first.startswith("-") and not os.path.exists(first):
+        close = difflib.get_close_matches(first, COMMANDS, n=1)
+        hint = f"; did you mean the command “{close[0]}”?" if close else ", and no command of that name"
+        raise UserError(f"there is no file “{first}”{hint}")
+    options = _window_parser().parse_args(arguments)
+    if options.file is not None:
+        # A file that cannot be read is said here, before a window opens.
+        from engine.files import load
+
+        load(options.file)
+    app = import_module("lab.app")
+    return int(app.main(options.file) or 0)
+
+
+def _window_parser() -> Parser:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    parser = Parser(
+        prog="descent",
+        usage="descent [FILE]\n       descent COMMAND ...",
+        description="Build neural networks, train them, and see inside them while they train.",
+        epilog="commands:\n" + "\n".join(lines) + "\n\n“descent COMMAND --help” tells more.",
+    )
+    parser.add_argument("file", metavar="FILE", nargs="?", help="an experiment (.dlab) to open in the window")
+    parser.add_argument("--version", action="version", version=f"Descent Lab {_version()}")
+    return parser
+
+
+def _version() -> str:
+    from lab import __version__
+
+    return __version__

@@ -1,0 +1,130 @@
+"""`descent check` and `descent program`: what an experiment comes to, without training it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from lab.cli.common import (
+    Parser,
+    UserError,
+    count_text,
+    print_json,
+    print_table,
+    read_experiment,
+    shape_text,
+    signature_of,
+)
+
+if TYPE_CHECKING:
+    from engine.diagnostics import Diagnostic, Report
+    from engine.experiment import Experiment
+
+__all__ = ["add_check_arguments", "add_program_arguments", "run_check", "run_program"]
+
+
+def add_check_arguments(parser: Parser) -> None:
+    """FILE [--json]"""
+    parser.add_argument("file", metavar="FILE", help="an experiment (.dlab)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Print nodes and findings; status 1 when a finding stands in the way of training."""
+    from engine.data.errors import DataError
+    from engine.diagnostics import Diagnostic
+    from engine.graph import check_experiment
+
+    experiment = read_experiment(options.file)
+    findings: tuple[Diagnostic, ...] = ()
+    try:
+        signature = signature_of(experiment)
+    except DataError as error:
+        signature = None
+        place = f"data.{error.field}" if error.field else "data"
+        findings = (Diagnostic(node="", field=place, severity="error", message=str(error)),)
+    report = check_experiment(experiment, signature)
+    # What has kept the data from being loaded may be found a second time, without its place.
+    findings += tuple(item for item in report.diagnostics if not (findings and item.field == "data"))
+    failed = any(item.severity == "error" for item in findings)
+    if options.json:
+        print_json(_as_json(experiment, report, findings, ok=not failed), indent=1)
+    else:
+        _print_report(experiment, report, findings)
+    return 1 if failed else 0
+
+
+def _as_json(experiment: Experiment, report: Report, findings: tuple[Diagnostic, ...], *, ok: bool) -> dict[str, Any]:
+    from engine.schema import info_of
+
+    nodes = []
+    for node in experiment.network.nodes:
+        found = report.nodes[node.id]
+        nodes.append(
+            {
+                "id": node.id,
+                "type": info_of(node.component).tag,
+                "inputs": node.inputs,
+                "bypass": node.bypass,
+                "input_shapes": found.input_shapes,
+                "shape": found.shape,
+                "parameters": found.parameter_count,
+                "arrays": {spec.name: spec.shape for spec in found.parameters},
+                "flops": found.flops,
+            }
+        )
+    return {
+        "ok": ok,
+        "parameters": report.parameter_count,
+        "flops": report.flops,
+        "order": report.order,
+        "nodes": nodes,
+        "diagnostics": [
+            {
+                "node": item.node,
+                "field": item.field,
+                "severity": item.severity,
+                "message": item.message,
+                "fix": item.fix.label if item.fix is not None else None,
+            }
+            for item in findings
+        ],
+    }
+
+
+def _print_report(experiment: Experiment, report: Report, findings: tuple[Diagnostic, ...]) -> None:
+    from engine.graph import title_of
+
+    rows = [("NODE", "LAYER", "OUTPUT", "PARAMETERS", "FLOPS")]
+    for node in experiment.network.nodes:
+        found = report.nodes[node.id]
+        title = title_of(node) + (" (bypassed)" if node.bypass else "")
+        shape = shape_text(found.shape) if found.shape is not None else "–"
+        rows.append((node.id, title, shape, count_text(found.parameter_count), count_text(found.flops)))
+    print_table(rows, right=(3, 4))
+    print(f"\n{report.parameter_count:,} parameters, {count_text(report.flops)} FLOPs forward per sample")
+    for item in findings:
+        place = ".".join(part for part in (item.node, item.field) if part)
+        fix = f" Fix: {item.fix.label}." if item.fix is not None else ""
+        print(f"{item.severity}: {f'{place}: ' if place else ''}{item.message}{fix}")
+
+
+def add_program_arguments(parser: Parser) -> None:
+    """FILE"""
+    parser.add_argument("file", metavar="FILE", help="an experiment (.dlab)")
+
+
+def run_program(options: argparse.Namespace) -> int:
+    """Print the listing of the training step."""
+    from engine.graph import check_experiment
+    from engine.plan import compile
+
+    experiment = read_experiment(options.file)
+    signature = signature_of(experiment)
+    report = check_experiment(experiment, signature)
+    if not report.ok:
+        first = next(item for item in report.diagnostics if item.severity == "error")
+        raise UserError(f"{options.file}: {first.node or first.field or 'network'}: {first.message}")
+    size = min(experiment.training.batch_size, signature.train_size or experiment.training.batch_size)
+    print(compile(experiment, report, signature, batch_size=size, training=True, observe=False))
+    return 0

@@ -1,0 +1,215 @@
+"""`descent train`: train an experiment, or go on with a run that was stopped."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from lab.cli.common import Parser, UserError, folder_path, print_json, read_experiment, warn, whole
+from lab.cli.progress import ProgressBar
+from lab.cli.streams import abandon_output
+
+if TYPE_CHECKING:
+    from engine.experiment import Experiment
+    from engine.training.control import Control
+    from engine.training.events import EpochEnd, Event
+    from engine.training.result import Result
+    from engine.training.store import RunStore
+
+__all__ = ["add_train_arguments", "run_train"]
+
+INTERRUPTED = 130
+
+
+def add_train_arguments(parser: Parser) -> None:
+    """FILE and the options of a run."""
+    parser.add_argument("file", metavar="FILE", nargs="?", help="an experiment (.dlab); not needed with --resume")
+    parser.add_argument(
+        "--set",
+        dest="changes",
+        metavar="PATH=VALUE",
+        action="append",
+        default=[],
+        help="change a field first, such as training.optimizer.learning_rate=0.01 or nodes.dense_1.units=64",
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to train")
+    parser.add_argument("--epochs", metavar="N", type=whole(1, 100_000), help="instead of the experiment's epochs")
+    parser.add_argument("--steps", metavar="N", type=whole(1, 10**12), help="stop after this many optimizer steps")
+    parser.add_argument("--seed", metavar="N", type=whole(0, 2**31 - 1), help="instead of the experiment's seed")
+    parser.add_argument("--out", metavar="DIR", help="keep the run in this folder instead of the user's data folder")
+    parser.add_argument("--resume", metavar="RUN", help="go on with a run: its id, the beginning of one, or “last”")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per epoch, and one at the end")
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """Train; status 1 when the run diverged, 130 when it was stopped."""
+    from engine.training.control import Control
+    from engine.training.events import Changed, EpochEnd, Started
+    from engine.training.store import RunStore
+    from engine.training.trainer import Trainer
+
+    store = RunStore(folder_path(options.out) if options.out is not None else None)
+    experiment, run = _what_to_train(options, store)
+    bar, control = ProgressBar(sys.stderr), Control()
+    lost: list[OSError] = []
+
+    def show(write: Callable[[Any], None], value: Any) -> None:
+        # Nobody reads on, or the disk is full: the run must not fail of it, nor go on unseen.
+        if lost:
+            return
+        try:
+            write(value)
+            sys.stdout.flush()
+        except OSError as error:
+            lost.append(error)
+            abandon_output()
+            control.stop()
+
+    def report(event: Event) -> None:
+        bar.follow(event)
+        if isinstance(event, Started):
+            for problem in trainer.problems:
+                warn(f"{problem} The run goes on from step {event.step}.")
+        elif isinstance(event, EpochEnd):
+            bar.clear()
+            if options.json:
+                show(print_json, _epoch_json(event))
+            else:
+                show(print, _epoch_text(event, experiment.training.epochs))
+        elif isinstance(event, Changed):
+            bar.clear()
+            warn(f"{event.path} is {event.after} from step {event.step} on")
+
+    trainer = Trainer(
+        experiment,
+        device=options.device,
+        store=store,
+        report=report,
+        control=control,
+        resume=run,
+        epochs=options.epochs,
+        steps=options.steps,
+    )
+    with _stopping(control) as signals:
+        try:
+            result = trainer.run()
+        finally:
+            bar.clear()
+    if options.json:
+        show(print_json, _result_json(result))
+    else:
+        show(print, _result_text(result))
+    if lost and not isinstance(lost[0], BrokenPipeError):
+        raise lost[0]
+    return _status(result, options, interrupted=bool(signals or lost))
+
+
+def _what_to_train(options: argparse.Namespace, store: RunStore) -> tuple[Experiment, str | None]:
+    """The experiment, and the id of the run to go on with."""
+    from engine.edits import set_text
+    from engine.schema import is_text
+
+    if options.resume is not None:
+        for given, name in ((options.changes, "--set"), (options.seed is not None, "--seed"), (options.file, "FILE")):
+            if given:
+                raise UserError(f"{name} cannot be given with --resume: a run goes on with its own experiment")
+        run = store.resolve(options.resume)
+        experiment = store.open(run).experiment
+    elif options.file is None:
+        raise UserError("expected an experiment file, or --resume RUN")
+    else:
+        experiment, run = read_experiment(options.file), None
+    for change in options.changes:
+        path, equals, value = change.partition("=")
+        if not equals or not path:
+            raise UserError(f"--set {change}: expected PATH=VALUE, such as training.batch_size=32")
+        if not is_text(change):
+            raise UserError(f"--set {path}: the value is not text in this system's encoding")
+        experiment = set_text(experiment, path, value)
+    if options.seed is not None:
+        experiment = replace(experiment, seed=options.seed)
+    if options.epochs is not None:
+        experiment = replace(experiment, training=replace(experiment.training, epochs=options.epochs))
+    return experiment, run
+
+
+@contextmanager
+def _stopping(control: Control) -> Iterator[list[int]]:
+    """While it lasts, Ctrl-C (or a request to end) stops the run after its step; a second one ends at once."""
+    caught: list[int] = []
+
+    def stop(number: int, frame: Any) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+        control.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _status(result: Result, options: argparse.Namespace, *, interrupted: bool) -> int:
+    out = f" --out {options.out}" if options.out is not None else ""
+    if result.reason == "diverged":
+        warn(result.message or "the loss is no longer a finite number")
+        return 1
+    if interrupted and result.reason == "stopped":
+        warn(f"stopped after step {result.steps}; go on with: descent train --resume {result.run}{out}")
+        return INTERRUPTED
+    return 0
+
+
+def _epoch_json(event: EpochEnd) -> dict[str, Any]:
+    return {
+        "epoch": event.epoch,
+        "step": event.step,
+        "train_loss": event.train_loss,
+        "val_loss": event.validation_loss,
+        "val_accuracy": event.validation_metrics.get("accuracy"),
+        "train_metrics": event.train_metrics,
+        "val_metrics": event.validation_metrics,
+        "learning_rate": event.learning_rate,
+        "seconds": event.seconds,
+    }
+
+
+def _epoch_text(event: EpochEnd, epochs: int) -> str:
+    parts = [f"epoch {event.epoch}/{epochs}", f"train loss {event.train_loss:.4g}"]
+    if event.validation_loss is not None:
+        parts.append(f"validation loss {event.validation_loss:.4g}")
+    parts += [f"{_metric_name(tag)} {value:.4g}" for tag, value in event.validation_metrics.items()]
+    return "  ".join(parts)
+
+
+def _metric_name(tag: str) -> str:
+    return tag.replace("_", " ")
+
+
+def _result_json(result: Result) -> dict[str, Any]:
+    return {
+        "run": result.run,
+        "epochs": result.epochs,
+        "steps": result.steps,
+        "train_loss": result.train_loss,
+        "val_loss": result.val_loss,
+        "val_accuracy": result.val_accuracy,
+        "seconds": result.seconds,
+        "samples_per_second": result.samples_per_second,
+        "device": result.device,
+    }
+
+
+def _result_text(result: Result) -> str:
+    parts = [f"run {result.run}", f"{result.steps} steps in {result.seconds:.1f} s"]
+    parts.append(f"{result.samples_per_second:,.0f} samples/s on {result.device}")
+    return ", ".join(parts)

@@ -1,0 +1,232 @@
+"""What the window remembers of a run: bounded columns for curves, the epochs, and a moment to look back at per epoch.
+
+Of steps and frames nothing grows without bound: when a column is full, groups of four rows are replaced by their lowest
+and highest, so that a spike of one step stays visible in a run of a hundred million. Exact rows are in the run
+store. Epochs are kept, all of them: a few hundred bytes each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from engine.training.events import Changed, Confusion, EpochEnd, FirstLayer, Frame, StepRow, Surface
+from lab.thinning import COLUMNS, COUNT, minmax_indices, thin_table
+
+__all__ = ["LiveHistory", "Moment", "Series", "smooth"]
+
+CURVE_ROWS = 20_000
+LAYER_ROWS = 4_000
+EPOCH_POINTS = 2_000
+MOMENTS = 256
+PICTURES = ("frame", "filters", "surface", "confusion")
+"""The fields of a moment that hold pictures."""
+Array = np.ndarray
+
+
+class Series:
+    """Rows of float columns, in order, of which at most `capacity` are kept: thinned by the column `key`.
+
+    Of the columns `lab.thinning.COLUMNS`, mean and count go on to speak for all steps that a row stands for.
+    """
+
+    def __init__(self, names: Sequence[str], key: str, capacity: int = CURVE_ROWS) -> None:
+        if capacity < 16:
+            raise ValueError(f"a series needs room for at least 16 rows, got {capacity}")
+        self._names = tuple(names)
+        self._key = self._names.index(key)
+        self._capacity = capacity
+        self._data = np.empty((len(self._names), min(capacity, 256)))
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, name: str) -> Array:
+        """One column, as a view that is valid until rows are added."""
+        return self._data[self._names.index(name), : self._size]
+
+    @property
+    def nbytes(self) -> int:
+        return self._data.nbytes
+
+    def clear(self) -> None:
+        self._size = 0
+
+    def append(self, *values: float) -> None:
+        """Add one row."""
+        self.extend(np.array(values, dtype=float).reshape(-1, 1))
+
+    def extend(self, rows: Array) -> None:
+        """Add rows: an array of shape (columns, rows)."""
+        start, total = 0, rows.shape[1]
+        while start < total:
+            if self._size == self._capacity:
+                self._compress()
+            take = min(total - start, self._capacity - self._size)
+            self._reserve(self._size + take)
+            self._data[:, self._size : self._size + take] = rows[:, start : start + take]
+            self._size += take
+            start += take
+
+    def _reserve(self, size: int) -> None:
+        if size > self._data.shape[1]:
+            grown = np.empty((len(self._names), min(self._capacity, max(size, 2 * self._data.shape[1]))))
+            grown[:, : self._size] = self._data[:, : self._size]
+            self._data = grown
+
+    def _compress(self) -> None:
+        data = self._data[:, : self._size]
+        groups = self._capacity // 4 - 1
+        if self._names == COLUMNS:
+            compressed = thin_table(data, groups)
+        else:
+            compressed = data[:, minmax_indices(data[self._key], groups)].copy()
+        self._size = compressed.shape[1]
+        self._data[:, : self._size] = compressed
+
+
+def smooth(x: Array, y: Array, weight: Array, span: float) -> Array:
+    """Exponential moving average of `y`, weighted, with the time constant `span` in units of `x` (ascending).
+
+    s_i = sum_j<=i w_j y_j e^-(x_i - x_j)/span, over the same sum without y. Values that are not finite are left out.
+    """
+    if not len(y) or span <= 0:
+        return np.array(y, dtype=float)
+    finite = np.isfinite(y)
+    w = np.where(finite, weight, 0.0)
+    v = np.where(finite, y, 0.0) * w
+    out = np.empty(len(y))
+    top = bottom = 0.0
+    previous, start = float(x[0]), 0
+    while start < len(y):
+        # Within a block exponents stay below e^40, so that sums of scaled terms neither overflow nor vanish.
+        stop = max(start + 1, int(np.searchsorted(x, x[start] + 40.0 * span, side="right")))
+        age = (x[start:stop] - x[start]) / span
+        carried = np.exp(-(x[start] - previous) / span)
+        growth = np.exp(age)
+        tops = (top * carried + np.cumsum(v[start:stop] * growth)) / growth
+        bottoms = (bottom * carried + np.cumsum(w[start:stop] * growth)) / growth
+        with np.errstate(invalid="ignore", divide="ignore"):
+            out[start:stop] = np.where(bottoms > 0, tops / bottoms, np.nan)
+        top, bottom, previous = float(tops[-1]), float(bottoms[-1]), float(x[stop - 1])
+        start = stop
+    return out
+
+
+class Moment(Struct, kw_only=True):
+    """What was seen of the network at the end of an epoch."""
+
+    epoch: int
+    step: int
+    frame: Frame | None = None
+    filters: FirstLayer | None = None
+    surface: Surface | None = None
+    confusion: Confusion | None = None
+
+
+class LiveHistory:
+    """Curves, epochs and moments of one run, bounded in memory whatever its length."""
+
+    def __init__(self, capacity: int = CURVE_ROWS, moments: int = MOMENTS) -> None:
+        self.steps = Series(COLUMNS, "loss", capacity)
+        self.gradients: dict[str, Series] = {}
+        """By node: columns "step", "epoch", "value"; the L2 norm of the gradient over the node's parameters."""
+        self.epochs: list[EpochEnd] = []
+        self.epoch_curves: dict[str, tuple[list[float], list[float]]] = {}
+        """(epochs, values) by "train/loss", "validation/loss", "train/accuracy" and so on."""
+        self.changes: list[Changed] = []
+        self.moments: list[Moment] = []
+        self.step_count = 0
+        """Steps reported in full, before any thinning."""
+        self._last_frame = -1
+        self._best: tuple[float, EpochEnd] | None = None
+        self._moment_limit = moments
+        self._moment_stride = 1
+
+    def add_table(self, rows: Array) -> None:
+        """Append the rows of a mail: a table (7, n) of `lab.thinning.COLUMNS`."""
+        self.steps.extend(rows)
+        self.step_count += round(rows[COUNT].sum())
+
+    def add_rows(self, rows: Sequence[StepRow]) -> None:
+        """Append rows that each stand for themselves."""
+        self.add_columns({name: np.array([getattr(row, name) for row in rows], dtype=float) for name in COLUMNS[:5]})
+
+    def add_columns(self, columns: Mapping[str, Array]) -> None:
+        """Append the columns of a stored run: step, epoch, loss, penalty, learning_rate."""
+        loss = np.asarray(columns["loss"], dtype=float)
+        self.steps.extend(np.stack([*(columns[name] for name in COLUMNS[:5]), loss, np.ones(len(loss))]))
+        self.step_count += len(loss)
+
+    def add_frame(self, frame: Frame) -> None:
+        """Append the gradient norm of every layer, unless this frame or a later one is there already."""
+        if frame.step <= self._last_frame:
+            return
+        self._last_frame = frame.step
+        squares: dict[str, float] = {}
+        for stats in frame.parameters.values():
+            squares[stats.node] = squares.get(stats.node, 0.0) + stats.gradient_norm**2
+        for node, square in squares.items():
+            series = self.gradients.get(node)
+            if series is None:
+                series = self.gradients[node] = Series(("step", "epoch", "value"), "value", LAYER_ROWS)
+            series.append(frame.step, frame.epoch, square**0.5)
+
+    def add_epoch(self, event: EpochEnd, moment: Moment | None = None) -> None:
+        """Append an epoch and what was seen at its end. Of very long runs every second moment is let go."""
+        self.epochs.append(event)
+        self._add_values(event)
+        if moment is not None and moment.frame is not None:
+            self.add_frame(moment.frame)
+        if moment is None or event.epoch % self._moment_stride:
+            return
+        self.moments.append(moment)
+        if len(self.moments) > self._moment_limit:
+            self._moment_stride *= 2
+            self.moments = [item for item in self.moments if item.epoch % self._moment_stride == 0]
+
+    def moment(self, epoch: int) -> Moment | None:
+        """The kept moment that lies nearest to an epoch, or None before the first."""
+        return min(self.moments, key=lambda item: abs(item.epoch - epoch), default=None)
+
+    def pictured(self, moment: Moment) -> Moment:
+        """The moment with those pictures of the run that lie nearest to it: its own may be from long before, where
+        nobody was looking at its time."""
+
+        def nearest(name: str) -> Any:
+            kept = (picture for item in self.moments if (picture := getattr(item, name)) is not None)
+            return min(kept, key=lambda picture: abs(picture.step - moment.step), default=None)
+
+        return Moment(epoch=moment.epoch, step=moment.step, **{name: nearest(name) for name in PICTURES})
+
+    def _add_values(self, event: EpochEnd) -> None:
+        values = {"train/loss": event.train_loss, "validation/loss": event.validation_loss}
+        values |= {f"train/{tag}": value for tag, value in event.train_metrics.items()}
+        values |= {f"validation/{tag}": value for tag, value in event.validation_metrics.items()}
+        for name, value in values.items():
+            if value is not None:
+                epochs, column = self.epoch_curves.setdefault(name, ([], []))
+                epochs.append(float(event.epoch))
+                column.append(float(value))
+        loss = event.train_loss if event.validation_loss is None else event.validation_loss
+        if loss == loss and (self._best is None or loss < self._best[0]):
+            self._best = (loss, event)
+
+    def epoch_curve(self, name: str, limit: int = EPOCH_POINTS) -> tuple[Array, Array]:
+        """(epochs, values) of one of `epoch_curves`, thinned to about `limit` points; empty when there is none."""
+        epochs, values = (np.array(column) for column in self.epoch_curves.get(name, ([], [])))
+        kept = minmax_indices(values, limit // 2)
+        return epochs[kept], values[kept]
+
+    def best_epoch(self) -> EpochEnd | None:
+        """The epoch of the lowest validation loss (training loss where there are no validation data)."""
+        return self._best[1] if self._best is not None else None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns."""
+        return self.steps.nbytes + sum(series.nbytes for series in self.gradients.values())

@@ -1,0 +1,102 @@
+"""The one place where the training thread and the window meet: a lock and three lanes. No Qt.
+
+Scalars are many: the lane is bounded, and when the window is slow it is thinned by keeping the lowest and the highest
+loss of each group (and the first and the last row), so that no spike is lost. Slots hold the latest value of each type.
+Rare events are kept, all of them, in order. The exact rows go to the run store: thinning touches only what is drawn.
+"""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct
+
+from engine.training.events import EpochEnd, Event, StepRow
+from lab.thinning import COLUMNS, thin_table
+
+__all__ = ["Mail", "Mailbox"]
+
+CAPACITY = 8192
+"""Rows that wait at most. At 100,000 steps a second a drain every 33 ms finds 3,300: nothing is thinned as a rule."""
+
+GROUP = 8
+"""Rows of which thinning keeps two."""
+
+WIDTH = len(COLUMNS)
+
+
+class Mail(Struct, frozen=True):
+    """What one drain found. `rows` is a table of the columns `lab.thinning.COLUMNS`, of shape (7, n), of the run `run`.
+    `seen[i]` holds the slots as they stood when `events[i]`, an epoch's end, was posted (empty for other events): a
+    later value may have taken their place before the window came to look."""
+
+    run: str
+    rows: np.ndarray
+    slots: Sequence[Event] = ()
+    events: Sequence[Event] = ()
+    seen: Sequence[tuple[Event, ...]] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.rows.size or self.slots or self.events)
+
+
+class Mailbox:
+    """Posted to by the training thread, drained by the window. Both calls return at once."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        if capacity < 2 * GROUP:
+            raise ValueError(f"a mailbox needs room for at least {2 * GROUP} rows, got {capacity}")
+        self._limit = capacity * WIDTH
+        self._groups = capacity // GROUP
+        self._lock = threading.Lock()
+        self._run = ""
+        # Row after row of plain numbers: no object a row, and the window has them as an array for nothing.
+        self._rows = array("d")
+        self._slots: dict[type[Event], Event] = {}
+        self._latest: dict[type[Event], Event] = {}
+        self._events: list[Event] = []
+        self._seen: list[tuple[Event, ...]] = []
+
+    def post(self, event: Event) -> None:
+        """Hand over one event; any thread. Rows of another run take the place of those that wait."""
+        if event.lane == "scalar":
+            assert isinstance(event, StepRow)
+            loss = event.loss
+            row = (event.step, event.epoch, loss, event.penalty, event.learning_rate, loss, 1.0)
+            with self._lock:
+                if event.run != self._run:
+                    self._run = event.run
+                    del self._rows[:]
+                self._rows.extend(row)
+                if len(self._rows) >= self._limit:
+                    self._thin()
+            return
+        with self._lock:
+            if event.lane == "slot":
+                self._slots[type(event)] = self._latest[type(event)] = event
+            else:
+                self._events.append(event)
+                self._seen.append(tuple(self._latest.values()) if isinstance(event, EpochEnd) else ())
+
+    def drain(self) -> Mail:
+        """Everything that has arrived since the last drain, in order within each lane."""
+        with self._lock:
+            run, rows, slots, events, seen = self._run, self._rows, self._slots, self._events, self._seen
+            self._rows, self._slots, self._events, self._seen = array("d"), {}, [], []
+        return Mail(run, _table(rows), tuple(slots.values()), events, seen)
+
+    def __len__(self) -> int:
+        """How many events wait, in all lanes."""
+        with self._lock:
+            return len(self._rows) // WIDTH + len(self._slots) + len(self._events)
+
+    def _thin(self) -> None:
+        thinned = thin_table(_table(self._rows), self._groups)
+        self._rows = array("d", np.ascontiguousarray(thinned.T).tobytes())
+
+
+def _table(rows: array[float]) -> np.ndarray:
+    return np.frombuffer(rows, dtype=np.float64).reshape(-1, WIDTH).T

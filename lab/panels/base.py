@@ -1,0 +1,412 @@
+"""What every live panel has: a header, an empty state in words, a throttle, and export of what is shown.
+
+A panel that is not on the screen asks for nothing and draws nothing. One that is draws at most every `interval_ms`,
+and never more than about a tenth of the time, however slow the machine.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QAction,
+    QEnterEvent,
+    QFont,
+    QHideEvent,
+    QResizeEvent,
+    QShowEvent,
+)
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+from shiboken6 import isValid
+
+from engine.training.result import words
+from lab.panels.header import Caption, Chip, Title, look_words
+from lab.panels.pacer import pacer
+from widgets import export, theme
+
+if TYPE_CHECKING:
+    from engine.training.events import Event
+    from lab.document import Document, Selection
+    from lab.session import Session
+
+__all__ = ["Panel", "Rows", "write_table"]
+
+LOAD_LIMIT = 10.0
+"""A drawing that took t seconds is followed by at least this many times t without drawing."""
+
+
+Rows = tuple[Sequence[str], Iterable[Sequence[Any]]]
+
+
+def write_table(path: Path, table: Rows) -> None:
+    """Write rows as CSV (RFC 4180, UTF-8), floats with all their digits."""
+    from engine.files import write_atomically
+
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(table[0])
+    writer.writerows([[repr(float(v)) if isinstance(v, float) else v for v in row] for row in table[1]])
+    write_atomically(path, text.getvalue().encode("utf-8"))
+
+
+class Panel(QWidget):
+    """Base of the live panels. Subclasses set the class attributes and write `has_data`, `draw` and `table`.
+
+    `listens` names the session's signals after which the panel draws anew; `looks_back` panels show the moment that
+    the timeline looks back at.
+    """
+
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    topics: ClassVar[frozenset[str]] = frozenset()
+    listens: ClassVar[tuple[str, ...]] = ("stepsChanged",)
+    empty: ClassVar[str] = ""
+    interval_ms: ClassVar[int] = 100
+    priority: ClassVar[float] = 0.0
+    """Seconds by which the panel goes before others that wait as long."""
+    looks_back: ClassVar[bool] = False
+
+    maximizeRequested = Signal()
+    refused = Signal(str)
+    """Carries why what was asked for could not be done, in words."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName(f"panel-{self.name}")
+        self.setAccessibleName(self.title)
+        self.session: Session | None = None
+        self.document: Document | None = None
+        self.selection: Selection | None = None
+        self.due = 0.0
+        """When the panel may draw again (`time.monotonic`)."""
+        self.lead = self.priority
+        self.drawings = 0
+        self.menu = QMenu(self)
+        self._build_header()
+        self._empty = QLabel(self.empty, self)
+        self._empty.setWordWrap(True)
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._empty.setMargin(18)
+        self.stack = QStackedWidget(self)
+        self.stack.addWidget(self._empty)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._header)
+        layout.addWidget(self.stack, 1)
+        self.build()
+        self._build_menu()
+        theme.signals.changed.connect(self._restyle)
+        self._restyle()
+
+    # -- for subclasses ------------------------------------------------------------------------------------------------
+
+    def build(self) -> None:
+        """Make the view and add it to `stack`; add own entries to `menu`."""
+        raise NotImplementedError
+
+    def has_data(self) -> bool:
+        """Whether there is something to draw. Only called with a session."""
+        raise NotImplementedError
+
+    def draw(self) -> None:
+        """Bring the view up to date."""
+        raise NotImplementedError
+
+    def table(self) -> Rows:
+        """The data shown: the names of the columns, and the rows."""
+        raise NotImplementedError
+
+    def caption(self) -> str:
+        """The dim text at the right of the header."""
+        return ""
+
+    def when(self, picture: Event) -> str:
+        """Of which step a picture is; looking back, whether it is of the epoch that is looked at or only near it."""
+        session = self.session
+        assert session is not None
+        step = f"step {picture.step:,}"
+        if session.looking is None or not self.looks_back:
+            return step
+        at, length = session.moment().step, session.steps_per_epoch or 1
+        return step if at - length < picture.step <= at else f"nearest kept: {step}"
+
+    def empty_text(self) -> str:
+        """What the panel will show, and what to press."""
+        return self.empty
+
+    def restyle(self) -> None:
+        """Take the colours of the current theme."""
+
+    def view_state(self) -> dict[str, Any]:
+        """How the panel is looked at (log axes, smoothing), as JSON types, for the window's settings."""
+        return {action.objectName(): action.isChecked() for action in self._toggles()}
+
+    def set_view_state(self, state: dict[str, Any]) -> None:
+        """Put back what `view_state` returned; unknown keys are ignored."""
+        for action in self._toggles():
+            if isinstance(state.get(action.objectName()), bool):
+                action.setChecked(state[action.objectName()])
+
+    # -- wiring --------------------------------------------------------------------------------------------------------
+
+    def set_session(self, session: Session | None) -> None:
+        """Show this session's run from now on."""
+        if self.session is not None:
+            self._unwatch()
+            for signal in self._signals(self.session):
+                signal.disconnect(self.request)
+        self.session = session
+        if session is not None:
+            for signal in self._signals(session):
+                signal.connect(self.request)
+            if self.isVisible():
+                session.watch(self, self.topics)
+        self.request()
+
+    def _signals(self, session: Session) -> list[Any]:
+        names = ["runChanged", *self.listens, *(["lookChanged"] if self.looks_back else [])]
+        return [getattr(session, name) for name in names]
+
+    def set_document(self, document: Document | None) -> None:
+        """The experiment being built, for panels that show something before a run."""
+        self.document = document
+        if document is not None:
+            document.changed.connect(self.request)
+        self.request()
+
+    def set_selection(self, selection: Selection | None) -> None:
+        """The nodes selected on the canvas, for panels that show them apart."""
+        self.selection = selection
+        if selection is not None:
+            selection.changed.connect(self.request)
+        self.request()
+
+    # -- drawing -------------------------------------------------------------------------------------------------------
+
+    def request(self, *_: object) -> None:
+        """Draw soon, if anybody can see it."""
+        if self.isVisible():
+            pacer().ask(self)
+
+    def wants_drawing(self) -> bool:
+        """Whether a request still stands."""
+        return isValid(self) and self.isVisible()
+
+    def refresh(self) -> None:
+        """Draw now, also outside a window."""
+        begun = time.monotonic()
+        filled = self.session is not None and self.has_data()
+        if filled:
+            self.draw()
+            view = self.stack.widget(1)
+            self.stack.setCurrentIndex(1)
+            if view is not None:
+                view.update()
+        else:
+            view = None
+            self._show_empty()
+            self.stack.setCurrentIndex(0)
+        self._caption.setText(self.caption() if filled else "")
+        self._caption.setToolTip(self._caption.text())
+        self._show_look()
+        self.drawings += 1
+        spent = time.monotonic() - begun + getattr(view, "paint_seconds", 0.0)
+        self.due = begun + max(self.interval_ms / 1000, LOAD_LIMIT * spent)
+
+    def _show_empty(self) -> None:
+        """The words of an empty panel; where there is no room for them, the last sentence: what to press."""
+        text = self.empty_text()
+        self._empty.setText(text)
+        if self._empty.heightForWidth(self.stack.width()) > self.stack.height():
+            self._empty.setText(text.rpartition("\n")[2])
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self.session is not None:
+            self.session.watch(self, self.topics)
+        self.due = 0.0
+        self.request()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        pacer().forget(self)
+        self._unwatch()
+
+    def _unwatch(self) -> None:
+        if self.session is not None:
+            self.session.watch(self, frozenset())
+
+    # -- header --------------------------------------------------------------------------------------------------------
+
+    @property
+    def header(self) -> QWidget:
+        """The line with title and caption; a window that moves panels takes hold of it."""
+        return self._header
+
+    def _build_header(self) -> None:
+        self._header = QWidget(self)
+        row = self._row = QHBoxLayout(self._header)
+        row.setContentsMargins(12, 8, 12, 2)
+        row.setSpacing(8)
+        self._title = Title(self.title, self._header)
+        self._title.setToolTip("Double-click: give this panel all the room, and back")
+        self._title.doubleClicked.connect(self.maximizeRequested)
+        self._look = Chip(self._header)
+        self._look.pressed.connect(self._return)
+        self._look.hide()
+        self._caption = Caption(self._header)
+        row.addWidget(self._title)
+        row.addWidget(self._look)
+        row.addWidget(self._caption, 1)
+        self._tools = QWidget(self)
+        tools = QHBoxLayout(self._tools)
+        tools.setContentsMargins(4, 2, 4, 2)
+        tools.setSpacing(2)
+        self._buttons: list[tuple[QToolButton, str]] = []
+        self._menu_button = self._tool(tools, "settings", "View options")
+        self._menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._menu_button.setMenu(self.menu)
+        self._export_menu = QMenu(self)
+        for kind, label in (("png", "PNG image…"), ("svg", "SVG drawing…"), ("csv", "CSV table…")):
+            action = self._export_menu.addAction(label)
+            action.setData(kind)
+        self._export_menu.triggered.connect(self._ask_export)
+        button = self._tool(tools, "export", "Export this panel")
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        button.setMenu(self._export_menu)
+        self._tool(tools, "maximize", "Give this panel all the room").clicked.connect(self.maximizeRequested)
+        self._tools.hide()
+
+    def _tool(self, layout: QHBoxLayout, icon: str, tip: str) -> QToolButton:
+        button = QToolButton(self._tools)
+        button.setToolTip(tip)
+        button.setAccessibleName(f"{self.title}: {tip}")
+        button.setAutoRaise(True)
+        button.setIconSize(QSize(14, 14))
+        layout.addWidget(button)
+        self._buttons.append((button, icon))
+        return button
+
+    def _build_menu(self) -> None:
+        self._menu_button.setVisible(bool(self.menu.actions()))
+
+    def toggle(self, key: str, label: str, checked: bool = False) -> QAction:
+        """An option of the view, kept under `key`."""
+        action = self.menu.addAction(label)
+        action.setObjectName(key)
+        action.setCheckable(True)
+        action.setChecked(checked)
+        action.toggled.connect(self._option_changed)
+        return action
+
+    def _option_changed(self, *_: object) -> None:
+        self.due = 0.0
+        self.request()
+
+    def _toggles(self) -> list[QAction]:
+        return [action for action in self.menu.actions() if action.isCheckable() and action.objectName()]
+
+    def _restyle(self) -> None:
+        self._title.setFont(theme.ui_font(13, QFont.Weight.DemiBold))
+        self._caption.setFont(theme.mono_font(11))
+        self._empty.setFont(theme.ui_font(12))
+        now = theme.current()
+        self._title.setStyleSheet(f"color: {now.text}")
+        self._empty.setStyleSheet(f"color: {now.text_dim}")
+        self._look.setFont(theme.mono_font(11))
+        self._look.setStyleSheet(
+            f"color: {now.warn}; border: 1px solid {now.warn}; border-radius: 4px; padding: 0 4px;"
+        )
+        self._tools.setStyleSheet(f"background: {now.panel}")
+        for button, icon in self._buttons:
+            button.setIcon(theme.icon(icon, "text_dim"))
+        self.restyle()
+        self._option_changed()
+
+    def _show_look(self) -> None:
+        looking = self.session.looking if self.session is not None and self.looks_back else None
+        self._look.setVisible(looking is not None)
+        if looking is not None and self.session is not None:
+            self._look.say(look_words(looking, self.session.epochs), self._room_to_look())
+
+    def _room_to_look(self) -> int:
+        """The width that title and caption leave in the header."""
+        taken = self._title.sizeHint().width() + self._caption.fontMetrics().horizontalAdvance(self._caption.text())
+        margins = self._row.contentsMargins()
+        return self.width() - taken - margins.left() - margins.right() - 3 * self._row.spacing()
+
+    def _return(self) -> None:
+        if self.session is not None:
+            self.session.look(None)
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        super().enterEvent(event)
+        self._tools.adjustSize()
+        self._place_tools()
+        self._tools.show()
+        self._tools.raise_()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._tools.hide()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_tools()
+        self._show_look()
+        if self.stack.currentIndex() == 0:
+            self._show_empty()
+
+    def _place_tools(self) -> None:
+        self._tools.move(self.width() - self._tools.width() - 6, 4)
+
+    # -- export --------------------------------------------------------------------------------------------------------
+
+    def export(self, path: Path) -> None:
+        """Write what the panel shows: .png and .svg the picture, .csv the data with all digits.
+
+        Raises ValueError for another suffix, OSError when the file cannot be written.
+        """
+        path = Path(path)
+        hovered = self._tools.isVisible()
+        self._tools.hide()
+        try:
+            match path.suffix.lower():
+                case ".png":
+                    export.to_png(self, path)
+                case ".svg":
+                    export.to_svg(self, path, self.title)
+                case ".csv":
+                    write_table(path, self.table() if self.session is not None and self.has_data() else ((), ()))
+                case suffix:
+                    raise ValueError(f"“{path.name}”: a panel is exported as .png, .svg or .csv, not as “{suffix}”")
+        finally:
+            self._tools.setVisible(hovered)
+
+    def _ask_export(self, action: QAction) -> None:
+        suffix = action.data()
+        path, _ = QFileDialog.getSaveFileName(
+            self, f"Export “{self.title}”", f"{self.name}.{suffix}", f"{suffix.upper()} (*.{suffix})"
+        )
+        if path:
+            target = Path(path)
+            try:
+                self.export(target if target.suffix.lower() == f".{suffix}" else target.with_suffix(f".{suffix}"))
+            except OSError as error:
+                self.refused.emit(f"“{target.name}” could not be written. {words(error)}.")

@@ -1,0 +1,87 @@
+"""The L2 norm of each layer's gradient over the run."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from lab.panels.base import Panel, Rows
+from lab.panels.marks import ChangeMarks
+from widgets.plot import Curve, Plot
+
+__all__ = ["GradientsPanel"]
+
+LEGEND_ROWS = 10
+SPACING = 9.0
+"""Pixels between two points from which on they are marked."""
+
+
+class GradientsPanel(Panel):
+    """Gradient norms over epochs, one line for each layer with parameters."""
+
+    name: ClassVar[str] = "gradients"
+    title: ClassVar[str] = "Gradient norm by layer"
+    topics: ClassVar[frozenset[str]] = frozenset({"gradients"})
+    listens: ClassVar[tuple[str, ...]] = ("frameChanged", "epochEnded", "overlaysChanged", "eventArrived")
+    empty: ClassVar[str] = (
+        "Shows how large the gradient is in each layer: lines that lie orders of magnitude apart, or fall towards "
+        "nothing, mean that some layers do not learn.\nPress Train, or Step for a single step."
+    )
+    interval_ms: ClassVar[int] = 150
+
+    def build(self) -> None:
+        self.plot = Plot(x_label="epoch", y_label="gradient norm", log_y=True, legend="top-right")
+        self.stack.addWidget(self.plot)
+        self.log_y = self.toggle("log_y", "Logarithmic norm", True)
+        self.log_x = self.toggle("log_x", "Logarithmic epochs")
+        self.log_y.toggled.connect(self._set_axes)
+        self.log_x.toggled.connect(self._set_axes)
+        self.curves: dict[str, Curve] = {}
+        self.marks = ChangeMarks(self.plot)
+
+    def _set_axes(self, *_: object) -> None:
+        self.plot.set_log(self.log_x.isChecked(), self.log_y.isChecked())
+
+    def has_data(self) -> bool:
+        assert self.session is not None
+        return bool(self.session.live.gradients)
+
+    def draw(self) -> None:
+        session = self.session
+        assert session is not None
+        series = session.live.gradients
+        if list(series) != list(self.curves):
+            self.plot.clear_curves()
+            legend = len(series) <= LEGEND_ROWS
+            self.curves = {node: self.plot.curve(node, i, in_legend=legend) for i, node in enumerate(series)}
+        self.plot.set_limits("x", None if self.log_x.isChecked() else 0.0, float(session.epochs or 0) or None)
+        for node, values in series.items():
+            self.curves[node].set(values["epoch"].copy(), values["value"].copy())
+            self._show_points(self.curves[node])
+        self.marks.show(session)
+
+    def _show_points(self, curve: Curve) -> None:
+        """Mark the steps that were looked at, while they lie far enough apart to be told from one another."""
+        box = self.plot.getPlotItem().getViewBox()
+        marked = 0 < len(curve.x) <= max(2.0, box.width() / SPACING)
+        if marked != curve.symbols:
+            curve.symbols = marked
+            curve.item.setSymbol("o" if marked else None)
+            curve.retheme()
+
+    def caption(self) -> str:
+        assert self.session is not None
+        steps = max(self.session.live.gradients.values(), key=len)["step"]
+        parts = [f"step {int(steps[-1]):,}"]
+        if len(steps) > 1:
+            gap = round((steps[-1] - steps[0]) / (len(steps) - 1))
+            parts.append(f"a point every {gap} steps" if gap > 1 else "every step")
+        return " · ".join([*parts, "L2 · log y" if self.log_y.isChecked() else "L2"])
+
+    def table(self) -> Rows:
+        assert self.session is not None
+        rows = [
+            (node, int(step), epoch, value)
+            for node, series in self.session.live.gradients.items()
+            for step, epoch, value in zip(*(series[name].tolist() for name in ("step", "epoch", "value")), strict=True)
+        ]
+        return ("layer", "step", "epoch", "gradient_norm"), rows

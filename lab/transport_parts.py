@@ -1,0 +1,209 @@
+"""What the top bar is made of: buttons that are actions, named numbers, the run's progress, the device, the seed."""
+
+from __future__ import annotations
+
+import secrets
+
+from PySide6.QtCore import QPoint, QSize, Qt, Signal
+from PySide6.QtGui import QAction, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from widgets import theme
+
+__all__ = ["ActionButton", "Figure", "Pill", "SeedPopup", "Standing"]
+
+SEED_LIMIT = 2**31 - 1
+DRAWN_SEEDS = 10_000
+"""Seeds that are drawn are below this: short enough to be read and typed again."""
+
+
+class ActionButton(QPushButton):
+    """A button that is an action: its short text, icon, state and tooltip follow the action."""
+
+    def __init__(self, action: QAction, icon: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._action, self._icon, self._bare = action, icon, False
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setMinimumHeight(32)
+        self.setIconSize(QSize(14, 14))
+        self.clicked.connect(self._on_clicked)
+        action.changed.connect(self.sync)
+        self.sync()
+
+    def _on_clicked(self) -> None:
+        self._action.trigger()
+
+    def set_icon(self, name: str) -> None:
+        self._icon = name
+        self.sync()
+
+    def set_bare(self, bare: bool) -> None:
+        """Show the icon alone."""
+        if bare != self._bare:
+            self._bare = bare
+            self.sync()
+
+    def sync(self) -> None:
+        """Take over what the action says."""
+        words = self._action.iconText()
+        self.setText("" if self._bare else words)
+        self.setAccessibleName(words)
+        self.setToolTip(self._action.toolTip())
+        self.setEnabled(self._action.isEnabled())
+        tint = "on_accent" if self.property("kind") == "primary" else "text"
+        self.setIcon(theme.icon(self._icon, tint))
+
+
+class Figure(QWidget):
+    """A number under its name."""
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._name, self._value = QLabel(name, self), QLabel("–", self)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(1)
+        column.addWidget(self._name)
+        column.addWidget(self._value)
+        self.restyle()
+
+    def restyle(self) -> None:
+        look = theme.current()
+        self._name.setFont(theme.ui_font(11))
+        self._name.setStyleSheet(f"color: {look.text_dim}")
+        self._value.setFont(theme.mono_font(13))
+        self._value.setStyleSheet(f"color: {look.text}")
+        self._value.setMinimumWidth(self._value.fontMetrics().horizontalAdvance("0000000"))
+
+    def show_value(self, text: str, name: str = "") -> None:
+        if name and name != self._name.text():
+            self._name.setText(name)
+        if text != self._value.text():
+            self._value.setText(text)
+            # Widths only grow, so that the bar does not tremble while numbers change.
+            wanted = self._value.sizeHint().width()
+            if wanted > self._value.minimumWidth():
+                self._value.setMinimumWidth(wanted)
+
+    @property
+    def text(self) -> str:
+        return self._value.text()
+
+    @property
+    def name(self) -> str:
+        return self._name.text()
+
+
+class Standing(QWidget):
+    """Where the run stands: epoch, step, time left and a bar."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.where, self.left = QLabel(self), QLabel(self)
+        self.bar = QProgressBar(self)
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 1000)
+        self.bar.setAccessibleName("Progress of the run")
+        words = QHBoxLayout()
+        words.setContentsMargins(0, 0, 0, 0)
+        words.setSpacing(12)
+        words.addWidget(self.where, 1)
+        words.addWidget(self.left)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(5)
+        column.addLayout(words)
+        column.addWidget(self.bar)
+        self.restyle()
+
+    def restyle(self) -> None:
+        look = theme.current()
+        for label in (self.where, self.left):
+            label.setFont(theme.ui_font(12))
+            label.setStyleSheet(f"color: {look.text_dim}")
+
+
+class Pill(QPushButton):
+    """The device, with a dot that says whether it is at work."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.busy = False
+        self.setMinimumHeight(26)
+        self.setAccessibleName("Device")
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.restyle()
+
+    def restyle(self) -> None:
+        self.setFont(theme.mono_font(12))
+        look = theme.current()
+        self.setStyleSheet(
+            f"QPushButton {{ border-radius: 13px; padding: 3px 13px 3px 26px; color: {look.text_dim};"
+            f" background: {look.raised}; font-weight: 400; }}"
+            f"QPushButton:focus {{ border-color: {look.accent}; }}"
+        )
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.color("good" if self.busy else "text_faint"))
+        painter.drawEllipse(QPoint(16, self.height() // 2), 4, 4)
+        painter.end()
+
+
+class SeedPopup(QFrame):
+    """A small window to change the seed in."""
+
+    chosen = Signal(int)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent, Qt.WindowType.Popup)
+        self.setProperty("role", "card")
+        self.field = QSpinBox(self)
+        self.field.setRange(0, SEED_LIMIT)
+        self.field.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        self.field.setMinimumWidth(120)
+        self.field.setAccessibleName("Seed")
+        self.draw = QPushButton("Random", self)
+        self.draw.clicked.connect(self._on_draw)
+        self.field.lineEdit().returnPressed.connect(self._on_entered)
+        words = QLabel("Weights, order of samples and dropout follow from the seed. It counts from the next run.", self)
+        words.setWordWrap(True)
+        words.setProperty("role", "hint")
+        words.setFixedWidth(240)
+        row = QHBoxLayout()
+        row.addWidget(self.field, 1)
+        row.addWidget(self.draw)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 12, 12, 12)
+        column.addLayout(row)
+        column.addWidget(words)
+
+    def open_below(self, button: QWidget, seed: int) -> None:
+        self.field.setValue(seed)
+        self.adjustSize()
+        corner = button.mapToGlobal(QPoint(button.width() - self.sizeHint().width(), button.height() + 4))
+        self.move(corner)
+        self.show()
+        self.field.setFocus()
+        self.field.selectAll()
+
+    def _on_draw(self) -> None:
+        self.field.setValue(secrets.randbelow(DRAWN_SEEDS))
+        self.chosen.emit(self.field.value())
+
+    def _on_entered(self) -> None:
+        self.chosen.emit(self.field.value())
+        self.close()

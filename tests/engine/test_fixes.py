@@ -1,0 +1,68 @@
+"""Remedies: a layer that nothing is wired to finds its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine import edits
+from engine.data.signature import DataSignature, TargetSignature
+from engine.diagnostics import Diagnostic
+from engine.experiment import Experiment
+from engine.graph import check
+from tests.support.examples import blobs, make
+
+POINTS = DataSignature(inputs={"x": (2,)}, targets={"y": TargetSignature(classes=3)}, train_size=48)
+
+
+def unwired(experiment: Experiment, node: str, data: DataSignature | None = POINTS) -> Diagnostic:
+    return next(item for item in check(experiment.network, data).of(node) if item.field == "inputs")
+
+
+def near(node: str, tag: str, *, x: float = 20.0, **values: object) -> Experiment:
+    """The network 2-8-3 with a loose layer below and to the right of one of its nodes."""
+    left, top = blobs().network.node(node).position
+    return edits.add_node(blobs(), make("layer", tag, **values), at=(left + x, top + 140.0))
+
+
+@pytest.mark.parametrize(("source", "title"), [("dense_1", "Dense 8"), ("relu_1", "ReLU")])
+def test_a_loose_layer_is_wired_in_between_the_nearest_and_its_reader(source, title):
+    experiment = near(source, "dropout")
+    reader = next(node.id for node in experiment.network.nodes if source in node.inputs)
+    fix = unwired(experiment, "dropout_1").fix
+    assert fix.label == f"Wire it in after “{title}”"
+    after = fix.edit(experiment)
+    assert after.network.node("dropout_1").inputs == (source,) and after.network.node(reader).inputs == ("dropout_1",)
+    assert after.network.node("dropout_1").position == experiment.network.node("dropout_1").position
+    assert check(after.network, POINTS).ok
+
+
+def test_before_the_data_are_known_places_alone_decide():
+    fix = unwired(near("relu_1", "dropout"), "dropout_1", None).fix
+    assert fix.label == "Wire it in after “ReLU”"
+
+
+def test_a_layer_that_changes_the_shape_goes_to_an_open_end():
+    experiment = edits.disconnect(near("relu_1", "dense", units=5), "dense_2", "softmax_cross_entropy_1")
+    fix = unwired(experiment, "dense_3").fix
+    assert fix.label == "Wire it in after “Dense 3”"
+    assert fix.edit(experiment).network.node("dense_3").inputs == ("dense_2",)
+
+
+def test_a_loose_loss_reads_the_nearest_layer():
+    experiment = edits.disconnect(blobs(), "dense_2", "softmax_cross_entropy_1")
+    fix = unwired(experiment, "softmax_cross_entropy_1").fix
+    assert fix.label == "Wire it in after “Dense 3”"
+    assert fix.edit(experiment) == blobs()
+
+
+def test_a_loose_layer_that_others_read_does_not_close_a_circle():
+    experiment = edits.disconnect(blobs(), "input_1", "dense_1")
+    fix = unwired(experiment, "dense_1").fix
+    assert fix.edit(experiment) == blobs()
+
+
+def test_where_nothing_suits_the_layer_can_be_deleted():
+    experiment = near("dense_1", "conv2d")
+    assert unwired(experiment, "conv2d_1").fix.label == "Delete this layer"
+    experiment = near("dense_1", "add")
+    assert unwired(experiment, "add_1").fix.label == "Delete this layer"

@@ -1,0 +1,114 @@
+"""Losses in closed form, their gradients, their stability, and what they refuse."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from engine.layers.base import Loss, ShapeProblem
+from engine.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from tests.support.interpreter import Interpreter
+
+
+def evaluate(
+    loss: Loss, prediction: np.ndarray, target: np.ndarray, precision: str = "float64"
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """(loss, output, gradient by the prediction)."""
+    b = Interpreter(precision=precision, batch_size=len(prediction))
+    x = b.value(prediction)
+    value, output = loss.lower(b, x, b.value(target, needed=False))  # type: ignore[arg-type]
+    assert value.shape == (1,)
+    gradient = b.gradients({value: np.ones(1)})(x)
+    return float(b.host(value)[0]), b.host(output), gradient
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_equal_logits_give_the_logarithm_of_the_classes(classes: int) -> None:
+    labels = np.arange(5) % classes
+    value, output, gradient = evaluate(SoftmaxCrossEntropy(), np.full((5, classes), 3.7), labels)
+    assert value == pytest.approx(math.log(classes), rel=1e-12)
+    assert value == pytest.approx(SoftmaxCrossEntropy().expected_initial(classes))
+    np.testing.assert_allclose(output, 1 / classes)
+    np.testing.assert_allclose(gradient, (1 / classes - np.eye(classes)[labels]) / 5, atol=1e-15)
+
+
+def test_softmax_cross_entropy_of_a_known_row() -> None:
+    z = np.log(np.array([[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]]))
+    value, output, _ = evaluate(SoftmaxCrossEntropy(), z + 100.0, np.array([2, 0]))
+    assert value == pytest.approx(-(math.log(0.7) + math.log(0.5)) / 2, rel=1e-12)
+    np.testing.assert_allclose(output, np.exp(z), rtol=1e-12)
+
+
+def test_softmax_cross_entropy_of_huge_logits() -> None:
+    z = np.array([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0]])
+    value, output, gradient = evaluate(SoftmaxCrossEntropy(), z, np.array([0, 0]), "float32")
+    assert value == pytest.approx(1e4)
+    np.testing.assert_allclose(output, [[1, 0, 0], [0, 1, 0]])
+    np.testing.assert_allclose(gradient, [[0, 0, 0], [-0.5, 0.5, 0]])
+
+
+def test_binary_cross_entropy_of_zero_logits_is_ln_2() -> None:
+    value, output, gradient = evaluate(BinaryCrossEntropy(), np.zeros((4, 1)), np.array([0, 1, 1, 0]))
+    assert value == pytest.approx(math.log(2), rel=1e-12)
+    assert BinaryCrossEntropy().expected_initial(1) == pytest.approx(value)
+    np.testing.assert_allclose(output, 0.5)
+    np.testing.assert_allclose(gradient[:, 0], np.array([0.5, -0.5, -0.5, 0.5]) / 4)
+
+
+def test_binary_cross_entropy_is_that_of_the_probabilities() -> None:
+    rng = np.random.default_rng(0)
+    z, t = rng.normal(size=(6, 3)), rng.random((6, 3))
+    p = 1 / (1 + np.exp(-z))
+    value, output, _ = evaluate(BinaryCrossEntropy(), z, t)
+    assert value == pytest.approx(-np.mean(t * np.log(p) + (1 - t) * np.log(1 - p)), rel=1e-12)
+    np.testing.assert_allclose(output, p, rtol=1e-12)
+
+
+def test_binary_cross_entropy_of_huge_logits() -> None:
+    z = np.array([[1e4], [-1e4], [1e4], [-1e4]])
+    value, output, gradient = evaluate(BinaryCrossEntropy(), z, np.array([1, 0, 0, 1]), "float32")
+    assert value == pytest.approx(5e3)
+    np.testing.assert_allclose(output[:, 0], [1, 0, 1, 0])
+    np.testing.assert_allclose(gradient[:, 0], [0, 0, 0.25, -0.25])
+
+
+def test_mean_squared_error_is_the_mean_over_samples_and_outputs() -> None:
+    y, t = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[0.0, 2.0], [1.0, 1.0]])
+    value, output, gradient = evaluate(MeanSquaredError(), y, t)
+    assert value == pytest.approx((1 + 0 + 4 + 16) / 4)
+    np.testing.assert_array_equal(output, y)
+    np.testing.assert_allclose(gradient, 2 * (y - t) / 4)
+
+
+def test_mean_squared_error_knows_nothing_of_the_first_loss() -> None:
+    assert MeanSquaredError().expected_initial(3) is None
+
+
+@pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), BinaryCrossEntropy()])
+def test_classifiers_refuse_images_and_offer_to_flatten(loss: Loss) -> None:
+    with pytest.raises(ShapeProblem, match="Flatten") as caught:
+        loss.infer(((8, 8, 3),))
+    assert caught.value.fix == ("insert", "flatten", {})
+
+
+def test_softmax_cross_entropy_refuses_a_single_output() -> None:
+    with pytest.raises(ShapeProblem, match="at least two"):
+        SoftmaxCrossEntropy().infer(((1,),))
+    assert SoftmaxCrossEntropy().infer(((2,),)) == (2,)
+
+
+def test_targets_are_classes_or_numbers() -> None:
+    assert SoftmaxCrossEntropy.needs_classes
+    assert not BinaryCrossEntropy.needs_classes and not MeanSquaredError.needs_classes
+    for loss in (SoftmaxCrossEntropy(), BinaryCrossEntropy(), MeanSquaredError()):
+        assert (loss.target, loss.weight) == ("y", 1.0)
+
+
+def test_mismatched_targets_are_refused_before_anything_runs() -> None:
+    b = Interpreter()
+    with pytest.raises(ValueError, match="do not match"):
+        MeanSquaredError().lower(b, b.value(np.zeros((3, 2))), b.value(np.zeros((3, 1))))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="do not match"):
+        SoftmaxCrossEntropy().lower(b, b.value(np.zeros((3, 2))), b.value(np.zeros(4, np.int64)))  # type: ignore[arg-type]

@@ -1,0 +1,128 @@
+"""Counters that come back as they were, and when checkpoints are written."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.training.evaluate import Sums
+from engine.training.recovery import Counters, Keeper, read_counters
+from engine.training.result import TrainingError
+from tests.engine.training.experiments import RICH, spiral
+
+
+def counters(step: int = 10, best: float | None = 0.1) -> Counters:
+    sums = Sums()
+    sums.add_loss(0.1, 3)
+    sums.add_loss(1 / 3, 7)
+    sums.metrics["accuracy"] = (5.0, 10.0)
+    return Counters(
+        step=step, epoch=step / 6, evaluated=step // 6, sums=sums, seconds=0.1 + 0.2, samples=160, best=best,
+        train_loss=None, experiment=spiral(RICH),
+    )  # fmt: skip
+
+
+def test_counters_come_back_from_json_bit_for_bit() -> None:
+    before = counters()
+    after = read_counters(json.loads(json.dumps(before.to_plain())))
+    assert after.to_plain() == before.to_plain()
+    assert after.sums.loss == before.sums.loss and after.sums.means() == {"accuracy": 0.5}
+    assert after.experiment == before.experiment
+
+
+@pytest.mark.parametrize("damage", ["step", "sums", "experiment"])
+def test_damaged_counters_are_refused_in_words(damage: str) -> None:
+    plain = counters().to_plain()
+    del plain[damage]
+    with pytest.raises(TrainingError, match="damaged"):
+        read_counters(plain)
+    with pytest.raises(TrainingError, match="damaged"):
+        read_counters({**counters().to_plain(), damage: "x"})
+
+
+class FakeWriter:
+    def __init__(self) -> None:
+        self.written: list[tuple[int, bool, float]] = []
+
+    def checkpoint(self, arrays: dict[str, np.ndarray], plain: dict[str, Any], best: bool = False) -> None:
+        self.written.append((plain["step"], best, float(arrays["w"][0])))
+
+
+class FakeState:
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def to_host(self) -> dict[str, np.ndarray]:
+        return {"w": np.array([self.value])}
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def parts() -> tuple[Keeper, FakeWriter, FakeState, Clock]:
+    writer, state, clock = FakeWriter(), FakeState(), Clock()
+    return Keeper(writer, state, clock=clock), writer, state, clock  # type: ignore[arg-type]
+
+
+def test_fast_epochs_are_written_once_a_second(parts: tuple[Keeper, FakeWriter, FakeState, Clock]) -> None:
+    keeper, writer, _state, clock = parts
+    for epoch in range(1, 41):
+        clock.now = epoch * 0.1
+        keeper.epoch_end(counters(6 * epoch), improved=False)
+    assert writer.written[0][0] == 6
+    assert 4 <= len(writer.written) <= 5
+
+
+def test_the_best_state_is_copied_at_once_and_written_later(
+    parts: tuple[Keeper, FakeWriter, FakeState, Clock],
+) -> None:
+    keeper, writer, state, clock = parts
+    keeper.save(counters(1))
+    state.value, clock.now = 1.0, 0.1
+    assert not keeper.epoch_end(counters(6), improved=True)
+    state.value, clock.now = 2.0, 0.2
+    assert not keeper.epoch_end(counters(12), improved=False)
+    state.value, clock.now = 3.0, 5.0
+    assert keeper.epoch_end(counters(18), improved=False)
+    assert writer.written == [(1, False, 0.0), (6, True, 1.0), (18, False, 3.0)]
+
+
+def test_the_best_state_that_is_also_the_last_is_written_once(
+    parts: tuple[Keeper, FakeWriter, FakeState, Clock],
+) -> None:
+    keeper, writer, _state, clock = parts
+    clock.now = 2.0
+    keeper.epoch_end(counters(6), improved=True)
+    keeper.save(counters(6))
+    assert writer.written == [(6, True, 0.0)]
+
+
+def test_a_state_that_is_not_finite_replaces_nothing(parts: tuple[Keeper, FakeWriter, FakeState, Clock]) -> None:
+    keeper, writer, state, _clock = parts
+    state.value = float("nan")
+    assert not keeper.save(counters(7))
+    assert writer.written == []
+
+
+def test_sparing_saves_wait_for_the_interval(parts: tuple[Keeper, FakeWriter, FakeState, Clock]) -> None:
+    keeper, _writer, _state, clock = parts
+    assert keeper.save(counters(1))
+    assert not keeper.save(counters(2), sparing=True)
+    clock.now = 1.5
+    assert keeper.save(counters(3), sparing=True)
+
+
+def test_without_a_store_nothing_is_copied() -> None:
+    class Untouchable:
+        def to_host(self) -> dict[str, np.ndarray]:
+            raise AssertionError("copied for nobody")
+
+    keeper = Keeper(None, Untouchable())  # type: ignore[arg-type]
+    assert not keeper.epoch_end(counters(), improved=True)
+    assert not keeper.save(counters())

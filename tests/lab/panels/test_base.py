@@ -1,0 +1,207 @@
+"""What all panels promise: they cost nothing unseen, explain themselves when empty, follow the theme, and export."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtGui import QEnterEvent, QImage
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from engine.training.control import TOPICS
+from lab.panels import PANELS, Panel, panel_names
+from lab.session import Session
+from widgets import theme
+
+Show = Callable[..., Panel]
+NAMES = ("loss", "metrics", "activations", "gradients", "updates", "learning_rate", "weights", "confusion", "surface")
+
+
+def test_the_panels_by_name() -> None:
+    assert panel_names() == NAMES
+    assert all(panel.topics <= TOPICS for panel in PANELS)
+    assert len({panel.title for panel in PANELS}) == len(PANELS)
+
+
+@pytest.mark.parametrize("kind", PANELS, ids=NAMES)
+def test_an_empty_panel_says_what_it_will_show_and_what_to_press(
+    kind: type[Panel], show: Show, qapp: QApplication
+) -> None:
+    session = Session()
+    panel = show(kind, session)
+    assert panel.stack.currentIndex() == 0
+    text = panel._empty.text()
+    assert text.startswith("Shows") and "Train" in text
+    session.close()
+
+
+@pytest.mark.parametrize("kind", PANELS, ids=NAMES)
+def test_a_filled_panel_draws_in_both_themes(kind: type[Panel], show: Show, qapp: QApplication) -> None:
+    panel = show(kind)
+    pictures = []
+    for mode in ("dark", "light"):
+        theme.apply(qapp, mode)  # type: ignore[arg-type]
+        panel.refresh()
+        assert panel.stack.currentIndex() == 1
+        pictures.append(panel.grab().toImage())
+    for picture, name in zip(pictures, (theme.DARK.panel, theme.LIGHT.panel), strict=True):
+        assert picture.pixelColor(2, picture.height() - 3).name() == name
+        assert len(colours(picture)) > 8, "there is a drawing on it"
+
+
+def colours(image: QImage) -> set[int]:
+    return {image.pixel(x, y) for x in range(0, image.width(), 3) for y in range(0, image.height(), 3)}
+
+
+@pytest.mark.parametrize("kind", PANELS, ids=NAMES)
+def test_a_panel_watches_its_topics_only_while_it_is_shown(kind: type[Panel], show: Show, session: Session) -> None:
+    panel = show(kind)
+    assert session.watched == kind.topics
+    panel.hide()
+    assert session.watched == frozenset()
+    panel.show()
+    assert session.watched == kind.topics
+    panel.set_session(None)
+    assert session.watched == frozenset()
+
+
+@pytest.mark.parametrize("kind", PANELS, ids=NAMES)
+def test_a_hidden_panel_does_not_draw(kind: type[Panel], show: Show, session: Session, qtbot: QtBot) -> None:
+    panel = show(kind)
+    panel.hide()
+    before = panel.drawings
+    for signal in (session.stepsChanged, session.frameChanged, session.surfaceChanged, session.confusionChanged):
+        signal.emit()
+    qtbot.wait(60)
+    assert panel.drawings == before
+
+
+def test_a_shown_panel_draws_at_its_pace(show: Show, session: Session, qtbot: QtBot) -> None:
+    panel = show(PANELS[0])
+    before = panel.drawings
+    begun = time.monotonic()
+
+    def three_more() -> bool:
+        session.stepsChanged.emit()
+        return panel.drawings >= before + 3
+
+    qtbot.waitUntil(three_more, timeout=30_000)
+    # A slow machine only makes the drawings rarer.
+    assert time.monotonic() - begun >= (panel.drawings - before - 1) * panel.interval_ms / 1000
+
+
+@pytest.mark.parametrize("kind", PANELS, ids=NAMES)
+def test_export(kind: type[Panel], show: Show, tmp_path: Path) -> None:
+    panel = show(kind)
+    for suffix in ("png", "svg", "csv"):
+        panel.export(tmp_path / f"p.{suffix}")
+    image = QImage(str(tmp_path / "p.png"))
+    assert (image.width(), image.height()) == (840, 600)
+    assert len(colours(image)) > 8
+    svg = (tmp_path / "p.svg").read_text(encoding="utf-8")
+    assert svg.rstrip().endswith("</svg>") and panel.title.split()[0] in svg
+    with open(tmp_path / "p.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert len(rows) > 1
+    assert all(len(row) == len(rows[0]) for row in rows)
+
+
+def test_export_refuses_other_formats(show: Show, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="pdf"):
+        show(PANELS[0]).export(tmp_path / "p.pdf")
+
+
+def test_a_file_that_cannot_be_written_is_told_in_words(
+    show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = show(PANELS[0])
+    said: list[str] = []
+    panel.refused.connect(said.append)
+    target = tmp_path / "gone" / "loss.csv"
+    monkeypatch.setattr("lab.panels.base.QFileDialog.getSaveFileName", lambda *_: (str(target), ""))
+    next(action for action in panel._export_menu.actions() if action.data() == "csv").trigger()
+    assert len(said) == 1 and "“loss.csv” could not be written" in said[0] and "No such file" in said[0]
+
+
+def test_looking_back_is_announced_and_ended_with_a_press(show: Show, session: Session, qtbot: QtBot) -> None:
+    panel = show(next(kind for kind in PANELS if kind.name == "activations"))
+    session.look(3)
+    panel.refresh()
+    assert panel._look.isVisible() and panel._look.text() == "epoch 3"
+    panel.resize(800, 300)
+    panel.refresh()
+    assert panel._look.text() == "looking back: epoch 3 of 50 (click to return to now)"
+    assert panel.caption().startswith("step 120")
+    qtbot.mousePress(panel._look, Qt.MouseButton.LeftButton)
+    assert session.looking is None
+    panel.refresh()
+    assert not panel._look.isVisible() and panel.caption().startswith("step 480")
+
+
+def test_looking_back_says_which_step_is_shown_where_none_was_kept(show: Show, session: Session) -> None:
+    for moment in session.live.moments[1:8]:
+        moment.surface = session.live.moments[0].surface  # nobody watched from epoch 2 to 8
+    panel = show(next(kind for kind in PANELS if kind.name == "surface"))
+    for epoch, words in ((1, "step 40"), (2, "nearest kept: step 40"), (7, "nearest kept: step 360"), (9, "step 360")):
+        session.look(epoch)
+        panel.refresh()
+        assert panel.caption() == words and panel._caption.text() == words
+    session.look(None)
+    assert panel.caption() == "step 480"
+
+
+def test_a_caption_gives_way_from_its_end(show: Show) -> None:
+    caption = show(PANELS[0])._caption
+    wide = caption.fontMetrics().horizontalAdvance
+    caption.setText("step 439 · target 1e-3")
+    assert caption.fitting(1000) == "step 439 · target 1e-3"
+    assert caption.fitting(wide("step 439 · target 1e-3") - 1) == "step 439"
+    caption.setText("nearest kept: step 439")
+    assert caption.fitting(wide("nearest: step 439")) == "nearest: step 439"
+
+
+@pytest.mark.parametrize("name", ["activations", "updates", "weights", "confusion", "surface", "gradients"])
+def test_pictures_say_their_step(name: str, show: Show) -> None:
+    assert "step 480" in show(next(kind for kind in PANELS if kind.name == name)).caption()
+
+
+def test_a_double_click_on_the_title_asks_for_all_the_room(show: Show, qtbot: QtBot) -> None:
+    panel = show(PANELS[0])
+    with qtbot.waitSignal(panel.maximizeRequested, timeout=1000):
+        qtbot.mouseDClick(panel._title, Qt.MouseButton.LeftButton)
+
+
+def test_the_tools_appear_under_the_mouse(show: Show, qapp: QApplication) -> None:
+    panel = show(PANELS[0])
+    panel._tools.hide()
+    qapp.sendEvent(panel, QEnterEvent(QPointF(5, 5), QPointF(5, 5), QPointF(5, 5)))
+    assert panel._tools.isVisible()
+    qapp.sendEvent(panel, QEvent(QEvent.Type.Leave))
+    assert not panel._tools.isVisible()
+
+
+@pytest.mark.parametrize("kind", PANELS, ids=NAMES)
+def test_the_view_is_kept(kind: type[Panel], show: Show) -> None:
+    first, second = show(kind), show(kind)
+    for action in first._toggles():
+        action.setChecked(not action.isChecked())
+    second.set_view_state(first.view_state())
+    assert second.view_state() == first.view_state()
+    second.set_view_state({"unknown": True, **{action.objectName(): "no" for action in second._toggles()}})
+    assert second.view_state() == first.view_state()
+
+
+def test_numbers_in_a_table_keep_all_their_digits(tmp_path: Path) -> None:
+    from lab.panels.base import write_table
+
+    value = float(np.nextafter(0.1, 1))
+    write_table(tmp_path / "t.csv", (("a", "b"), [(value, "x, “y”"), (1, "")]))
+    with open(tmp_path / "t.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert float(rows[1][0]) == value and rows[1][1] == "x, “y”" and rows[2] == ["1", ""]

@@ -1,0 +1,37 @@
+"""The choice of a preset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+from engine import presets
+from lab.newdialog import NewDialog
+from widgets import theme
+
+
+@pytest.fixture
+def dialog(qtbot: Any, qapp: Any) -> NewDialog:
+    theme.apply(qapp, "dark")
+    made = NewDialog()
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def test_it_lists_every_preset_and_offers_the_first(dialog: NewDialog) -> None:
+    assert dialog.list.count() == len(presets.presets()) and dialog.chosen == presets.FIRST
+    assert not dialog.grab().isNull()
+
+
+def test_keys_and_mouse_choose(dialog: NewDialog) -> None:
+    QTest.keyClick(dialog.list, Qt.Key.Key_Down)
+    assert dialog.chosen == presets.presets()[1].name
+    third = dialog.list.visualItemRect(dialog.list.item(2)).center()
+    QTest.mouseClick(dialog.list.viewport(), Qt.MouseButton.LeftButton, pos=third)
+    assert dialog.chosen == presets.presets()[2].name
+    QTest.mouseClick(dialog.make, Qt.MouseButton.LeftButton)
+    assert dialog.result() == NewDialog.DialogCode.Accepted

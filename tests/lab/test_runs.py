@@ -1,0 +1,177 @@
+"""The list of runs: what it says, and what can be done with a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QMessageBox
+
+from engine.training.store import RunStore
+from engine.training.trainer import Trainer
+from lab.run_row import LOOK
+from lab.window import Window
+from tests.support.examples import blobs
+
+MakeWindow = Callable[..., Window]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    """Two short runs of one experiment and one of another, of which the last was stopped."""
+    store = RunStore(tmp_path / "store")
+    Trainer(blobs(epochs=2), store=store, device="cpu").run()
+    Trainer(replace(blobs(epochs=3), name="Other"), store=store, device="cpu").run()
+    Trainer(blobs(epochs=4), store=store, device="cpu", steps=9).run()
+    return store
+
+
+def settled(qtbot: Any, window: Window) -> None:
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=20_000)
+    qtbot.wait(1)
+
+
+def test_the_list_shows_every_run_newest_first(make_window: MakeWindow, qtbot: Any, store: RunStore) -> None:
+    window = make_window(fake=False, store=store)
+    settled(qtbot, window)
+    runs = window.runs
+    assert [run.name for run in runs.summaries] == ["Blobs", "Other", "Blobs"]
+    assert runs.list.count() == 3 and not runs.hint.isVisibleTo(runs)
+    assert runs.number_of(runs.summaries[0].id) == (2, "Blobs") and runs.number_of(runs.summaries[2].id) == (1, "Blobs")
+    assert not runs.open_button.isEnabled()
+    runs.select(runs.summaries[1].id)
+    assert runs.open_button.isEnabled() and not runs.resume_button.isEnabled() and runs.delete_button.isEnabled()
+
+
+def test_ticking_lays_curves_over(make_window: MakeWindow, qtbot: Any, store: RunStore) -> None:
+    window = make_window(fake=False, store=store)
+    window.show_left("runs")
+    settled(qtbot, window)
+    runs = window.runs
+    rect = runs.list.visualItemRect(runs.list.item(1))
+    box = rect.topLeft() + QPoint(18, 17)
+    QTest.mouseClick(runs.list.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, box)
+    other = runs.summaries[1].id
+    qtbot.waitUntil(lambda: other in window.session.overlays, timeout=10_000)
+    assert window.session.overlays[other].label == "#1 Other"
+    QTest.mouseClick(runs.list.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, box)
+    assert not window.session.overlays
+
+
+def test_opening_a_run_shows_its_curves_and_its_experiment(
+    make_window: MakeWindow, qtbot: Any, store: RunStore
+) -> None:
+    window = make_window(fake=False, store=store)
+    settled(qtbot, window)
+    other = window.runs.summaries[1]
+    window.runs.open_run(other.id)
+    qtbot.waitUntil(lambda: window.session.run_id == other.id, timeout=10_000)
+    assert window.document.experiment.name == "Other" and not window.document.dirty
+    assert len(window.session.live.epochs) == 3 and window.flow.primary == "again"
+    assert not window.flow.edited
+
+
+def test_continuing_a_run_that_stopped_short(make_window: MakeWindow, qtbot: Any, store: RunStore) -> None:
+    window = make_window(fake=False, store=store)
+    settled(qtbot, window)
+    newest = window.runs.summaries[0]
+    assert newest.steps == 9 and newest.status == "done" and not window.runs.can_resume(newest)
+    # Stopped by hand, it can go on.
+    window.document.replace(blobs(epochs=100_000))
+    window.flow.press()
+    qtbot.waitUntil(lambda: window.session.live.step_count > 30, timeout=20_000)
+    window.flow.stop()
+    qtbot.waitUntil(lambda: window.session.state == "finished", timeout=10_000)
+    window.flow.reset()
+    window.runs.refresh()
+    settled(qtbot, window)
+    stopped = window.runs.summaries[0]
+    assert stopped.status == "stopped" and window.runs.can_resume(stopped)
+    window.runs.select(stopped.id)
+    QTest.mouseClick(window.left.tabBar(), Qt.MouseButton.LeftButton, pos=window.left.tabBar().tabRect(1).center())
+    assert window.runs.resume_button.isVisible()
+    QTest.mouseClick(window.runs.resume_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: window.session.live.step_count > stopped.steps + 10, timeout=20_000)
+    assert window.session.run_id == stopped.id
+    with qtbot.waitSignal(window.runs.opened):
+        window.runs.open_run(newest.id)
+    assert "Stop it before" in window.notices.texts[-1]
+
+
+def test_deleting_asks_and_removes(make_window: MakeWindow, qtbot: Any, store: RunStore, answers: list[Any]) -> None:
+    window = make_window(fake=False, store=store)
+    settled(qtbot, window)
+    window.runs.select(window.runs.summaries[1].id)
+    answers.append(QMessageBox.StandardButton.Cancel)
+    window.runs.delete_button.click()
+    settled(qtbot, window)
+    assert len(store.list()) == 3
+    answers.append(QMessageBox.StandardButton.Yes)
+    window.runs.delete_button.click()
+    qtbot.waitUntil(lambda: len(window.runs.summaries) == 2, timeout=10_000)
+    assert [run.name for run in store.list()] == ["Blobs", "Blobs"]
+
+
+def test_a_run_of_the_list_is_exported(make_window: MakeWindow, qtbot: Any, store: RunStore, tmp_path: Path) -> None:
+    window = make_window(fake=False, store=store)
+    settled(qtbot, window)
+    window.runs.export_run(window.runs.summaries[1].id)
+    qtbot.waitUntil(lambda: window.taking.dialog is not None, timeout=10_000)
+    dialog = window.taking.dialog
+    assert dialog is not None and not dialog.pictures.isEnabled()
+    dialog.folder.setText(str(tmp_path / "out"))
+    dialog.weights_format.setCurrentText(".npz")
+    dialog.which.setCurrentIndex(1)
+    dialog.go.click()
+    qtbot.waitUntil(lambda: "written" in dialog.status.text(), timeout=10_000)
+    assert sorted(path.name for path in dialog.written) == ["history.csv", "weights.npz"] and dialog.problems == []
+    rows = (tmp_path / "out" / "history.csv").read_text().splitlines()
+    assert len(rows) == 1 + store.list()[1].steps
+
+
+def test_rows_say_which_run_it_is_what_is_different_and_its_colour(
+    make_window: MakeWindow, qtbot: Any, store: RunStore
+) -> None:
+    window = make_window(fake=False, store=store)
+    window.show_left("runs")
+    settled(qtbot, window)
+    runs = window.runs
+    looks = [runs.list.item(row).data(LOOK) for row in range(3)]
+    assert [look.position for look in looks] == [2, 1, 1]
+    assert [look.changes for look in looks] == ["epochs 4", "", ""]
+    assert "epochs 4" in runs.list.item(0).toolTip() and "Since the run before it" in runs.list.item(0).toolTip()
+    assert looks[0].series is None
+    first, second = runs.summaries[0].id, runs.summaries[1].id
+    for run_id in (first, second):
+        runs.overlay(run_id, True)
+        qtbot.waitUntil(lambda run_id=run_id: run_id in window.session.overlays, timeout=10_000)
+    assert [runs.list.item(row).data(LOOK).series for row in range(3)] == [2, 3, None]
+    runs.overlay(first, False)
+    assert [runs.list.item(row).data(LOOK).series for row in range(3)] == [None, 3, None], "colours stay"
+    runs.overlay(runs.summaries[2].id, True)
+    qtbot.waitUntil(lambda: len(window.session.overlays) == 2, timeout=10_000)
+    assert [runs.list.item(row).data(LOOK).series for row in range(3)] == [None, 3, 2]
+
+
+def test_a_button_that_is_off_says_why_and_the_focus_is_seen(
+    make_window: MakeWindow, qtbot: Any, store: RunStore
+) -> None:
+    window = make_window(fake=False, store=store)
+    window.show_left("runs")
+    settled(qtbot, window)
+    runs = window.runs
+    assert "Select one run" in runs.resume_button.toolTip()
+    runs.select(runs.summaries[1].id)
+    assert not runs.resume_button.isEnabled() and "is done" in runs.resume_button.toolTip()
+    for button in (runs.open_button, runs.resume_button):
+        assert button.width() >= button.sizeHint().width(), button.text()
+    runs.list.setCurrentRow(-1)
+    runs.open_button.setFocus()
+    before = runs.list.grab().toImage()
+    runs.list.setFocus(Qt.FocusReason.TabFocusReason)
+    assert runs.list.currentRow() == 0 and runs.list.grab().toImage() != before

@@ -1,0 +1,297 @@
+"""The window as a whole: its first moments, its layout, what it asks, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
+
+from engine import files, presets
+from lab.panelarea import GRID
+from lab.settings import Settings
+from lab.window import Window
+from tests.support.examples import blobs, make
+from widgets import theme
+
+MakeWindow = Callable[..., Window]
+Answer = QMessageBox.StandardButton
+
+
+def rename(window: Window, name: str) -> None:
+    window.document.apply("Change name", replace(window.document.experiment, name=name))
+
+
+def test_the_first_start_shows_a_preset_that_learns_at_once(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window(presets.make(presets.FIRST), fake=False)
+    assert window.document.report.ok and "press Train or F5" in window.top.standing.where.text()
+    QTest.keyClick(window, Qt.Key.Key_F5)
+    qtbot.waitUntil(lambda: len(window.session.live.epochs) >= 10, timeout=30_000)
+    epochs = window.session.live.epochs
+    assert epochs[-1].train_loss < 0.7 * epochs[0].train_loss
+    assert "surface" in window.area.shown and window.area.panel("surface").isVisible()
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1600, 1000), (1920, 1080)])
+def test_nothing_is_cut_off(make_window: MakeWindow, qtbot: Any, size: tuple[int, int]) -> None:
+    window = make_window(size=size)
+    qtbot.wait(20)
+    assert (window.width(), window.height()) == size
+    for child in window.top.findChildren(QWidget):
+        if child.isVisible() and child.parentWidget() is window.top:
+            assert window.top.rect().contains(child.geometry()), child
+    buttons = [window.top.train, *window.top.minor, window.top.pill, window.top.seed]
+    for left, right in pairwise(buttons):
+        assert left.geometry().right() < right.geometry().left()
+    for name in (name for row in GRID for name in row):
+        dock = window.area.docks[name]
+        if dock.panel.isVisible():
+            assert dock.width() >= 200 and dock.height() >= 130
+    assert window.canvas.height() >= 200 and window.problems.width() >= 290
+
+
+def test_columns_of_panels_are_of_one_width(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window(size=(1600, 1000))
+    qtbot.wait(20)
+    widths = [window.area.docks[name].width() for name in GRID[1]]
+    assert max(widths) - min(widths) <= 3
+    heights = [window.area.docks[row[0]].height() for row in GRID]
+    assert max(heights) - min(heights) <= 3
+
+
+def test_panels_follow_the_kind_of_data(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window(blobs())
+    qtbot.wait(20)
+    assert {"surface", "confusion"} <= set(window.area.shown)
+    window.filing.put(presets.make("sine-regression"), None)
+    qtbot.waitUntil(lambda: "surface" not in window.area.shown, timeout=10_000)
+    assert "confusion" not in window.area.shown
+    qtbot.waitUntil(window.area.panel("activations").isVisible, timeout=2000)
+
+
+def test_a_panel_behind_a_tab_costs_nothing(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window()
+    qtbot.wait(20)
+    assert window.area.panel("surface").isVisible() and not window.area.panel("activations").isVisible()
+    assert "confusion" in window.area.shown and "confusion" not in window.session.watched
+    window.area.open_panel("confusion")
+    qtbot.waitUntil(lambda: "confusion" in window.session.watched, timeout=2000)
+    assert not window.area.panel("metrics").isVisible()
+    window.area.open_panel("metrics")
+    qtbot.waitUntil(lambda: "confusion" not in window.session.watched, timeout=2000)
+
+
+def test_a_panel_takes_all_the_room_and_gives_it_back(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window()
+    qtbot.wait(20)
+    before = window.area.shown
+    QTest.mouseDClick(window.area.panel("loss")._title, Qt.MouseButton.LeftButton)
+    assert window.area.maximized == "loss" and not window.canvas.isVisible()
+    qtbot.wait(20)
+    assert window.area.docks["loss"].width() > 0.95 * window.width()
+    QTest.keyClick(window, Qt.Key.Key_Escape)
+    assert window.area.maximized == "" and window.canvas.isVisible() and window.area.shown == before
+
+
+def test_panels_close_open_and_float(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window()
+    window.area.close_panel("updates")
+    assert "updates" not in window.area.shown
+    window.area.open_panel("updates")
+    assert "updates" in window.area.shown
+    dock = window.area.docks["gradients"]
+    dock.setFloating(True)
+    assert dock.isWindow()
+    window.reset_layout()
+    assert not dock.isFloating() and "updates" in window.area.shown
+
+
+def test_a_panel_is_dragged_by_its_header(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window()
+    qtbot.wait(20)
+    dock = window.area.docks["updates"]
+    button, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    QTest.mousePress(dock.header, button, none, QPoint(60, 10))
+    QTest.mouseMove(dock.header, QPoint(62, 12))
+    assert not dock.isFloating()
+    QTest.mouseMove(dock.header, QPoint(90, 60))
+    qtbot.waitUntil(dock.isFloating, timeout=2000)
+    QTest.mouseRelease(dock, button, none, QPoint(60, 0))
+    qtbot.wait(50)
+    window.reset_layout()
+    assert not dock.isFloating()
+
+
+def test_the_layout_comes_back(make_window: MakeWindow, qtbot: Any, tmp_path: Path) -> None:
+    path = tmp_path / "window.ini"
+    window = make_window(settings=Settings(path))
+    qtbot.wait(20)
+    window.area.close_panel("updates")
+    window.area.panel("loss").set_view_state({"log_x": True})
+    window.places.across.setSizes([300, 700, 400])
+    width = window.left.width()
+    window.close()
+    assert window.ended
+    again = make_window(settings=Settings(path))
+    qtbot.wait(20)
+    assert "updates" not in again.area.shown and "gradients" in again.area.shown
+    assert again.area.panel("loss").view_state()["log_x"] is True
+    assert abs(again.left.width() - width) <= 2
+
+
+def test_the_canvas_shows_the_run_and_forgets_it(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window()
+    window.flow.press()
+    qtbot.waitUntil(lambda: window.session.state == "finished", timeout=10_000)
+    assert window.session.frame is not None and window.canvas.live._frame is window.session.frame
+    window.flow.reset()
+    assert window.canvas.live._frame is None
+
+
+def test_a_hidden_window_watches_nothing(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window()
+    qtbot.wait(20)
+    assert {"activations", "gradients"} <= window.session.watched
+    window.hide()
+    assert window.session.watched == frozenset()
+    window.show()
+    assert {"activations", "gradients"} <= window.session.watched
+
+
+def test_space_trains_where_nobody_else_wants_it(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window(blobs(epochs=1000), rate=300.0)
+    QTest.keyClick(window.timeline, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: window.session.state == "running", timeout=10_000)
+    QTest.keyClick(window.canvas, Qt.Key.Key_Space)
+    assert window.flow.primary == "pause", "on the canvas, Space moves the view"
+
+
+def test_the_theme_is_switched_and_remembered(make_window: MakeWindow) -> None:
+    window = make_window()
+    window.actions_by_id["theme_light"].trigger()
+    assert theme.current() is theme.LIGHT and window.settings.theme == "light"
+    assert window.actions_by_id["theme_light"].isChecked() and not window.actions_by_id["theme_dark"].isChecked()
+    window.actions_by_id["theme_dark"].trigger()
+    assert theme.current() is theme.DARK
+
+
+def test_the_device_is_chosen(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window()
+    assert "NumPy" in window.top.pill.text()
+    window.actions_by_id["device_cpu"].trigger()
+    assert window.session.device == "cpu" and window.settings.device == "cpu"
+    assert window.actions_by_id["device_cpu"].isChecked()
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=10_000)
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_dropped_on_the_window_is_opened(make_window: MakeWindow, tmp_path: Path) -> None:
+    window = make_window()
+    path = tmp_path / "dropped.dlab"
+    files.save(replace(blobs(), name="Dropped"), path)
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    point, buttons, keys = QPointF(300, 300), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(point.toPoint(), Qt.DropAction.CopyAction, data, buttons, keys)
+    QApplication.sendEvent(window, enter)
+    assert enter.isAccepted()
+    QApplication.sendEvent(window, QDropEvent(point, Qt.DropAction.CopyAction, data, buttons, keys))
+    assert window.document.experiment.name == "Dropped" and window.document.path == path
+    assert window.settings.recent == (path,)
+    data.setUrls([QUrl.fromLocalFile(str(tmp_path / "picture.png"))])
+    enter = QDragEnterEvent(point.toPoint(), Qt.DropAction.CopyAction, data, buttons, keys)
+    enter.setAccepted(False)
+    QApplication.sendEvent(window, enter)
+    assert not enter.isAccepted()
+
+
+def test_opening_another_experiment_ends_the_run(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window(blobs(epochs=1000), rate=300.0)
+    window.flow.press()
+    qtbot.waitUntil(lambda: window.session.state == "running", timeout=10_000)
+    assert window.filing.new_from("moons-mlp")
+    qtbot.waitUntil(lambda: window.session.state == "idle", timeout=10_000)
+    assert window.document.experiment.name.startswith("Moons")
+
+
+def test_unsaved_changes_are_asked_about(make_window: MakeWindow, answers: list[Any], tmp_path: Path) -> None:
+    window = make_window(path=tmp_path / "mine.dlab")
+    rename(window, "Other")
+    assert window.isWindowModified() and window.status.saved.text() == "Not saved"
+    answers.append(Answer.Cancel)
+    assert not window.close() and window.isVisible()
+    answers.append(Answer.Save)
+    assert window.close() and window.ended
+    assert files.load(tmp_path / "mine.dlab").name == "Other"
+
+
+def test_a_file_that_cannot_be_written_is_told_with_its_name(make_window: MakeWindow, tmp_path: Path) -> None:
+    window = make_window()
+    rename(window, "Other")
+    assert not window.filing.save_to(tmp_path / "no" / "x.dlab")
+    assert window.document.dirty and "x.dlab: the folder does not exist" in window.notices.texts[0]
+    window.discard()
+
+
+def test_a_name_without_end_does_not_stretch_the_window(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window()
+    size = window.size()
+    window.filing.put(replace(blobs(), name="N" * 2000 + "[*]"), None)
+    window.status.set_run("Run 1 of " + "N" * 2000)
+    qtbot.wait(20)
+    assert window.size() == size and window.minimumSizeHint().width() < size.width()
+    assert len(window.windowTitle()) < 100
+
+
+def test_a_file_that_cannot_be_read_is_told(make_window: MakeWindow, tmp_path: Path) -> None:
+    window = make_window()
+    (tmp_path / "bad.dlab").write_text("{")
+    before = window.document.experiment
+    assert not window.filing.open(tmp_path / "bad.dlab")
+    assert window.document.experiment is before and "bad.dlab" in window.notices.texts[0]
+
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+def test_closing_during_a_run_is_quick_and_orderly(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window(blobs(epochs=10_000), fake=False)
+    window.flow.press()
+    qtbot.waitUntil(lambda: len(window.session.live.epochs) > 1, timeout=20_000)
+    run = window.session.run_id
+    window.close()
+    assert not window.ended and window.session.state == "stopping", "the window does not wait for the run"
+    qtbot.waitUntil(lambda: window.ended, timeout=20_000)
+    summary = next(item for item in window.session.store.list() if item.id == run)
+    assert summary.status == "stopped" and summary.checkpoints
+
+
+def test_a_trainer_that_does_not_listen_does_not_hold_the_window(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window(blobs(epochs=1000), rate=0.4)
+    window.flow.press()
+    qtbot.waitUntil(lambda: window.session.live.step_count == 1, timeout=10_000)
+    window.close()
+    assert window.isVisible() and "Stopping" in window.status.message.text()
+    qtbot.waitUntil(lambda: window.ended, timeout=8000)
+    assert not window.isVisible()
+
+
+def test_adding_from_the_palette_and_the_actions(make_window: MakeWindow) -> None:
+    window = make_window()
+    window.selection.set(["dense_1"])
+    window.palette_tab.addRequested.emit(make("layer", "tanh"))
+    assert window.document.experiment.network.node("relu_1").inputs == ("tanh_1",)
+    window.actions_by_id["undo"].trigger()
+    assert window.document.undo_label == "" and window.actions_by_id["redo"].isEnabled()
+    window.actions_by_id["add"].trigger()
+    assert window.canvas.quick_add.isVisible()
+    QTest.keyClick(window.canvas.quick_add.field, Qt.Key.Key_Escape)

@@ -1,0 +1,55 @@
+"""Legends give way to curves; few values make few bins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QRectF
+from pytestqt.qtbot import QtBot
+
+from widgets.clutter import clutter, legend_area
+from widgets.histogram import legible
+from widgets.plot import Plot
+
+
+@pytest.fixture
+def plot(qtbot: QtBot) -> Plot:
+    made = Plot()
+    qtbot.addWidget(made)
+    made.resize(400, 240)
+    made.show()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("y", "corners"),
+    [
+        ([0.0, 1.0], {(0, 0), (1, 1)}),
+        ([1.0, 0.0], {(1, 0), (0, 1)}),
+        ([1.0, 1.0, 1.0, 0.0], {(0, 1)}),
+        ([0.0, 0.0, 0.0, 1.0], {(0, 0)}),
+    ],
+)
+def test_the_legend_takes_a_corner_without_curves(plot: Plot, y: list[float], corners: set[tuple[int, int]]) -> None:
+    plot.curve("a curve", 0).set(np.linspace(0, 1, len(y)), np.array(y))
+    plot.arrange()
+    area, box = legend_area(plot), plot.getPlotItem().getViewBox()
+    assert clutter(plot, area) == 0.0
+    assert (int(area.center().x() > box.width() / 2), int(area.center().y() > box.height() / 2)) in corners
+
+
+def test_clutter_counts_the_pixels_that_a_curve_crosses(plot: Plot) -> None:
+    plot.curve("flat", 0).set(np.array([0.0, 1.0]), np.array([0.5, 0.5]))
+    box = plot.getPlotItem().getViewBox()
+    middle = QRectF(box.width() / 2 - 20, box.height() / 2 - 5, 40, 10)
+    assert clutter(plot, middle) == pytest.approx(40, abs=6)
+    assert clutter(plot, middle.translated(0, -40)) == 0.0
+
+
+def test_few_values_are_shown_in_few_bins() -> None:
+    counts = np.zeros(64, dtype=np.int64)
+    counts[::2] = 3
+    assert legible(counts).tolist() == [6] * 16
+    assert legible(np.full(64, 1000)).size == 64
+    assert legible(np.eye(64, dtype=np.int64)[5]).size == 8
+    assert legible(np.ones(7)).size == 7

@@ -1,0 +1,1 @@
+"""Reusable Qt widgets that know field declarations and arrays, and nothing of the application."""

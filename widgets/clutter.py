@@ -1,0 +1,88 @@
+"""Where in a plot there is room: what the curves and guides leave free for a legend or a text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QRectF
+
+if TYPE_CHECKING:
+    from widgets.plot import Plot
+
+__all__ = ["CORNERS", "Corner", "clutter", "legend_area", "quiet_corner"]
+
+Corner = Literal["top-right", "top-left", "bottom-right", "bottom-left"]
+
+CORNERS: dict[Corner, tuple[tuple[int, int], tuple[int, int]]] = {
+    "top-right": ((1, 0), (-8, 6)),
+    "top-left": ((0, 0), (8, 6)),
+    "bottom-right": ((1, 1), (-8, -6)),
+    "bottom-left": ((0, 1), (8, -6)),
+}
+"""(share of the width and height, offset in pixels) of a legend in each corner; the first are preferred."""
+
+STAY = 3.0
+"""Another corner has to be better by so much for the legend to move there."""
+
+
+def quiet_corner(plot: Plot, legend: pg.LegendItem, now: Corner) -> Corner:
+    """The corner in which the legend covers least; `now` is where it is."""
+    box = plot.getPlotItem().getViewBox()
+    size = legend.boundingRect()
+    texts = [guide.item.label for guide in plot.guides if guide.item.label is not None and guide.item.isVisible()]
+    marks = [box.mapRectFromScene(i.sceneBoundingRect()) for i in (*plot.kept_clear, *texts) if i.isVisible()]
+
+    def covered(corner: Corner) -> float:
+        (right, bottom), (dx, dy) = CORNERS[corner]
+        left, top = right * (box.width() - size.width()) + dx, bottom * (box.height() - size.height()) + dy
+        rect = QRectF(left, top, size.width(), size.height())
+        found = 40.0 * sum(rect.intersects(mark) for mark in marks) + clutter(plot, rect)
+        return found + 0.1 * list(CORNERS).index(corner) - (STAY if corner == now else 0.0)
+
+    return min(CORNERS, key=covered)
+
+
+def clutter(plot: Plot, rect: QRectF) -> float:
+    """How much of the curves lies within a rectangle of the view box, in pixels across; guides count less."""
+    box = plot.getPlotItem().getViewBox()
+    (left, right), (low, high) = box.viewRange()
+    if not (box.width() > 0 and box.height() > 0 and right > left and high > low):
+        return 0.0
+    places = left + np.arange(rect.left() - 2, rect.right() + 3) / box.width() * (right - left)
+    total = 0.0
+    for curve in plot.curves:
+        if not curve.item.isVisible() or not curve.x.size or curve.opacity == 0:
+            continue
+        with np.errstate(divide="ignore", invalid="ignore"):
+            x = np.log10(curve.x) if plot.log_x else curve.x
+            y = np.log10(curve.y) if plot.log_y else curve.y
+        good = np.isfinite(x) & np.isfinite(y)
+        if good.any():
+            heights = np.interp(places, x[good], y[good], left=np.nan, right=np.nan)
+            down = (high - heights) / (high - low) * box.height()
+            total += float(np.count_nonzero((down > rect.top() - 3) & (down < rect.bottom() + 3)))
+    for guide in plot.guides:
+        if guide.item.isVisible():
+            level = guide.item.value()
+            if guide.axis == "y":
+                at, ends, length = (
+                    (high - level) / (high - low) * box.height(),
+                    (rect.top(), rect.bottom()),
+                    rect.width(),
+                )
+            else:
+                at, ends, length = (
+                    (level - left) / (right - left) * box.width(),
+                    (rect.left(), rect.right()),
+                    rect.height(),
+                )
+            total += 0.3 * length * float(ends[0] - 2 < at < ends[1] + 2)
+    return total
+
+
+def legend_area(plot: Plot) -> QRectF:
+    """Where the legend lies in the view box; empty without one."""
+    legend = plot.legend
+    return QRectF(legend.pos(), legend.boundingRect().size()) if legend is not None and legend.items else QRectF()

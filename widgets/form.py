@@ -1,0 +1,263 @@
+"""A form built from a declaration: a row for each field, forms in forms for nested components, help, errors in words.
+
+    form = Form(Dense)
+    form.set_value(Dense(units=64))
+    form.valueEdited.connect(...)      # (the whole new value, a key for merging or "")
+    form.set_notes({"units": ("error", "expected at least 1, got 0")})
+
+A form changes nothing itself: it shows the value it was given last and tells what the person wants instead.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import QApplication, QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from engine.schema import FieldSpec, fields_of
+from widgets import theme
+from widgets.fields import ChoiceEditor, Editor, ListEditor, NumberEditor, PathEditor, SwitchEditor, TextEditor
+from widgets.help import HelpPopover, component_html, field_html, info_for, tooltip
+
+__all__ = ["LABEL_WIDTH", "FieldRow", "Form", "Severity", "make_editor"]
+
+Severity = Literal["error", "warning", "info"]
+
+LABEL_WIDTH = 112
+_ROLES = {"error": "error", "warning": "warn", "info": "hint"}
+
+
+def make_editor(spec: FieldSpec, label_width: int = LABEL_WIDTH) -> Editor:
+    """The editor for a field's kind. `label_width` is that of the form around it, so that nested fields line up."""
+    from widgets.nested import ComponentEditor, ListOfComponentsEditor, StructEditor
+
+    editors: dict[str, type[Editor]] = {
+        "int": NumberEditor,
+        "float": NumberEditor,
+        "bool": SwitchEditor,
+        "choice": ChoiceEditor,
+        "text": TextEditor,
+        "path": PathEditor,
+        "numbers": ListEditor,
+        "strings": ListEditor,
+        "component": ComponentEditor,
+        "components": ListOfComponentsEditor,
+        "struct": StructEditor,
+        "structs": ListOfComponentsEditor,
+    }
+    editor = editors[spec.kind](spec)
+    editor.label_width = label_width
+    return editor
+
+
+class _Label(QLabel):
+    """A field's name; a click explains the field."""
+
+    clicked = Signal()
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.setProperty("role", "dim")
+        self.setWordWrap(True)
+        self.setCursor(Qt.CursorShape.WhatsThisCursor)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
+            self.clicked.emit()
+
+
+class FieldRow(QWidget):
+    """A field's name, its editor, words beneath it, and, for nested components, a form below."""
+
+    edited = Signal(str, object, str)
+    """The field's name, its new value, and the key for merging."""
+    helpRequested = Signal(object)
+
+    def __init__(self, spec: FieldSpec, label_width: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.editor = make_editor(spec, label_width)
+        self.label = _Label(spec.label)
+        self.label.setFixedWidth(label_width)
+        self.label.setMinimumHeight(27)
+        self.label.setBuddy(self.editor)
+        self.label.setToolTip(tooltip(spec))
+        self.label.clicked.connect(self._on_help)
+        self.editor.setToolTip(tooltip(spec))
+        self.note = QLabel()
+        self.note.setWordWrap(True)
+        self.note.hide()
+        self._problem = ""
+        self._outside: tuple[Severity, str] | None = None
+        self.editor.problem.connect(self._on_problem)
+        self.editor.edited.connect(self._on_edited)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(0)
+        grid.setVerticalSpacing(3)
+        grid.setColumnStretch(1, 1)
+        below = getattr(self.editor, "below", None)
+        wide = getattr(self.editor, "wide", False)
+        top = Qt.AlignmentFlag.AlignTop
+        if wide:
+            self.label.setProperty("role", "section")
+            self.label.setFixedWidth(LABEL_WIDTH * 2)
+        grid.addWidget(self.label, 0, 0, top)
+        if wide:
+            grid.addWidget(self.editor, 1, 0, 1, 2)
+        else:
+            grid.addWidget(self.editor, 0, 1, top)
+        grid.addWidget(self.note, 2, 0 if wide else 1, 1, 2 if wide else 1)
+        if below is not None:
+            grid.addWidget(below, 3, 0, 1, 2)
+
+    def set_note(self, severity: Severity | None, text: str = "") -> None:
+        """Words beneath the field from elsewhere: a diagnostic, a remark. None takes them away."""
+        self._outside = (severity, text) if severity and text else None
+        self._show_note()
+
+    def _on_edited(self, value: object, key: str) -> None:
+        self.edited.emit(self.spec.name, value, key)
+
+    def _on_problem(self, words: str) -> None:
+        self._problem = words
+        self._show_note()
+
+    def _show_note(self) -> None:
+        severity, text = ("error", self._problem) if self._problem else (self._outside or (None, ""))
+        self.note.setVisible(bool(text))
+        if severity is None:
+            return
+        start = text[0].upper() if text[0].isascii() else text[0]
+        self.note.setText(start + text[1:] + ("" if text[-1:] in ".!?" else "."))
+        if self.note.property("role") != _ROLES[severity]:
+            self.note.setProperty("role", _ROLES[severity])
+            self.note.style().unpolish(self.note)
+            self.note.style().polish(self.note)
+
+    def _on_help(self) -> None:
+        self.helpRequested.emit(self)
+
+
+class Form(QWidget):
+    """See the module. `hidden` names fields that have no row."""
+
+    valueEdited = Signal(object, str)
+
+    def __init__(
+        self,
+        cls: type[Struct],
+        parent: QWidget | None = None,
+        *,
+        hidden: frozenset[str] = frozenset(),
+        label_width: int = LABEL_WIDTH,
+    ) -> None:
+        super().__init__(parent)
+        self.cls = cls
+        self._value: Struct | None = None
+        self.rows: dict[str, FieldRow] = {}
+        self._popover: HelpPopover | None = None
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(6)
+        self._more = QWidget(self)
+        more = QVBoxLayout(self._more)
+        more.setContentsMargins(0, 0, 0, 0)
+        more.setSpacing(6)
+        self._more.hide()
+        specs = [spec for spec in fields_of(cls) if spec.name not in hidden]
+        for spec in specs:
+            row = FieldRow(spec, label_width)
+            self.rows[spec.name] = row
+            row.edited.connect(self._on_field)
+            row.helpRequested.connect(self.show_help)
+            (more if spec.advanced else self._layout).addWidget(row)
+        self._fold: QPushButton | None = None
+        if any(spec.advanced for spec in specs):
+            self._fold = QPushButton("Advanced")
+            self._fold.setProperty("kind", "fold")
+            self._fold.setCheckable(True)
+            self._fold.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+            self._fold.toggled.connect(self._on_fold)
+            self._layout.addWidget(self._fold)
+            self._layout.addWidget(self._more)
+            self._retheme()
+            theme.signals.changed.connect(self._retheme)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+
+    # -- the value -----------------------------------------------------------------------------------------------------
+
+    @property
+    def value(self) -> Struct | None:
+        """What is shown."""
+        return self._value
+
+    def set_value(self, value: Struct) -> None:
+        """Show a value of the form's class. Emits nothing. Raises TypeError for another class."""
+        if type(value) is not self.cls:
+            raise TypeError(f"this form is for {self.cls.__name__}, not for {type(value).__name__}")
+        before = self._value
+        if value is before:
+            return
+        self._value = value
+        for name, row in self.rows.items():
+            item = getattr(value, name)
+            if before is None or getattr(before, name) is not item:
+                row.editor.set_value(item)
+
+    def _on_field(self, name: str, item: Any, key: str) -> None:
+        if self._value is None:
+            return
+        value = msgspec.structs.replace(self._value, **{name: item})
+        self._value = value
+        self.valueEdited.emit(value, key)
+
+    def set_notes(self, notes: dict[str, tuple[Severity, str]]) -> None:
+        """Words beneath fields, by the field's name or path ("optimizer.learning_rate" goes to the nested field);
+        fields that are not named lose theirs."""
+        for name, row in self.rows.items():
+            row.set_note(*notes.get(name, (None, "")))
+            inner = getattr(row.editor, "set_notes", None)
+            if inner is not None:
+                prefix = f"{name}."
+                inner({path[len(prefix) :]: note for path, note in notes.items() if path.startswith(prefix)})
+        if any(name in self.rows and self.rows[name].spec.advanced for name in notes) and self._fold is not None:
+            self._fold.setChecked(True)
+
+    # -- advanced fields -----------------------------------------------------------------------------------------------
+
+    def _on_fold(self, open_: bool) -> None:
+        self._more.setVisible(open_)
+        self._retheme()
+
+    def _retheme(self) -> None:
+        if self._fold is not None:
+            name = "chevron-down" if self._fold.isChecked() else "chevron-right"
+            self._fold.setIcon(theme.icon(name, "text_dim"))
+
+    # -- help ----------------------------------------------------------------------------------------------------------
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """F1 explains the field that has the focus."""
+        if event.key() == Qt.Key.Key_F1:
+            focus = QApplication.focusWidget()
+            for row in self.rows.values():
+                if focus is not None and (focus is row or row.isAncestorOf(focus)):
+                    self.show_help(row)
+                    return
+        super().keyPressEvent(event)
+
+    def show_help(self, row: FieldRow) -> HelpPopover:
+        """Open the help of a field."""
+        text = field_html(row.spec, info_for(self.cls))
+        nested = getattr(row.editor, "current_info", None)
+        if callable(nested) and nested() is not None:
+            text += "<hr>" + component_html(nested())
+        if self._popover is None:
+            self._popover = HelpPopover(self)
+        self._popover.show_at(row.label, text)
+        return self._popover

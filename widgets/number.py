@@ -1,0 +1,416 @@
+"""A field for one number: typed, dragged sideways, scrolled, or stepped with the arrow keys.
+
+    typed     Return or leaving the field takes it; Escape puts the old number back
+    dragged   by its handle, the two arrowheads, or anywhere while it is not being typed in; a log field by factors
+    scrolled  while it has the focus, so that scrolling a form changes nothing by accident
+    keys      Up and Down; with Shift ten times as far, with Ctrl a tenth; Page Up and Page Down as with Shift
+
+What the declaration does not allow is refused: the text stays, the border turns red, and `problem` says why in words.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QEnterEvent,
+    QFocusEvent,
+    QFontMetricsF,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPolygonF,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QLineEdit, QWidget
+
+from engine.schema import FieldSpec, SchemaError, parse_field
+from widgets import theme
+from widgets.text import full
+
+__all__ = ["NumberField", "bounds_hint", "is_undo", "parse_number"]
+
+DRAG_START = 4
+HANDLE = 18
+"""Width of the drag handle at the right, pixels."""
+DECADE = 120.0
+"""Pixels of a drag over which a number on a log scale grows tenfold."""
+
+
+def parse_number(spec: FieldSpec, text: str) -> int | float:
+    """The number that a text stands for. Raises SchemaError with words when it is none or is not allowed."""
+    plain = text.strip().replace("−", "-").replace("\N{NO-BREAK SPACE}", "").replace(" ", "").replace("_", "")
+    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", plain) and spec.integer:
+        plain = plain.replace(",", "")
+    if not plain:
+        raise SchemaError(spec.name, "type a number")
+    if "," in plain:
+        raise SchemaError(spec.name, "write a point before the decimals, as in 0.5")
+    try:
+        value: int | float = int(plain)
+    except ValueError:
+        try:
+            value = float(plain)
+        except ValueError:
+            what = "a whole number" if spec.integer else "a number"
+            raise SchemaError(spec.name, f"expected {what}, such as {example(spec)}") from None
+    return parse_field(spec, value)
+
+
+def example(spec: FieldSpec) -> str:
+    """A number that the field takes, as one would type it."""
+    return number_text(spec, spec.default if isinstance(spec.default, int | float) else (spec.minimum or 1))
+
+
+def number_text(spec: FieldSpec, value: float) -> str:
+    """How the field writes a number: every digit that matters, none that does not."""
+    return str(int(value)) if spec.integer else full(float(value))
+
+
+def bounds_hint(spec: FieldSpec) -> str:
+    """The bounds in few characters: "1–65,536", "≥ 0", "> 0", or nothing."""
+
+    def text(value: float) -> str:
+        return f"{int(value):,}" if float(value).is_integer() and abs(value) < 1e6 else full(float(value))
+
+    low, high = spec.minimum, spec.maximum
+    # Far-away ends are there to catch slips; showing them would tell nobody anything.
+    if high is not None and abs(high) >= 1e6:
+        high = None
+    if low is not None and abs(low) >= 1e6:
+        low = None
+    unit = f" {spec.unit}" if spec.unit else ""
+    if low is not None and high is not None:
+        return f"{text(low)}–{text(high)}{unit}"
+    if low is not None:
+        return f"{'>' if spec.exclusive_minimum else '≥'} {text(low)}{unit}"
+    if high is not None:
+        return f"{'<' if spec.exclusive_maximum else '≤'} {text(high)}{unit}"
+    return spec.unit
+
+
+class NumberField(QLineEdit):
+    """See the module. `edited` carries the number (int or float) and whether the edit belongs to a gesture, so that it
+    may be merged with the one before; `problem` carries words, or "" when all is well again."""
+
+    edited = Signal(object, bool)
+    problem = Signal(str)
+
+    def __init__(self, spec: FieldSpec, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.spec = spec
+        low = max(0.0, spec.minimum or 0.0)
+        self._value: int | float = spec.default if isinstance(spec.default, int | float) else low
+        self._before_gesture: int | float = self._value
+        self._press: QPoint | None = None
+        self._dragging = False
+        self._typing = False
+        self._wheel = 0.0
+        self._hint = bounds_hint(spec)
+        self.setFont(theme.mono_font())
+        self.setMinimumHeight(27)
+        self.setTextMargins(0, 0, HANDLE - 6, 0)
+        self.setMouseTracking(True)
+        # A press does not take the focus: it may be the start of a drag. A click takes it on release.
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setAccessibleName(spec.label)
+        self.setAccessibleDescription(" ".join(part for part in (spec.help, spec.bounds_text()) if part))
+        self.setText(number_text(spec, self._value))
+        self.textEdited.connect(self._on_typed)
+        self.setCursor(Qt.CursorShape.SizeHorCursor)
+
+    # -- the value -----------------------------------------------------------------------------------------------------
+
+    @property
+    def value(self) -> int | float:
+        """The last number that was taken."""
+        return self._value
+
+    def set_value(self, value: int | float) -> None:
+        """Show a number that was changed elsewhere; emits nothing. What is being typed over the same one stays."""
+        if self._typing and value == self._value:
+            return
+        self._value = value
+        self._show()
+
+    def _show(self) -> None:
+        self._typing = False
+        self.setText(number_text(self.spec, self._value))
+        self.setCursorPosition(0)
+        self._set_problem("")
+
+    def _take(self, value: int | float, merging: bool) -> None:
+        changed = value != self._value
+        self._value = value
+        self._show()
+        if changed:
+            self.edited.emit(value, merging)
+
+    def _set_problem(self, words: str) -> None:
+        wrong = bool(words)
+        if wrong != (self.property("wrong") == "true"):
+            self.setProperty("wrong", "true" if wrong else "false")
+            self.style().unpolish(self)
+            self.style().polish(self)
+        self.problem.emit(words)
+
+    # -- typing --------------------------------------------------------------------------------------------------------
+
+    def _on_typed(self, text: str) -> None:
+        self._typing = True
+        try:
+            parse_number(self.spec, text)
+        except SchemaError as error:
+            self._set_problem(error.message)
+        else:
+            self._set_problem("")
+
+    def _commit(self, leaving: bool = False) -> None:
+        if not self._typing:
+            return
+        try:
+            value = parse_number(self.spec, self.text())
+        except SchemaError as error:
+            if leaving:
+                self._show()
+                self.problem.emit(f"{error.message}; {number_text(self.spec, self._value)} was kept")
+            else:
+                self._set_problem(error.message)
+            return
+        self._take(value, False)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key, modifiers = event.key(), event.modifiers()
+        if key in (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown):
+            self._commit()
+            far = key in (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown) or bool(modifiers & Qt.KeyboardModifier.ShiftModifier)
+            fine = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
+            up = key in (Qt.Key.Key_Up, Qt.Key.Key_PageUp)
+            self.step(1 if up else -1, far=far, fine=fine)
+            self.selectAll()
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self._commit()
+            self.selectAll()
+            event.accept()
+        elif key == Qt.Key.Key_Escape and (self._typing or self._dragging):
+            if self._dragging:
+                self._end_drag()
+                self._take(self._before_gesture, True)
+            self._show()
+            self.selectAll()
+        else:
+            super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.setCursor(Qt.CursorShape.IBeamCursor)
+        if event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason):
+            self.selectAll()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        if event.reason() != Qt.FocusReason.PopupFocusReason:
+            self._commit(leaving=True)
+            self.setCursor(Qt.CursorShape.SizeHorCursor)
+        super().focusOutEvent(event)
+
+    def event(self, event: QEvent) -> bool:
+        """Undo and redo mean the experiment's, except in the middle of typing."""
+        if event.type() == QEvent.Type.ShortcutOverride and not self._typing and is_undo(event):
+            event.ignore()
+            return False
+        return super().event(event)
+
+    # -- steps ---------------------------------------------------------------------------------------------------------
+
+    def step(self, direction: int, *, far: bool = False, fine: bool = False) -> None:
+        """Move the number one step up (1) or down (-1), inside its bounds; emits a merging edit."""
+        self._take(self._stepped(self._value, direction, far, fine), True)
+
+    def _stepped(self, value: float, direction: int, far: bool, fine: bool) -> int | float:
+        spec = self.spec
+        if spec.integer:
+            if spec.scale == "log" and not fine and value >= 1:
+                power = math.log2(value)
+                power = math.floor(power + 1 + 1e-9) if direction > 0 else math.ceil(power - 1 - 1e-9)
+                return self._inside(2.0 ** max(0.0, power + (3 * direction if far else 0)), value)
+            return self._inside(int(value) + direction * (10 if far else 1), value)
+        if spec.scale == "log":
+            if value == 0:
+                return self._inside(1e-6 if direction > 0 else 0.0, value)
+            factor = 10.0 ** (direction * (1.0 if far else 0.01 if fine else 0.1))
+            if value * factor < 1e-12 and spec.minimum == 0 and not spec.exclusive_minimum:
+                return 0.0
+            return self._inside(_round(value * factor, 4 if fine else 2 if far else 3), value)
+        size = abs(value) or (spec.maximum if spec.maximum is not None and spec.maximum < 10 else 1.0)
+        unit: float = 10.0 ** (math.floor(math.log10(size) + 1e-9) - 1) * (10 if far else 0.1 if fine else 1)
+        for _ in range(5):
+            target = round((value + direction * unit) / unit) * unit
+            inside = self._inside(_round(target, 12), value)
+            if inside != value:
+                return inside
+            unit /= 10
+        return value
+
+    def _inside(self, target: float, otherwise: float) -> int | float:
+        """`target`, or the bound that it passes; `otherwise` where the bound itself is not allowed."""
+        spec = self.spec
+        for bound, beyond in ((spec.minimum, -1), (spec.maximum, 1)):
+            if bound is not None and (target - bound) * beyond > 0:
+                target = float(bound)
+        try:
+            return parse_field(spec, int(target) if spec.integer else float(target))
+        except SchemaError:
+            return otherwise  # type: ignore[return-value]
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if not self.hasFocus():
+            event.ignore()
+            return
+        self._wheel += event.angleDelta().y() / 120
+        steps = int(self._wheel)
+        self._wheel -= steps
+        self._commit()
+        shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        fine = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+        for _ in range(abs(steps)):
+            self.step(1 if steps > 0 else -1, far=shift, fine=fine)
+        event.accept()
+
+    # -- dragging ------------------------------------------------------------------------------------------------------
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        on_handle = self._on_handle(event.position().toPoint())
+        if event.button() == Qt.MouseButton.LeftButton and (on_handle or not self.hasFocus()):
+            self._commit()
+            self._press = event.position().toPoint()
+            self._before_gesture = self._value
+            event.accept()
+            return
+        super().mousePressEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._press is None:
+            super().mouseMoveEvent(event)
+            self._point(event.position().toPoint())
+            return
+        distance = event.position().toPoint().x() - self._press.x()
+        if not self._dragging and abs(distance) >= DRAG_START:
+            self._dragging = True
+            self.grabKeyboard()
+        if self._dragging:
+            fine = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+            self._take(self._dragged(distance * (0.1 if fine else 1.0)), True)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self._press is None:
+            super().mouseReleaseEvent(event)
+            return
+        was_drag = self._dragging
+        self._press = None
+        self._end_drag()
+        if not was_drag:
+            self.setFocus(Qt.FocusReason.MouseFocusReason)
+            self.selectAll()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        self._press = None
+        self.setFocus(Qt.FocusReason.MouseFocusReason)
+        self.selectAll()
+        event.accept()
+
+    def _end_drag(self) -> None:
+        self._press = None
+        if self._dragging:
+            self._dragging = False
+            self.releaseKeyboard()
+
+    def _dragged(self, distance: float) -> int | float:
+        spec, start = self.spec, self._before_gesture
+        if spec.scale == "log":
+            base = start if start > 0 else (1.0 if spec.integer else 1e-6)
+            target = base * 10.0 ** (distance / DECADE)
+            return self._inside(round(target) if spec.integer else _round(target, 2), start)
+        if spec.minimum is not None and spec.maximum is not None and spec.maximum - spec.minimum <= 10:
+            unit = (spec.maximum - spec.minimum) / 200
+        else:
+            unit = 10.0 ** math.floor(math.log10(abs(start) or 1.0) + 1e-9) / 50
+        if spec.integer:
+            unit = max(unit, 0.125)
+            return self._inside(round(start + distance * unit), start)
+        place = 10.0 ** math.floor(math.log10(unit) + 0.5)
+        return self._inside(_round(round((start + distance * unit) / place) * place, 12), start)
+
+    # -- looks ---------------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The field, and the bounds in it where there is room."""
+        super().paintEvent(event)
+        self._paint_handle()
+        if not self._hint:
+            return
+        metrics = QFontMetricsF(theme.mono_font(11))
+        room = self.width() - 16 - HANDLE - QFontMetricsF(self.font()).horizontalAdvance(self.text())
+        if metrics.horizontalAdvance(self._hint) + 8 > room:
+            return
+        painter = QPainter(self)
+        painter.setFont(theme.mono_font(11))
+        painter.setPen(QColor(theme.current().text_faint))
+        area = QRect(0, 0, self.width() - HANDLE - 2, self.height())
+        painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._hint)
+
+    def _on_handle(self, point: QPoint) -> bool:
+        return point.x() >= self.width() - HANDLE
+
+    def _point(self, point: QPoint) -> None:
+        typing = self.hasFocus() and not self._on_handle(point)
+        self.setCursor(Qt.CursorShape.IBeamCursor if typing else Qt.CursorShape.SizeHorCursor)
+
+    def _paint_handle(self) -> None:
+        """Two arrowheads: always where a run can be changed by it, elsewhere under the mouse."""
+        hovered = self.underMouse() or self._dragging
+        if not self.isEnabled() or not (hovered or self.spec.live):
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.color("accent" if hovered else "text_dim"))
+        middle = QPointF(self.width() - HANDLE / 2 - 1, self.height() / 2)
+        for way in (-1, 1):
+            tip, base = middle.x() + 6 * way, middle.x() + 2 * way
+            ends = [QPointF(tip, middle.y()), QPointF(base, middle.y() - 4), QPointF(base, middle.y() + 4)]
+            painter.drawPolygon(QPolygonF(ends))
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        super().enterEvent(event)
+        self._point(event.position().toPoint())
+        self.update()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self.update()
+
+    def hideEvent(self, event: Any) -> None:
+        self._end_drag()
+        super().hideEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.EnabledChange:
+            self._end_drag()
+
+
+def is_undo(event: QEvent) -> bool:
+    """Whether a key event means undo or redo."""
+    keys = QKeySequence.StandardKey
+    return isinstance(event, QKeyEvent) and (event.matches(keys.Undo) or event.matches(keys.Redo))
+
+
+def _round(value: float, digits: int) -> float:
+    """`value` to that many significant digits."""
+    return float(f"{value:.{digits}g}")
