@@ -136,8 +136,8 @@ class LiveHistory:
         self.gradients: dict[str, Series] = {}
         """By node: columns "step", "epoch", "value"; the L2 norm of the gradient over the node's parameters."""
         self.epochs: list[EpochEnd] = []
-        self.epoch_curves: dict[str, tuple[list[float], list[float]]] = {}
-        """(epochs, values) by "train/loss", "validation/loss", "train/accuracy" and so on."""
+        self.epoch_curves: dict[str, Series] = {}
+        """Columns "epoch" and "value" by "train/loss", "validation/loss", "train/accuracy" and so on."""
         self.changes: list[Changed] = []
         self.moments: list[Moment] = []
         self.step_count = 0
@@ -209,18 +209,21 @@ class LiveHistory:
         values |= {f"validation/{tag}": value for tag, value in event.validation_metrics.items()}
         for name, value in values.items():
             if value is not None:
-                epochs, column = self.epoch_curves.setdefault(name, ([], []))
-                epochs.append(float(event.epoch))
-                column.append(float(value))
+                series = self.epoch_curves.get(name)
+                if series is None:
+                    series = self.epoch_curves[name] = Series(("epoch", "value"), "value")
+                series.append(event.epoch, value)
         loss = event.train_loss if event.validation_loss is None else event.validation_loss
         if loss == loss and (self._best is None or loss < self._best[0]):
             self._best = (loss, event)
 
     def epoch_curve(self, name: str, limit: int = EPOCH_POINTS) -> tuple[Array, Array]:
         """(epochs, values) of one of `epoch_curves`, thinned to about `limit` points; empty when there is none."""
-        epochs, values = (np.array(column) for column in self.epoch_curves.get(name, ([], [])))
-        kept = minmax_indices(values, limit // 2)
-        return epochs[kept], values[kept]
+        series = self.epoch_curves.get(name)
+        if series is None:
+            return np.empty(0), np.empty(0)
+        kept = minmax_indices(series["value"], limit // 2)
+        return series["epoch"][kept], series["value"][kept]
 
     def best_epoch(self) -> EpochEnd | None:
         """The epoch of the lowest validation loss (training loss where there are no validation data)."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, QPoint, Qt, Signal
-from PySide6.QtGui import QAction
+from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, QPoint, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunsTab"]
 
+SOON_MS = 1000
 COMPARED = 300
 """The newest so many runs are compared with the ones before them."""
 Listing = tuple[list["RunSummary"], dict[str, tuple[Change, ...]]]
@@ -103,8 +104,10 @@ class RunsTab(QWidget):
         delete.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
         delete.triggered.connect(self._on_delete)
         self.list.addAction(delete)
+        self._soon = QTimer(self, singleShot=True, interval=SOON_MS)
+        self._soon.timeout.connect(self.refresh)
         session.stateChanged.connect(self.refresh)
-        session.epochEnded.connect(self.refresh)
+        session.epochEnded.connect(self._on_epoch)
         session.runChanged.connect(self._sync)
         session.overlaysChanged.connect(self._sync)
         theme.signals.changed.connect(self._restyle)
@@ -121,9 +124,23 @@ class RunsTab(QWidget):
 
     def refresh(self, *_: object) -> None:
         """Read the list anew, off the window's thread."""
+        self._soon.stop()
         if self.session.store is not None:
             store = self.session.store
             self._jobs.run(lambda: self._read_list(store), self._show_read, self.said.emit, key="runs")
+
+    def _on_epoch(self, *_: object) -> None:
+        """The run that goes on has come further: the list says so within a second."""
+        if self.isVisible() and not self._soon.isActive():
+            self._soon.start()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.refresh()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._soon.stop()
 
     def _read_list(self, store: RunStore) -> Listing:
         """Off the window's thread: the runs, and what each has otherwise than the one before it of the same name. The

@@ -315,9 +315,16 @@ class Session(ShownRun):
         for event in mail.slots:
             if self._is_mine(event.run):
                 self._take_slot(event)
+        ends: list[EpochEnd] = []
         for event in mail.events:
-            if self._is_mine(event.run):
+            if not self._is_mine(event.run):
+                continue
+            if isinstance(event, EpochEnd):
+                ends.append(event)
+            else:
                 self._take_event(event)
+        if ends:
+            self.epochEnded.emit(ends[-1])
         if ended:
             self._timer.stop()
             self._join()
@@ -353,8 +360,6 @@ class Session(ShownRun):
             case Changed():
                 self.live.changes.append(event)
                 self._follow(event)
-            case EpochEnd():
-                self.epochEnded.emit(event)
             case Finished():
                 self.finished = event
                 self.pausing = False

@@ -26,7 +26,9 @@ class ShownRun(QObject):
     filtersChanged = Signal()
     progressChanged = Signal()
     epochEnded = Signal(object)
+    """Epochs have ended since the last look; carries the latest. A tiny network ends hundreds a second."""
     eventArrived = Signal(object)
+    """One of the rare events, ends of epochs aside."""
     runChanged = Signal()
     """Another run is shown from now on: everything is to be drawn anew."""
     overlaysChanged = Signal()
@@ -52,6 +54,7 @@ class ShownRun(QObject):
         self.started: Started | None = None
         self.finished: Finished | None = None
         self.events: list[Event] = []
+        """The rare events in order; epochs' ends are in `live.epochs`."""
         self.looking: int | None = None
 
     @property

@@ -283,7 +283,6 @@ class Window(QMainWindow):
         if name == "layers":
             self.palette_tab.focus_search()
         else:
-            self.runs.refresh()
             self.runs.list.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def show_right(self, name: str) -> None:

@@ -105,6 +105,7 @@ class Loop:
         self._first = True
         self._by_hand = False
         self.waiting = False
+        self._told_paused = False
         self._begun = self._yielded = self._progressed = time.perf_counter()
         self._paused_for = self._epoch_begun = 0.0
         self._pace = Pace()
@@ -287,7 +288,7 @@ class Loop:
             self.progress()
         while self.control.held and not self.control.stopping:
             self._wait()
-        if self.waiting and not (self.control.paused or self.control.stopping):
+        if not (self.control.paused or self.control.stopping):
             self._resumed()
         return not self.control.stopping
 
@@ -295,7 +296,7 @@ class Loop:
         begun = time.perf_counter()
         looked = self.control.looked()
         if not self.waiting:
-            self.waiting = True
+            self.waiting = self._told_paused = True
             self._event(events.Paused(run=self.run_id, step=self.step))
             # Every single step made by hand is a pause: they share the epochs' limit of one checkpoint a second.
             self._save(sparing=self._by_hand)
@@ -311,8 +312,10 @@ class Loop:
         self._apply_changes()
 
     def _resumed(self) -> None:
-        if self.waiting:
-            self.waiting = False
+        # Told to go on in the midst of steps made by hand, it no longer waits, yet its last word was that it does.
+        self.waiting = False
+        if self._told_paused:
+            self._told_paused = False
             self._event(events.Resumed(run=self.run_id, step=self.step))
 
     def _apply_changes(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 
 from engine.experiment import Experiment
 from engine.training.store import RunStore
@@ -32,6 +32,15 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[QMessageBox.StandardButton]
 
     monkeypatch.setattr(QMessageBox, "exec", answer)
     return given
+
+
+def make_active(window: QWidget, qtbot: Any) -> None:
+    """Give a window the focus. Offscreen no window manager gives it back when a pop-up or another window goes, and
+    without it shortcuts reach nobody. News of that kind wait in the event queue."""
+    QApplication.processEvents()
+    if not window.isActiveWindow():
+        window.activateWindow()
+        qtbot.waitUntil(window.isActiveWindow, timeout=20_000)
 
 
 MakeWindow = Callable[..., Window]
@@ -69,6 +78,7 @@ def make_window(qtbot: Any, qapp: Any, tmp_path: Path, answers: list[Any]) -> It
             window.show()
             window.canvas.net().animated = False
             qtbot.waitUntil(lambda: not window.jobs.busy and not window.document.loading, timeout=20_000)
+            make_active(window, qtbot)
         return window
 
     yield make

@@ -18,6 +18,7 @@ from engine.export.weights import load_weights
 from engine.training.store import RunStore
 from lab.canvas.geometry import card_rect, input_port, output_port
 from lab.window import Window
+from tests.lab.conftest import make_active
 from tests.support.examples import blobs
 
 LEFT = Qt.MouseButton.LeftButton
@@ -39,6 +40,7 @@ class Person:
         QTest.mouseClick(widget, LEFT, NONE, widget.rect().center())
 
     def key(self, key: Qt.Key, modifiers: Qt.KeyboardModifier = NONE, widget: QWidget | None = None) -> None:
+        make_active(self.window, self.qtbot)
         QTest.keyClick(widget or self.window, key, modifiers)
 
     def type_layer(self, text: str) -> None:

@@ -25,11 +25,13 @@ class Steered:
     def __init__(self, experiment: Experiment, **more: Any) -> None:
         self.control, self.log = Control(), Log()
         self._arrived = threading.Condition()
+        self.hook: Callable[[events.Event], None] = lambda event: None  # called on the training thread
         self.trainer = Trainer(experiment, device="cpu", control=self.control, report=self._report, **more)
         self.results: list[Result] = []
         self.thread = threading.Thread(target=lambda: self.results.append(self.trainer.run()))
 
     def _report(self, event: events.Event) -> None:
+        self.hook(event)
         with self._arrived:
             self.log(event)
             self._arrived.notify_all()
@@ -107,6 +109,21 @@ def test_pause_resume_and_stop_in_full_flight(steered: Callable[..., Steered]) -
     assert finished.reason == "stopped"  # type: ignore[attr-defined]
     assert run.results[0].reason == "stopped"
     assert run.results[0].steps == finished.step == len(run.log.of(events.StepRow))
+
+
+def test_going_on_in_the_midst_of_single_steps_is_reported(steered: Callable[..., Steered]) -> None:
+    run = steered(ENDLESS, paused=True)
+    run.wait(events.Paused)
+
+    def go_on_at_the_second_step(event: events.Event) -> None:
+        if isinstance(event, events.StepRow) and event.step == 2:
+            run.control.resume()
+
+    run.hook = go_on_at_the_second_step
+    run.control.step(3)
+    assert run.wait(events.Resumed).step >= 2
+    assert len(run.log.of(events.Paused)) == 1  # so that whoever listens ends with the right idea
+    run.wait(events.StepRow, 20)
 
 
 def test_stop_while_paused(steered: Callable[..., Steered]) -> None:
