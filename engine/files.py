@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.experiment import Experiment, experiment_from_plain, experiment_to_plain
+from engine.file_paths import anchored, portable
 from engine.schema import SchemaError
 
 __all__ = [
@@ -199,11 +200,11 @@ def _scalar(value: Any) -> str:
 
 def save(experiment: Experiment, path: str | os.PathLike[str]) -> None:
     """Write the file atomically: after a crash or on a full disk, either the old or the new file is there, whole.
-
-    Raises FileError.
+    Data beside the file are named relative to it. Raises FileError.
     """
     try:
-        write_atomically(path, dumps(experiment).encode())
+        folder = os.path.dirname(os.path.abspath(path))
+        write_atomically(path, dumps(portable(experiment, folder)).encode())
     except UnicodeEncodeError:
         raise FileError("cannot be saved: a text holds half of a two-part character", path=path) from None
     except OSError as error:
@@ -213,7 +214,7 @@ def save(experiment: Experiment, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Experiment:
-    """Read a file. Raises FileError."""
+    """Read a file; data that it names relative to itself get their whole path. Raises FileError."""
     try:
         # Without O_NONBLOCK, opening a named pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -231,7 +232,7 @@ def load(path: str | os.PathLike[str]) -> Experiment:
     if len(data) > MAX_BYTES:
         raise FileError(f"is larger than {MAX_BYTES // 2**20} MiB; an experiment is far smaller", path=path)
     try:
-        return loads(data)
+        return anchored(loads(data), os.path.dirname(os.path.abspath(path)))
     except FileError as error:
         raise FileError(error.message, error.place, path) from error
 

@@ -113,6 +113,7 @@ def run_train(options: argparse.Namespace) -> int:
 def _what_to_train(options: argparse.Namespace, store: RunStore) -> tuple[Experiment, str | None]:
     """The experiment, and the id of the run to go on with."""
     from engine.edits import set_text
+    from engine.file_paths import anchored
     from engine.schema import is_text
 
     if options.resume is not None:
@@ -132,6 +133,7 @@ def _what_to_train(options: argparse.Namespace, store: RunStore) -> tuple[Experi
         if not is_text(change):
             raise UserError(f"--set {path}: the value is not text in this system's encoding")
         experiment = set_text(experiment, path, value)
+    experiment = anchored(experiment, ".")  # what was given with --set, as every other argument
     if options.seed is not None:
         experiment = replace(experiment, seed=options.seed)
     if options.epochs is not None:
