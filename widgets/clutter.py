@@ -5,43 +5,59 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pyqtgraph as pg
-from PySide6.QtCore import QRectF
+from PySide6.QtCore import QRectF, QSizeF
 
 if TYPE_CHECKING:
     from widgets.plot import Plot
 
-__all__ = ["CORNERS", "Corner", "clutter", "legend_area", "quiet_corner"]
+__all__ = ["PLACES", "Place", "clutter", "legend_area", "quiet_place"]
 
-Corner = Literal["top-right", "top-left", "bottom-right", "bottom-left"]
+Place = Literal[
+    "top-right", "top-left", "bottom-right", "bottom-left",
+    "right", "left", "upper-right", "lower-right", "upper-left", "lower-left", "top", "bottom",
+]  # fmt: skip
 
-CORNERS: dict[Corner, tuple[tuple[int, int], tuple[int, int]]] = {
+PLACES: dict[Place, tuple[tuple[float, float], tuple[int, int]]] = {
     "top-right": ((1, 0), (-8, 6)),
     "top-left": ((0, 0), (8, 6)),
     "bottom-right": ((1, 1), (-8, -6)),
     "bottom-left": ((0, 1), (8, -6)),
+    "right": ((1, 0.5), (-8, 0)),
+    "left": ((0, 0.5), (8, 0)),
+    "upper-right": ((1, 0.25), (-8, 3)),
+    "lower-right": ((1, 0.75), (-8, -3)),
+    "upper-left": ((0, 0.25), (8, 3)),
+    "lower-left": ((0, 0.75), (8, -3)),
+    "top": ((0.5, 0), (0, 6)),
+    "bottom": ((0.5, 1), (0, -6)),
 }
-"""(share of the width and height, offset in pixels) of a legend in each corner; the first are preferred."""
+"""(share of the width and height, offset in pixels) of a legend in each place; the first are preferred."""
 
+CORNERS = 4
+"""So many of the places are corners: where one of them is free the others are not looked at."""
 STAY = 3.0
-"""Another corner has to be better by so much for the legend to move there."""
+"""Another place has to be better by so much for the legend to move there."""
 
 
-def quiet_corner(plot: Plot, legend: pg.LegendItem, now: Corner) -> Corner:
-    """The corner in which the legend covers least; `now` is where it is."""
+def quiet_place(plot: Plot, size: QSizeF, now: Place) -> tuple[Place, float]:
+    """The place in which a legend of that size covers least, and how much; `now` is where it is."""
     box = plot.getPlotItem().getViewBox()
-    size = legend.boundingRect()
     texts = [guide.item.label for guide in plot.guides if guide.item.label is not None and guide.item.isVisible()]
     marks = [box.mapRectFromScene(i.sceneBoundingRect()) for i in (*plot.kept_clear, *texts) if i.isVisible()]
 
-    def covered(corner: Corner) -> float:
-        (right, bottom), (dx, dy) = CORNERS[corner]
+    def covered(place: Place) -> float:
+        (right, bottom), (dx, dy) = PLACES[place]
         left, top = right * (box.width() - size.width()) + dx, bottom * (box.height() - size.height()) + dy
         rect = QRectF(left, top, size.width(), size.height())
         found = 40.0 * sum(rect.intersects(mark) for mark in marks) + clutter(plot, rect)
-        return found + 0.1 * list(CORNERS).index(corner) - (STAY if corner == now else 0.0)
+        return found + 0.1 * places.index(place) - (STAY if place == now else 0.0)
 
-    return min(CORNERS, key=covered)
+    places = list(PLACES)
+    tried = {place: covered(place) for place in (now, *places[:CORNERS])}
+    if min(tried.values()) > 1.0:
+        tried |= {place: covered(place) for place in places[CORNERS:]}
+    best = min(tried, key=tried.__getitem__)
+    return best, tried[best]
 
 
 def clutter(plot: Plot, rect: QRectF) -> float:

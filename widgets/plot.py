@@ -18,13 +18,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPointF, QSizeF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from widgets import export, theme
 from widgets.axis import Axis
-from widgets.clutter import CORNERS, Corner, quiet_corner
+from widgets.clutter import PLACES, STAY, Place, quiet_place
 from widgets.curve import Curve, Guide, LineStyle, series_color
 from widgets.text import number
 
@@ -60,7 +60,7 @@ class Plot(pg.PlotWidget):
         y_label: str = "y",
         log_x: bool = False,
         log_y: bool = False,
-        legend: Corner | None = "top-right",
+        legend: Place | None = "top-right",
         lines: Literal["y", "x", "both", "none"] = "y",
     ) -> None:
         axes = {
@@ -97,6 +97,7 @@ class Plot(pg.PlotWidget):
         self.legend: pg.LegendItem | None = None
         if legend is not None:
             self.legend = pg.LegendItem(sampleType=_Sample, verSpacing=-5, horSpacing=4, labelTextSize="11px")
+            self.legend.layout.setContentsMargins(4, 0, 4, 0)
             self.legend.setParentItem(box)
             self._put_legend(legend)
         self._arranging = QTimer(self, singleShot=True, interval=0)
@@ -264,18 +265,34 @@ class Plot(pg.PlotWidget):
     # -- what gives way to the data ------------------------------------------------------------------------------------
 
     def arrange(self) -> None:
-        """Put the legend into the corner where it covers least, and the guides' texts where there is room."""
+        """Put the legend into the place where it covers least, and the guides' texts where there is room."""
         for guide in self.guides:
             guide.settle()
         if self.legend is not None and self.legend.items:
-            best = quiet_corner(self, self.legend, self._corner)
-            if best != self._corner:
-                self._put_legend(best)
+            self._arrange_legend(self.legend)
 
-    def _put_legend(self, corner: Corner) -> None:
+    def _arrange_legend(self, legend: pg.LegendItem) -> None:
+        """One name below the other, or side by side where a column would cover the curves, as in a low plot."""
+        widths = [sample.width() + label.minimumWidth() + 8 for sample, label in legend.items]
+        height = max(label.minimumHeight() for _, label in legend.items)
+        below = legend.layout.verticalSpacing()
+        count = len(widths)
+        sizes = {1: QSizeF(8 + max(widths), count * (height + below) - below)}
+        if count > 1 and 8 + sum(widths) < 0.95 * self.getPlotItem().getViewBox().width():
+            sizes[count] = QSizeF(8 + sum(widths), height)
+        found = {columns: quiet_place(self, size, self._place) for columns, size in sizes.items()}
+        columns = min(found, key=lambda item: found[item][1] + (0.0 if item == legend.columnCount else STAY))
+        place, size = found[columns][0], sizes[columns]
+        legend.setColumnCount(columns)
+        # Its own measure leaves more room around the names than a small plot has.
+        if legend.geometry().size() != size or place != self._place:
+            legend.resize(size)
+            self._put_legend(place)
+
+    def _put_legend(self, place: Place) -> None:
         assert self.legend is not None
-        self._corner: Corner = corner
-        anchor, offset = CORNERS[corner]
+        self._place: Place = place
+        anchor, offset = PLACES[place]
         self.legend.anchor(itemPos=anchor, parentPos=anchor, offset=offset)
 
     # -- the read-out --------------------------------------------------------------------------------------------------
