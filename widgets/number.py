@@ -6,12 +6,11 @@
     keys      Up and Down; with Shift ten times as far, with Ctrl a tenth; Page Up and Page Down as with Shift
 
 What the declaration does not allow is refused: the text stays, the border turns red, and `problem` says why in words.
+The arithmetic is in `number_steps`.
 """
 
 from __future__ import annotations
 
-import math
-import re
 from typing import Any
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, Qt, Signal
@@ -30,69 +29,15 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QLineEdit, QWidget
 
-from engine.schema import FieldSpec, SchemaError, parse_field
+from engine.schema import FieldSpec, SchemaError
 from widgets import theme
-from widgets.text import full
+from widgets.number_steps import bounds_hint, dragged, number_text, parse_number, stepped
 
-__all__ = ["NumberField", "bounds_hint", "is_undo", "parse_number"]
+__all__ = ["NumberField", "is_undo"]
 
 DRAG_START = 4
 HANDLE = 18
 """Width of the drag handle at the right, pixels."""
-DECADE = 120.0
-"""Pixels of a drag over which a number on a log scale grows tenfold."""
-
-
-def parse_number(spec: FieldSpec, text: str) -> int | float:
-    """The number that a text stands for. Raises SchemaError with words when it is none or is not allowed."""
-    plain = text.strip().replace("−", "-").replace("\N{NO-BREAK SPACE}", "").replace(" ", "").replace("_", "")
-    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", plain) and spec.integer:
-        plain = plain.replace(",", "")
-    if not plain:
-        raise SchemaError(spec.name, "type a number")
-    if "," in plain:
-        raise SchemaError(spec.name, "write a point before the decimals, as in 0.5")
-    try:
-        value: int | float = int(plain)
-    except ValueError:
-        try:
-            value = float(plain)
-        except ValueError:
-            what = "a whole number" if spec.integer else "a number"
-            raise SchemaError(spec.name, f"expected {what}, such as {example(spec)}") from None
-    return parse_field(spec, value)
-
-
-def example(spec: FieldSpec) -> str:
-    """A number that the field takes, as one would type it."""
-    return number_text(spec, spec.default if isinstance(spec.default, int | float) else (spec.minimum or 1))
-
-
-def number_text(spec: FieldSpec, value: float) -> str:
-    """How the field writes a number: every digit that matters, none that does not."""
-    return str(int(value)) if spec.integer else full(float(value))
-
-
-def bounds_hint(spec: FieldSpec) -> str:
-    """The bounds in few characters: "1–65,536", "≥ 0", "> 0", or nothing."""
-
-    def text(value: float) -> str:
-        return f"{int(value):,}" if float(value).is_integer() and abs(value) < 1e6 else full(float(value))
-
-    low, high = spec.minimum, spec.maximum
-    # Far-away ends are there to catch slips; showing them would tell nobody anything.
-    if high is not None and abs(high) >= 1e6:
-        high = None
-    if low is not None and abs(low) >= 1e6:
-        low = None
-    unit = f" {spec.unit}" if spec.unit else ""
-    if low is not None and high is not None:
-        return f"{text(low)}–{text(high)}{unit}"
-    if low is not None:
-        return f"{'>' if spec.exclusive_minimum else '≥'} {text(low)}{unit}"
-    if high is not None:
-        return f"{'<' if spec.exclusive_maximum else '≤'} {text(high)}{unit}"
-    return spec.unit
 
 
 class NumberField(QLineEdit):
@@ -230,43 +175,7 @@ class NumberField(QLineEdit):
 
     def step(self, direction: int, *, far: bool = False, fine: bool = False) -> None:
         """Move the number one step up (1) or down (-1), inside its bounds; emits a merging edit."""
-        self._take(self._stepped(self._value, direction, far, fine), True)
-
-    def _stepped(self, value: float, direction: int, far: bool, fine: bool) -> int | float:
-        spec = self.spec
-        if spec.integer:
-            if spec.scale == "log" and not fine and value >= 1:
-                power = math.log2(value)
-                power = math.floor(power + 1 + 1e-9) if direction > 0 else math.ceil(power - 1 - 1e-9)
-                return self._inside(2.0 ** max(0.0, power + (3 * direction if far else 0)), value)
-            return self._inside(int(value) + direction * (10 if far else 1), value)
-        if spec.scale == "log":
-            if value == 0:
-                return self._inside(1e-6 if direction > 0 else 0.0, value)
-            factor = 10.0 ** (direction * (1.0 if far else 0.01 if fine else 0.1))
-            if value * factor < 1e-12 and spec.minimum == 0 and not spec.exclusive_minimum:
-                return 0.0
-            return self._inside(_round(value * factor, 4 if fine else 2 if far else 3), value)
-        size = abs(value) or (spec.maximum if spec.maximum is not None and spec.maximum < 10 else 1.0)
-        unit: float = 10.0 ** (math.floor(math.log10(size) + 1e-9) - 1) * (10 if far else 0.1 if fine else 1)
-        for _ in range(5):
-            target = round((value + direction * unit) / unit) * unit
-            inside = self._inside(_round(target, 12), value)
-            if inside != value:
-                return inside
-            unit /= 10
-        return value
-
-    def _inside(self, target: float, otherwise: float) -> int | float:
-        """`target`, or the bound that it passes; `otherwise` where the bound itself is not allowed."""
-        spec = self.spec
-        for bound, beyond in ((spec.minimum, -1), (spec.maximum, 1)):
-            if bound is not None and (target - bound) * beyond > 0:
-                target = float(bound)
-        try:
-            return parse_field(spec, int(target) if spec.integer else float(target))
-        except SchemaError:
-            return otherwise  # type: ignore[return-value]
+        self._take(stepped(self.spec, self._value, direction, far=far, fine=fine), True)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         if not self.hasFocus():
@@ -305,7 +214,7 @@ class NumberField(QLineEdit):
             self.grabKeyboard()
         if self._dragging:
             fine = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-            self._take(self._dragged(distance * (0.1 if fine else 1.0)), True)
+            self._take(dragged(self.spec, self._before_gesture, distance * (0.1 if fine else 1.0)), True)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if self._press is None:
@@ -329,22 +238,6 @@ class NumberField(QLineEdit):
         if self._dragging:
             self._dragging = False
             self.releaseKeyboard()
-
-    def _dragged(self, distance: float) -> int | float:
-        spec, start = self.spec, self._before_gesture
-        if spec.scale == "log":
-            base = start if start > 0 else (1.0 if spec.integer else 1e-6)
-            target = base * 10.0 ** (distance / DECADE)
-            return self._inside(round(target) if spec.integer else _round(target, 2), start)
-        if spec.minimum is not None and spec.maximum is not None and spec.maximum - spec.minimum <= 10:
-            unit = (spec.maximum - spec.minimum) / 200
-        else:
-            unit = 10.0 ** math.floor(math.log10(abs(start) or 1.0) + 1e-9) / 50
-        if spec.integer:
-            unit = max(unit, 0.125)
-            return self._inside(round(start + distance * unit), start)
-        place = 10.0 ** math.floor(math.log10(unit) + 0.5)
-        return self._inside(_round(round((start + distance * unit) / place) * place, 12), start)
 
     # -- looks ---------------------------------------------------------------------------------------------------------
 
@@ -409,8 +302,3 @@ def is_undo(event: QEvent) -> bool:
     """Whether a key event means undo or redo."""
     keys = QKeySequence.StandardKey
     return isinstance(event, QKeyEvent) and (event.matches(keys.Undo) or event.matches(keys.Redo))
-
-
-def _round(value: float, digits: int) -> float:
-    """`value` to that many significant digits."""
-    return float(f"{value:.{digits}g}")

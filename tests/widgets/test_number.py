@@ -6,8 +6,8 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QVBoxLayout, QWidget
 
-from engine.schema import FieldSpec, SchemaError
-from widgets.number import HANDLE, NumberField, bounds_hint, parse_number
+from engine.schema import FieldSpec
+from widgets.number import HANDLE, NumberField
 
 UNITS = FieldSpec("units", "int", "Units", "How many.", 128, minimum=1, maximum=65536, integer=True)
 BATCH = FieldSpec("batch", "int", "Batch", "How many.", 64, minimum=1, maximum=1_000_000, integer=True, scale="log")
@@ -127,17 +127,6 @@ def test_infinity_and_nan_are_refused(bench):
     assert b.edits == []
 
 
-@pytest.mark.parametrize(("text", "value"), [("65,536", 65536), ("1_000", 1000), (" 12 ", 12), ("1e3", 1000)])
-def test_ways_of_writing_a_whole_number(text, value):
-    assert parse_number(UNITS, text) == value
-
-
-def test_a_decimal_comma_is_explained():
-    with pytest.raises(SchemaError, match="write a point"):
-        parse_number(RATE, "0,5")
-    assert parse_number(FieldSpec("x", "float", "X", "", 0.0), "−2") == -2
-
-
 def test_arrow_keys_step_and_merge(bench):
     b = bench(SHARE)
     b.field.setFocus()
@@ -250,20 +239,6 @@ def test_a_value_from_elsewhere_does_not_disturb_typing(bench):
     b.field.set_value(512)
     assert b.field.text() == "512"
     assert b.edits == []
-
-
-@pytest.mark.parametrize(
-    ("spec", "hint"),
-    [
-        (UNITS, "1–65,536"),
-        (BATCH, "≥ 1"),
-        (RATE, "> 0"),
-        (STRENGTH, "0–1,000"),
-        (FieldSpec("x", "float", "X", "", 0.0, unit="px"), "px"),
-    ],
-)
-def test_hints(spec, hint):
-    assert bounds_hint(spec) == hint
 
 
 def test_it_says_what_it_is(bench):
