@@ -51,7 +51,10 @@ class Accuracy(Metric, frozen=True):
     synonyms=("mae", "l1 error"),
 )
 class MeanAbsoluteError(Metric, frozen=True):
-    """The mean distance between prediction and target, over all samples and all outputs, in the target's units.
+    """The mean distance between prediction and target, over all samples and all outputs.
+
+    It is in the units that the network trains on: of targets that were standardized, in standard deviations of the
+    training targets.
 
     Unlike the mean squared error it does not weigh single large errors more than many small ones.
     """

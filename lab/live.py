@@ -72,6 +72,12 @@ class Series:
             self._size += take
             start += take
 
+    def keep(self, rows: Array) -> None:
+        """Keep the rows that a boolean array of shape (rows,) names."""
+        kept = self._data[:, : self._size][:, rows]
+        self._size = kept.shape[1]
+        self._data[:, : self._size] = kept
+
     def _reserve(self, size: int) -> None:
         if size > self._data.shape[1]:
             grown = np.empty((len(self._names), min(self._capacity, max(size, 2 * self._data.shape[1]))))
@@ -175,6 +181,20 @@ class LiveHistory:
             if series is None:
                 series = self.gradients[node] = Series(("step", "epoch", "value"), "value", LAYER_ROWS)
             series.append(frame.step, frame.epoch, square**0.5)
+
+    def cut(self, step: int) -> None:
+        """Forget what came after `step`, as when a run goes on from a checkpoint that is older than its last row."""
+        for series in (self.steps, *self.gradients.values()):
+            series.keep(series["step"] <= step)
+        self.step_count = min(self.step_count, step)
+        self._last_frame = min(self._last_frame, step)
+        self.changes = [change for change in self.changes if change.step <= step]
+        self.moments = [moment for moment in self.moments if moment.step <= step]
+        epochs, self.epochs, self.epoch_curves, self._best = self.epochs, [], {}, None
+        for event in epochs:
+            if event.step <= step:
+                self.epochs.append(event)
+                self._add_values(event)
 
     def add_epoch(self, event: EpochEnd, moment: Moment | None = None) -> None:
         """Append an epoch and what was seen at its end. Of very long runs every second moment is let go."""

@@ -25,13 +25,17 @@ CAPACITY = 8192
 GROUP = 8
 """Rows of which thinning keeps two."""
 
+PICTURED = 256
+"""Epochs' ends that wait with pictures at most; the ends themselves, a few numbers each, all wait."""
+
 WIDTH = len(COLUMNS)
 
 
 class Mail(Struct, frozen=True):
     """What one drain found. `rows` is a table of the columns `lab.thinning.COLUMNS`, of shape (7, n), of the run `run`.
-    `seen[i]` holds the slots as they stood when `events[i]`, an epoch's end, was posted (empty for other events): a
-    later value may have taken their place before the window came to look."""
+    `seen[i]` holds the slots as they stood when `events[i]`, an epoch's end, was posted: a later value may have taken
+    their place before the window came to look. It is empty for other events, and for some epochs' ends where many
+    waited."""
 
     run: str
     rows: np.ndarray
@@ -59,6 +63,7 @@ class Mailbox:
         self._latest: dict[type[Event], Event] = {}
         self._events: list[Event] = []
         self._seen: list[tuple[Event, ...]] = []
+        self._pictured, self._stride = 0, 1
 
     def post(self, event: Event) -> None:
         """Hand over one event; any thread. Rows of another run take the place of those that wait."""
@@ -78,20 +83,33 @@ class Mailbox:
             if event.lane == "slot":
                 self._slots[type(event)] = self._latest[type(event)] = event
             else:
+                pictured = isinstance(event, EpochEnd) and event.epoch % self._stride == 0
                 self._events.append(event)
-                self._seen.append(tuple(self._latest.values()) if isinstance(event, EpochEnd) else ())
+                self._seen.append(tuple(self._latest.values()) if pictured else ())
+                self._pictured += pictured
+                if self._pictured > PICTURED:
+                    self._let_pictures_go()
 
     def drain(self) -> Mail:
         """Everything that has arrived since the last drain, in order within each lane."""
         with self._lock:
             run, rows, slots, events, seen = self._run, self._rows, self._slots, self._events, self._seen
             self._rows, self._slots, self._events, self._seen = array("d"), {}, [], []
+            self._pictured, self._stride = 0, 1
         return Mail(run, _table(rows), tuple(slots.values()), events, seen)
 
     def __len__(self) -> int:
         """How many events wait, in all lanes."""
         with self._lock:
             return len(self._rows) // WIDTH + len(self._slots) + len(self._events)
+
+    def _let_pictures_go(self) -> None:
+        """Nobody drains: every second epoch's end waits on without its pictures, as will those to come."""
+        self._stride *= 2
+        for i, event in enumerate(self._events):
+            if isinstance(event, EpochEnd) and event.epoch % self._stride:
+                self._seen[i] = ()
+        self._pictured = sum(map(bool, self._seen))
 
     def _thin(self) -> None:
         thinned = thin_table(_table(self._rows), self._groups)

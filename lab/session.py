@@ -182,14 +182,23 @@ class Session(ShownRun):
         reader = self.store.open(run_id)
         checkpoints = reader.checkpoints()
         step = checkpoints[-1].step if checkpoints else 0
-        rows = self.live.steps
-        if self.run_id == run_id and len(rows) and rows["step"][-1] == step:
+        self._ordered.clear()
+        if self.run_id == run_id and len(self.live.steps):
             # It is on the screen already, and reading a long run takes a second.
-            self.looking = self.progress = None
+            self._cut(step)
         else:
             self._clear()
             self._show(stored_history(reader, up_to=step))
         self._resumed_at = step
+
+    def _cut(self, step: int) -> None:
+        self.live.cut(step)
+        self.looking = self.progress = None
+        self.events = [event for event in self.events if event.step <= step]
+        for name in ("frame", "surface", "confusion", "filters"):
+            picture = getattr(self, name)
+            if picture is not None and picture.step > step:
+                setattr(self, name, getattr(self.live.moments[-1], name) if self.live.moments else None)
 
     def pause(self) -> None:
         """Wait before the next step. The state becomes "paused" when the trainer has come to it."""
@@ -332,10 +341,13 @@ class Session(ShownRun):
                 self._set_state("finished")
 
     def _check_resume(self, event: Started) -> None:
-        # A damaged checkpoint makes the trainer begin further back than was shown.
+        # A damaged checkpoint makes the trainer begin further back than was shown; another program may have gone on.
         if self._resumed_at is not None and event.step != self._resumed_at and self.run_id is not None:
+            if event.step < self._resumed_at:
+                self._cut(event.step)
+            else:
+                self._show(stored_history(self.store.open(self.run_id), up_to=event.step))
             self._resumed_at = event.step
-            self._show(stored_history(self.store.open(self.run_id), up_to=event.step))
             self.runChanged.emit()
 
     def _is_mine(self, run: str) -> bool:
@@ -363,6 +375,7 @@ class Session(ShownRun):
             case Finished():
                 self.finished = event
                 self.pausing = False
+                self._ordered.clear()  # what the run has not come to, it will not come to
                 self._set_state("failed" if event.reason in ("failed", "diverged") else "finished")
         self.eventArrived.emit(event)
 

@@ -198,7 +198,7 @@ class Failed(Event, frozen=True, kw_only=True):
 
 class Finished(Event, frozen=True, kw_only=True):
     """The run ended: all steps done ("done") or on demand ("stopped"). Always the last event, after Failed or Diverged
-    too ("failed", "diverged")."""
+    too ("failed", "diverged"). `seconds` is the training time since this start or resume."""
 
     reason: Literal["done", "stopped", "failed", "diverged"]
     seconds: float

@@ -10,7 +10,7 @@ from engine.experiment import Experiment
 from engine.paths import get_path, set_path, spec_at
 from engine.schema import SchemaError, Unknown, fields_of
 
-__all__ = ["change", "live_paths"]
+__all__ = ["change", "live_changes"]
 
 
 def change(experiment: Experiment, path: str, value: Any) -> tuple[Experiment, Any]:
@@ -26,25 +26,34 @@ def change(experiment: Experiment, path: str, value: Any) -> tuple[Experiment, A
     return set_path(experiment, path, value), get_path(experiment, path)
 
 
-def live_paths(experiment: Experiment) -> tuple[str, ...]:
-    """The paths of everything that may change during a run of this experiment."""
-    paths = _live("training", experiment.training)
-    for node in experiment.network.nodes:
-        if not isinstance(node.component, Unknown):
-            paths += _live(f"nodes.{node.id}", node.component)
-    return tuple(paths)
+def live_changes(before: Experiment, after: Experiment, run: Experiment) -> list[tuple[str, Any]]:
+    """What an edit from `before` to `after` means for a `run` that goes on: (path, value) of its live fields.
+
+    Only a field whose owner is of the same type in all three counts, and in a list only where all entries are: another
+    optimizer, or a penalty put before the others, is no change of the one that the run has.
+    """
+    found = _changes("training", before.training, after.training, run.training)
+    nodes, running = ({node.id: node.component for node in item.network.nodes} for item in (before, run))
+    for node in after.network.nodes:
+        if node.id in nodes and node.id in running:
+            found += _changes(f"nodes.{node.id}", nodes[node.id], node.component, running[node.id])
+    return found
 
 
-def _live(prefix: str, struct: Struct) -> list[str]:
-    paths: list[str] = []
-    for spec in fields_of(type(struct)):
-        value = getattr(struct, spec.name)
-        if spec.live:
-            paths.append(f"{prefix}.{spec.name}")
-        elif isinstance(value, Struct):
-            paths += _live(f"{prefix}.{spec.name}", value)
-        elif isinstance(value, tuple):
-            for i, item in enumerate(value):
-                if isinstance(item, Struct):
-                    paths += _live(f"{prefix}.{spec.name}[{i}]", item)
-    return paths
+def _changes(place: str, before: Any, after: Any, run: Any) -> list[tuple[str, Any]]:
+    if type(before) is not type(after) or type(run) is not type(after) or before == after:
+        return []
+    found: list[tuple[str, Any]] = []
+    if isinstance(after, tuple):
+        kinds = {tuple(map(type, items)) for items in (before, after, run)}
+        if len(kinds) == 1:
+            for i, values in enumerate(zip(before, after, run, strict=True)):
+                found += _changes(f"{place}[{i}]", *values)
+    elif isinstance(after, Struct) and not isinstance(after, Unknown):
+        for spec in fields_of(type(after)):
+            path, old, new, its = f"{place}.{spec.name}", *(getattr(item, spec.name) for item in (before, after, run))
+            if not spec.live:
+                found += _changes(path, old, new, its)
+            elif old != new != its:
+                found.append((path, new))
+    return found

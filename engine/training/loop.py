@@ -6,25 +6,22 @@ reported or saved.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.optimizers import update_scalars
-from engine.paths import get_path
 from engine.schedules import learning_rate
-from engine.schema import SchemaError
 from engine.training import events
 from engine.training.evaluate import Divergence, Evaluation, Sums, evaluate, heads_of, input_names
-from engine.training.live import change
 from engine.training.pace import Pace
 from engine.training.present import first_look, refresh
 from engine.training.probes import ProbePolicy
 from engine.training.programs import Programs
-from engine.training.recovery import Counters, Keeper
+from engine.training.recovery import Counters, Keeper, Written
 from engine.training.result import Reason
 from engine.training.setup import layer_scalars
+from engine.training.steering import Steering
 from engine.training.views import Views
 
 if TYPE_CHECKING:
@@ -37,8 +34,6 @@ if TYPE_CHECKING:
     from engine.training.store import RunWriter
 
 __all__ = ["Loop"]
-
-log = logging.getLogger(__name__)
 
 YIELD = 0.002  # seconds of work after which the interpreter is offered to the window's thread
 PROGRESS = 0.1  # seconds between two reports of progress
@@ -85,7 +80,7 @@ class Loop:
             self.programs.evaluation_batches(dataset.validation.size),
         )
         self.policy = ProbePolicy()
-        self.views = Views(self.programs, dataset, self.heads, self.inputs, self.policy, run, self._event)
+        self.views = Views(self.programs, dataset, self.heads, self.inputs, self.policy, run, self.tell)
         self.keeper = Keeper(writer, state)
         # The forward pass updates running statistics before it is known whether the loss is finite.
         self._kept = state.backend.xp.copy(state.arenas["buffers"]) if state.buffers else None
@@ -103,25 +98,30 @@ class Loop:
 
         self._layer_scalars = layer_scalars(experiment)
         self._first = True
-        self._by_hand = False
-        self.waiting = False
-        self._told_paused = False
+        self.steering = Steering(self)
         self._begun = self._yielded = self._progressed = time.perf_counter()
-        self._paused_for = self._epoch_begun = 0.0
+        self._rate: float | None = None  # of the last step
+        self._epoch_begun = 0.0
         self._pace = Pace()
 
     # -- the loop ------------------------------------------------------------------------------------------------------
 
     def run(self) -> Reason:
         """All steps up to the limit. Returns "done" or "stopped"; raises Divergence."""
+        reason = self._run()
+        # Orders may have come during the last evaluation: whoever goes on with this run has them.
+        self.steering.apply_changes()
+        return reason
+
+    def _run(self) -> Reason:
         self.progress()
-        self._paused_for += first_look(self)
+        self.steering.paused_for += first_look(self)
         if self.step and self.step % self.steps_per_epoch == 0 and self.evaluated < self.step // self.steps_per_epoch:
             # The run was stopped inside this epoch's evaluation.
             if not self._end_epoch():
                 return "stopped"
         while self.step < self.limit:
-            if self.control.attention and not self._obey():
+            if self.control.attention and not self.steering.obey():
                 return "stopped"
             self._one_step()
             if self.step % self.steps_per_epoch == 0:
@@ -143,6 +143,7 @@ class Loop:
         observe = step + 1 == self.limit or (full and self._wants_frame(step))
         bound = self.programs.train(size, observe=observe)
         rate, scalars = self.step_scalars(step)
+        self._rate = rate
         begun = time.perf_counter()
         arrays = self.dataset.train.arrays
         bound.gather(arrays, indices)
@@ -179,7 +180,8 @@ class Loop:
 
     def _wants_frame(self, step: int) -> bool:
         epoch_end = step % self.steps_per_epoch == self.last_full
-        return self.policy.observe(self.control.topics, first=self._first, epoch_end=epoch_end, by_hand=self._by_hand)
+        by_hand = self.steering.by_hand
+        return self.policy.observe(self.control.topics, first=self._first, epoch_end=epoch_end, by_hand=by_hand)
 
     def step_scalars(self, step: int) -> tuple[float, dict[str, float]]:
         """The learning rate, and all numbers that the host hands to a step (counted from 0)."""
@@ -197,7 +199,7 @@ class Loop:
             adjoints=seen.adjoints,
             parameters=seen.parameters,
         )
-        self._event(frame)
+        self.tell(frame)
 
     def _end_epoch(self) -> bool:
         """Evaluate, report and save; False when the run was stopped meanwhile (nothing is then reported)."""
@@ -216,9 +218,7 @@ class Loop:
             validation_loss=evaluation.loss if evaluation else None,
             train_metrics=self.sums.means(),
             validation_metrics=evaluation.metrics if evaluation else {},
-            learning_rate=learning_rate(
-                self.experiment.training, self.step - 1, self.total_steps, self.steps_per_epoch
-            ),
+            learning_rate=self._rate if self._rate is not None else self.step_scalars(self.step - 1)[0],
             seconds=self.session_seconds() - self._epoch_begun,
         )
         self.evaluated = epoch
@@ -226,12 +226,11 @@ class Loop:
         # Before the epoch's end: who keeps moments takes the views seen so far as that epoch's.
         self.show_confusion(evaluation)
         self.views.draw_due(self.step, self.control.topics, self.scalars, self.experiment, epoch_end=True)
-        self._event(end)
+        self.tell(end)
         improved = evaluation is not None and (self.best is None or evaluation.loss < self.best)
         if improved and evaluation is not None:
             self.best = evaluation.loss
-        if self.keeper.epoch_end(self.counters(), improved):
-            self._event(events.Checkpointed(run=self.run_id, step=self.step, epoch=float(epoch), best=improved))
+        self._tell_written(self.keeper.epoch_end(self.counters(), improved))
         self._epoch_begun = self.session_seconds()
         return True
 
@@ -254,7 +253,7 @@ class Loop:
         """Report the confusion matrix of an evaluation, unless this step's is known."""
         if seen is not None and seen.confusion is not None and self.confused != self.step:
             self.confused = self.step
-            self._event(
+            self.tell(
                 events.Confusion(run=self.run_id, step=self.step, matrix=seen.confusion, class_names=seen.class_names)
             )
 
@@ -264,71 +263,23 @@ class Loop:
 
     # -- the levers ----------------------------------------------------------------------------------------------------
 
-    def _obey(self) -> bool:
-        """Do what was ordered before the next step; False when the run is to end."""
-        self._apply_changes()
-        while True:
-            match self.control.permission():
-                case "stop":
-                    return False
-                case "go":
-                    self._by_hand = False
-                    self._resumed()
-                    return True
-                case "step":
-                    self._by_hand, self.waiting = True, False
-                    return True
-                case "wait":
-                    self._wait()
+    def adopt(self, experiment: Experiment) -> None:
+        """Go on with another experiment: the same but for a live field."""
+        self.experiment = experiment
+        self.programs.adopt(experiment)
+        self._layer_scalars = layer_scalars(experiment)
+
+    def after_pause(self) -> None:
+        """Time has passed that says nothing about how fast the run goes."""
+        self._pace.restart()
+        self.policy.restart()
 
     def _proceed(self) -> bool:
-        """Between two batches of an evaluation: wait while held, and say whether to go on."""
+        """Between two batches of an evaluation: whether to go on."""
         now = time.perf_counter()
         if now - self._progressed > PROGRESS:
             self.progress()
-        while self.control.held and not self.control.stopping:
-            self._wait()
-        if not (self.control.paused or self.control.stopping):
-            self._resumed()
-        return not self.control.stopping
-
-    def _wait(self) -> None:
-        begun = time.perf_counter()
-        looked = self.control.looked()
-        if not self.waiting:
-            self.waiting = self._told_paused = True
-            self._event(events.Paused(run=self.run_id, step=self.step))
-            # Every single step made by hand is a pause: they share the epochs' limit of one checkpoint a second.
-            self._save(sparing=self._by_hand)
-            self.progress()
-            refresh(self)
-        elif looked:
-            refresh(self)
-        self._by_hand = False
-        self.control.wait()
-        self._paused_for += time.perf_counter() - begun
-        self._pace.restart()
-        self.policy.restart()
-        self._apply_changes()
-
-    def _resumed(self) -> None:
-        # Told to go on in the midst of steps made by hand, it no longer waits, yet its last word was that it does.
-        self.waiting = False
-        if self._told_paused:
-            self._told_paused = False
-            self._event(events.Resumed(run=self.run_id, step=self.step))
-
-    def _apply_changes(self) -> None:
-        for path, value in self.control.changes():
-            try:
-                self.experiment, before = change(self.experiment, path, value)
-            except SchemaError as error:
-                log.warning("a live change was refused: %s", error)
-                continue
-            self.programs.adopt(self.experiment)
-            self._layer_scalars = layer_scalars(self.experiment)
-            after = get_path(self.experiment, path)
-            self._event(events.Changed(run=self.run_id, step=self.step, path=path, before=before, after=after))
+        return self.steering.proceed()
 
     # -- reports -------------------------------------------------------------------------------------------------------
 
@@ -364,12 +315,15 @@ class Loop:
         """The last progress, views and checkpoint of this run."""
         self.progress()
         refresh(self, last=True)
-        self._save()
+        self.save()
 
-    def _save(self, *, sparing: bool = False) -> None:
-        if self.keeper.save(self.counters(), sparing=sparing):
-            epoch = self.step / self.steps_per_epoch
-            self._event(events.Checkpointed(run=self.run_id, step=self.step, epoch=epoch, best=False))
+    def save(self, *, sparing: bool = False) -> None:
+        """Write a checkpoint, unless this state is written; when `sparing`, at most one a second."""
+        self._tell_written(self.keeper.save(self.counters(), sparing=sparing))
+
+    def _tell_written(self, written: tuple[Written, ...]) -> None:
+        for item in written:
+            self.tell(events.Checkpointed(run=self.run_id, step=item.step, epoch=item.epoch, best=item.best))
 
     def restore_buffers(self) -> None:
         """Take back what a step that diverged has done to the running statistics."""
@@ -382,7 +336,7 @@ class Loop:
 
     def session_seconds(self) -> float:
         """Training time since this start or resume."""
-        return time.perf_counter() - self._begun - self._paused_for
+        return time.perf_counter() - self._begun - self.steering.paused_for
 
     def counters(self) -> Counters:
         """Where the run stands, for a checkpoint."""
@@ -398,7 +352,8 @@ class Loop:
             experiment=self.experiment,
         )
 
-    def _event(self, event: events.Event) -> None:
+    def tell(self, event: events.Event) -> None:
+        """Report an event and put it into the run store."""
         if self.writer is not None:
             self.writer.event(event)
         self.emit(event)

@@ -42,7 +42,7 @@ def refresh(loop: Loop, *, last: bool = False) -> None:
         until = time.perf_counter() + LAST_LOOK
 
         def proceed() -> bool:
-            return time.perf_counter() < until if loop.control.stopping else loop.waiting and loop.control.idle
+            return time.perf_counter() < until if loop.control.stopping else loop.steering.waiting and loop.control.idle
 
         loop.show_confusion(loop.evaluation(proceed))
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from engine.state import State
     from engine.training.store import RunWriter
 
-__all__ = ["Counters", "Keeper", "read_counters"]
+__all__ = ["Counters", "Keeper", "Written", "read_counters"]
 
 
 class Counters(Struct, frozen=True, kw_only=True):
@@ -81,6 +81,14 @@ def read_counters(plain: dict[str, Any]) -> Counters:
         raise TrainingError(f"The checkpoint cannot be read: its counters are damaged ({error}).") from error
 
 
+class Written(Struct, frozen=True):
+    """A checkpoint that was written; `best`: of the lowest validation loss so far."""
+
+    step: int
+    epoch: float
+    best: bool
+
+
 class Keeper:
     """Writes checkpoints: at the ends of epochs, at most one a second, and whenever `save` is asked for.
 
@@ -102,22 +110,22 @@ class Keeper:
         self._best: Counters | None = None
         self._best_arrays: dict[str, np.ndarray] = {}
 
-    def epoch_end(self, counters: Counters, improved: bool) -> bool:
-        """An epoch is over; `improved`: its validation loss is the lowest so far. Returns whether it was written."""
+    def epoch_end(self, counters: Counters, improved: bool) -> tuple[Written, ...]:
+        """An epoch is over; `improved`: its validation loss is the lowest so far. Returns what was written."""
         if self._writer is None:
-            return False
+            return ()
         if improved:
             self._best, self._best_arrays = counters, self._state.to_host()
         return self.save(counters, sparing=True)
 
-    def save(self, counters: Counters, *, sparing: bool = False) -> bool:
-        """Write the state as it is; returns whether it was written.
+    def save(self, counters: Counters, *, sparing: bool = False) -> tuple[Written, ...]:
+        """Write the state as it is, and the best one that waits; returns what was written.
 
         Nothing is written when it already is; when `sparing` and the last checkpoint is younger than a second; or when
         the state is not finite: a checkpoint that a run can go on from is not given up for one that it cannot.
         """
         if self._writer is None or (sparing and self._clock() - self._written < self._interval):
-            return False
+            return ()
         self._written = self._clock()
         best, self._best = self._best, None
         place = (counters.step, counters.evaluated, counters.experiment)
@@ -125,11 +133,12 @@ class Keeper:
             self._writer.checkpoint(self._best_arrays, best.to_plain(), best=True)
             self._best_arrays = {}
             self._saved = (best.step, best.evaluated, best.experiment)
+        written = (Written(best.step, best.epoch, True),) if best is not None else ()
         if place == self._saved:
-            return False
+            return written
         arrays = self._state.to_host()
         if not all(np.isfinite(array).all() for array in arrays.values()):
-            return False
+            return written
         self._writer.checkpoint(arrays, counters.to_plain(), best=False)
         self._saved = place
-        return True
+        return (*written, Written(counters.step, counters.epoch, False))

@@ -281,7 +281,7 @@ class Trainer:
         step = self.loop.step if self.loop else 0
         details = "".join(traceback.format_exception(error))
         self._event_safely(events.Failed(run=self.run_id, step=step, node=node, message=message, details=details))
-        self._finish("failed", self.loop.seconds() if self.loop else 0.0, safely=True)
+        self._finish("failed", self.loop.session_seconds() if self.loop else 0.0, safely=True)
         return error if hasattr(error, "message") else TrainingError(message, node)
 
     def _finish(self, reason: Reason, seconds: float, *, safely: bool = False) -> None:

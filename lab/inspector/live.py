@@ -8,9 +8,8 @@ from msgspec import Struct
 from PySide6.QtCore import QObject
 
 from engine.experiment import Experiment
-from engine.paths import get_path
-from engine.schema import Component, SchemaError, fields_of, info_of
-from engine.training.live import live_paths
+from engine.schema import Component, fields_of, info_of
+from engine.training.live import live_changes
 from widgets.form import Severity
 from widgets.text import full
 
@@ -71,11 +70,5 @@ class LiveLink(QObject):
             return
         if before.data is not after.data:
             return
-        for path in live_paths(after):
-            try:
-                old, new = get_path(before, path), get_path(after, path)
-                if old != new and get_path(session.experiment, path) != new:
-                    session.set_live(path, new)
-            except SchemaError:
-                # The run has no such field: it started before the component that has it was put there.
-                continue
+        for path, value in live_changes(before, after, session.experiment):
+            session.set_live(path, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,6 +48,16 @@ def style_points(curve: Curve) -> None:
         curve.symbols = marked
         curve.item.setSymbol("o" if marked else None)
         curve.retheme()
+
+
+def expected_text(expected: float | None) -> str:
+    """What the guide at the loss of a network that knows nothing says: −log(1/C) where it is that of C classes."""
+    if not expected:
+        return ""
+    classes = math.exp(min(expected, 30.0))
+    if abs(classes - round(classes)) < 1e-6 * classes:
+        return f"−log(1/{round(classes)}) = {expected:.3f}"
+    return f"knows nothing: {expected:.3f}"
 
 
 class LossPanel(Panel):
@@ -146,8 +157,7 @@ class LossPanel(Panel):
             style_points(curve)
         self._draw_overlays()
         expected = session.started.expected_initial_loss if session.started else None
-        text = f"−log(1/{round(np.exp(expected))}) = {expected:.3f}" if expected else ""
-        self._guide.move(expected if expected else float("nan"), text)
+        self._guide.move(expected if expected else float("nan"), expected_text(expected))
         self._make_room(expected)
         self.marks.show(session)
         epochs = session.epochs

@@ -123,3 +123,31 @@ def test_best_epoch_goes_by_validation_loss_and_skips_nan() -> None:
         live.add_epoch(epoch_end(epoch, loss))
     best = live.best_epoch()
     assert best is not None and best.epoch == 3
+
+
+def test_cut_forgets_what_came_after_a_step() -> None:
+    def history(last: int) -> LiveHistory:
+        made = LiveHistory()
+        made.add_rows(
+            [
+                StepRow(run="r", step=step, epoch=step / 10, loss=1.0 / step, penalty=0.0, learning_rate=0.1)
+                for step in range(1, last + 1)
+            ]
+        )
+        for epoch in range(1, last // 10 + 1):
+            end = EpochEnd(
+                run="r", step=10 * epoch, epoch=epoch, train_loss=1.0, validation_loss=abs(epoch - 6.0),
+                train_metrics={"accuracy": epoch / 10}, validation_metrics={}, learning_rate=0.1, seconds=1.0,
+            )  # fmt: skip
+            made.add_epoch(end, Moment(epoch=epoch, step=10 * epoch))
+        return made
+
+    cut, whole = history(100), history(40)
+    cut.cut(40)
+    assert cut.step_count == whole.step_count == 40
+    for name in COLUMNS:
+        np.testing.assert_array_equal(cut.steps[name], whole.steps[name])
+    assert cut.epochs == whole.epochs and cut.moments == whole.moments
+    assert cut.best_epoch() == whole.best_epoch()  # the sixth epoch, the best of all, is forgotten
+    for name in ("train/loss", "validation/loss", "train/accuracy"):
+        np.testing.assert_array_equal(cut.epoch_curve(name), whole.epoch_curve(name))

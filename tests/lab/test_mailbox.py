@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.training.events import Changed, Confusion, EpochEnd, Frame, Progress, StepRow
-from lab.mailbox import GROUP, Mail, Mailbox
+from lab.mailbox import GROUP, PICTURED, Mail, Mailbox
 from lab.thinning import COLUMNS
 
 
@@ -183,3 +183,16 @@ def test_rows_of_another_run_take_the_place_of_those_that_wait() -> None:
 def test_too_small_a_mailbox_is_refused() -> None:
     with pytest.raises(ValueError, match="at least"):
         Mailbox(4)
+
+
+def test_ends_of_epochs_that_nobody_fetches_let_their_pictures_go() -> None:
+    box = Mailbox()
+    for epoch in range(1, 5001):
+        box.post(frame(epoch))
+        box.post(epoch_end(epoch, epoch))
+    mail = box.drain()
+    assert [event.step for event in mail.events] == list(range(1, 5001))
+    pictured = [i + 1 for i, seen in enumerate(mail.seen) if seen]
+    assert PICTURED // 2 <= len(pictured) <= PICTURED
+    assert all(mail.seen[epoch - 1][0].step == epoch for epoch in pictured)
+    assert set(np.diff(pictured)) == {32}  # from all over the time that passed

@@ -1,11 +1,17 @@
 """Which fields may change during a run, and how."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
-from engine.penalties import L2
+from engine.edits import remove_nodes
+from engine.experiment import Experiment
+from engine.optimizers import Adam
+from engine.paths import set_path
+from engine.penalties import L1, L2, WeightDecay
 from engine.schema import SchemaError
-from engine.training.live import change, live_paths
+from engine.training.live import change, live_changes
 from tests.engine.training.experiments import RICH, spiral
 
 EXPERIMENT = spiral(RICH, penalties=(L2(strength=0.1),))
@@ -49,12 +55,54 @@ def test_everything_else_is_refused_in_words(path: str, value: object, words: st
         change(EXPERIMENT, path, value)
 
 
-def test_every_live_path_can_be_changed() -> None:
-    paths = live_paths(EXPERIMENT)
-    assert "training.optimizer.learning_rate" in paths
-    assert "training.penalties[0].strength" in paths
-    assert {"nodes.dropout_1.rate", "nodes.dropout_2.rate"} <= set(paths)
-    assert "training.batch_size" not in paths
-    for path in paths:
-        changed, _ = change(EXPERIMENT, path, 0.125)
-        assert replace(changed, training=EXPERIMENT.training, network=EXPERIMENT.network) == EXPERIMENT
+def edited(path: str, value: float) -> Experiment:
+    return set_path(EXPERIMENT, path, value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "training.optimizer.learning_rate",
+        "training.optimizer.momentum",
+        "training.penalties[0].strength",
+        "training.clip_norm",
+        "nodes.dropout_1.rate",
+        "nodes.dropout_2.rate",
+    ],
+)
+def test_an_edit_of_a_live_field_is_passed_on(path: str) -> None:
+    after = edited(path, 0.125)
+    assert live_changes(EXPERIMENT, after, EXPERIMENT) == [(path, 0.125)]
+    assert live_changes(EXPERIMENT, after, after) == []  # the run has it already
+    assert live_changes(after, after, EXPERIMENT) == []  # no edit: it has differed before
+
+
+def test_an_edit_of_another_field_is_not() -> None:
+    assert live_changes(EXPERIMENT, set_path(EXPERIMENT, "training.batch_size", 8), EXPERIMENT) == []
+    assert live_changes(EXPERIMENT, set_path(EXPERIMENT, "nodes.dense_1.units", 8), EXPERIMENT) == []
+
+
+def test_another_component_is_no_change_of_the_one_that_runs() -> None:
+    other = replace(EXPERIMENT, training=replace(EXPERIMENT.training, optimizer=Adam(learning_rate=0.001)))
+    assert live_changes(EXPERIMENT, other, EXPERIMENT) == []
+    faster = set_path(other, "training.optimizer.learning_rate", 0.002)
+    assert live_changes(other, faster, EXPERIMENT) == []  # Adam was edited, and the run has SGD
+
+
+def test_penalties_that_come_and_go_change_no_other() -> None:
+    def penalized(*penalties: Any) -> Experiment:
+        return replace(EXPERIMENT, training=replace(EXPERIMENT.training, penalties=penalties))
+
+    one, both = penalized(L1(strength=1e-5)), penalized(WeightDecay(strength=1.0), L1(strength=1e-5))
+    assert live_changes(both, one, both) == []  # the first was removed
+    assert live_changes(one, both, one) == []  # one was put in front
+    assert live_changes(both, one, one) == []  # undone before the run
+    stronger = penalized(WeightDecay(strength=1.0), L1(strength=2e-5))
+    assert live_changes(both, stronger, both) == [("training.penalties[1].strength", 2e-5)]
+    assert live_changes(both, stronger, one) == []  # the run has another list
+
+
+def test_a_node_that_the_run_does_not_have_is_left_out() -> None:
+    run = remove_nodes(EXPERIMENT, ["dropout_2"])
+    assert live_changes(EXPERIMENT, edited("nodes.dropout_2.rate", 0.3), run) == []
+    assert live_changes(run, EXPERIMENT, run) == []

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.training.evaluate import Sums
-from engine.training.recovery import Counters, Keeper, read_counters
+from engine.training.recovery import Counters, Keeper, Written, read_counters
 from engine.training.result import TrainingError
 from tests.engine.training.experiments import RICH, spiral
 
@@ -89,7 +89,7 @@ def test_the_best_state_is_copied_at_once_and_written_later(
     state.value, clock.now = 2.0, 0.2
     assert not keeper.epoch_end(counters(12), improved=False)
     state.value, clock.now = 3.0, 5.0
-    assert keeper.epoch_end(counters(18), improved=False)
+    assert keeper.epoch_end(counters(18), improved=False) == (Written(6, 1.0, True), Written(18, 3.0, False))
     assert writer.written == [(1, False, 0.0), (6, True, 1.0), (18, False, 3.0)]
 
 
@@ -98,8 +98,8 @@ def test_the_best_state_that_is_also_the_last_is_written_once(
 ) -> None:
     keeper, writer, _state, clock = parts
     clock.now = 2.0
-    keeper.epoch_end(counters(6), improved=True)
-    keeper.save(counters(6))
+    assert keeper.epoch_end(counters(6), improved=True) == (Written(6, 1.0, True),)
+    assert keeper.save(counters(6)) == ()
     assert writer.written == [(6, True, 0.0)]
 
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,9 @@ from engine.experiment import DataSpec, Experiment
 from engine.optimizers import SGD
 from engine.training import events
 from engine.training.control import TOPICS, Control
+from engine.training.recovery import read_counters
 from engine.training.result import Result
+from engine.training.store import RunStore
 from engine.training.trainer import Trainer
 from tests.engine.training.experiments import RICH, Log, spiral, train, weights
 
@@ -124,6 +127,46 @@ def test_going_on_in_the_midst_of_single_steps_is_reported(steered: Callable[...
     assert run.wait(events.Resumed).step >= 2
     assert len(run.log.of(events.Paused)) == 1  # so that whoever listens ends with the right idea
     run.wait(events.StepRow, 20)
+
+
+@pytest.mark.parametrize("stops", [True, False], ids=["stopped", "done"])
+def test_a_change_ordered_before_the_last_evaluation_is_kept(
+    steered: Callable[..., Steered], tmp_path: Path, stops: bool
+) -> None:
+    store = RunStore(tmp_path)
+    run = steered(spiral(epochs=1), paused=True, store=store)
+
+    def order_at_the_last_step(event: events.Event) -> None:
+        if isinstance(event, events.StepRow) and event.step == 6:
+            run.control.set("training.optimizer.learning_rate", 0.03)
+            if stops:
+                run.control.stop()
+
+    run.hook = order_at_the_last_step
+    run.control.resume()
+    assert run.wait(events.Finished).reason == ("stopped" if stops else "done")  # type: ignore[attr-defined]
+    assert [(event.step, event.after) for event in run.log.of(events.Changed)] == [(6, 0.03)]
+    run.thread.join(30)
+    _, counters = store.open(run.trainer.run_id).last_checkpoint() or ({}, {})
+    assert read_counters(counters).experiment.training.optimizer.learning_rate == 0.03  # type: ignore[attr-defined]
+
+
+def test_an_epoch_reports_the_rate_of_its_last_step(steered: Callable[..., Steered]) -> None:
+    run = steered(spiral(epochs=2), paused=True)
+
+    def change_during_the_evaluation(event: events.Event) -> None:
+        if isinstance(event, events.StepRow) and event.step == 6:
+            run.control.set("training.optimizer.learning_rate", 0.77)
+            run.control.pause()
+        if isinstance(event, events.Paused) and event.step == 6:
+            run.control.resume()
+
+    run.hook = change_during_the_evaluation
+    run.control.resume()
+    run.wait(events.Finished)
+    rows = {row.step: row.learning_rate for row in run.log.of(events.StepRow)}
+    assert [(end.step, end.learning_rate) for end in run.log.of(events.EpochEnd)] == [(6, 0.1), (12, 0.77)]
+    assert (rows[6], rows[7], rows[12]) == (0.1, 0.77, 0.77)
 
 
 def test_stop_while_paused(steered: Callable[..., Steered]) -> None:
@@ -262,9 +305,9 @@ def test_the_seconds_of_an_epoch_leave_out_pauses(
     run = steered(spiral(), paused=True)
     run.wait(events.Paused)
     clock, skipped = time.perf_counter, [0.0]
-    monkeypatch.setattr(
-        "engine.training.loop.time", SimpleNamespace(perf_counter=lambda: clock() + skipped[0], sleep=time.sleep)
-    )
+    late = SimpleNamespace(perf_counter=lambda: clock() + skipped[0], sleep=time.sleep)
+    monkeypatch.setattr("engine.training.loop.time", late)
+    monkeypatch.setattr("engine.training.steering.time", late)
     wait = run.control.wait
 
     def long_wait(timeout: float | None = None) -> None:

@@ -38,6 +38,15 @@ def test_a_run_reports_every_step_and_every_epoch() -> None:
     assert result.samples_per_second > 0 and "NumPy" in result.device
 
 
+def test_every_checkpoint_that_is_written_is_told(tmp_path: Path) -> None:
+    log, store = Log(), RunStore(tmp_path)
+    result = train(spiral(epochs=4), log, store=store)
+    told = {(event.step, event.best) for event in log.of(events.Checkpointed)}
+    kept = {(info.step, info.best) for info in store.open(result.run).checkpoints()}
+    assert kept <= told and any(best for _, best in told)
+    assert {step for step, _ in told} <= {6, 12, 18, 24}
+
+
 def test_the_epochs_loss_is_the_mean_over_its_samples() -> None:
     log = Log()
     train(spiral(), log)

@@ -123,3 +123,17 @@ def test_no_field_moves_when_a_run_begins_or_ends(inspector, document, start, se
     session.stop()
     qtbot.waitUntil(lambda: not session.active)
     assert places() == before
+
+
+def test_another_optimizer_leaves_the_run_as_it_is(inspector, document, start, session, qtbot):
+    from engine.schema import lookup
+
+    start(document.experiment)
+    rate, before = session.experiment.training.optimizer.learning_rate, type(session.experiment.training.optimizer)
+    other = next(kind for kind in (lookup("optimizer", "adam"), lookup("optimizer", "sgd")) if kind is not before)
+    document.apply("Another", edits.set_path(document.experiment, "training.optimizer", other(learning_rate=0.321)))
+    document.apply("Faster", edits.set_path(document.experiment, "training.optimizer.learning_rate", 0.654))
+    session.set_live("training.clip_norm", 3.0)
+    qtbot.waitUntil(lambda: session.experiment.training.clip_norm == 3.0)
+    assert type(session.experiment.training.optimizer) is before
+    assert session.experiment.training.optimizer.learning_rate == rate

@@ -14,7 +14,7 @@ from engine.training.events import EpochEnd
 from lab.panels import Panel
 from lab.panels.gradients import GradientsPanel
 from lab.panels.learning_rate import LearningRatePanel, course_name
-from lab.panels.loss import LossPanel, few, smoothing_span
+from lab.panels.loss import LossPanel, expected_text, few, smoothing_span
 from lab.panels.metrics import MetricsPanel
 from lab.session import Session
 from lab.stored import StoredRun
@@ -108,7 +108,7 @@ def test_metrics_show_the_best_epoch_and_the_gap(show: Show, session: Session) -
     last = session.live.epochs[-1]
     gap = last.train_metrics["accuracy"] - last.validation_metrics["accuracy"]
     assert panel.caption() == f"gap {gap:.3f}"
-    assert panel._title.text() == "Accuracy"
+    assert panel.header.title.text() == "Accuracy"
     assert panel.marker.isVisible()
 
 
@@ -123,7 +123,7 @@ def test_of_an_error_the_lowest_is_the_best(show: Show) -> None:
     panel = show(MetricsPanel, session)
     assert isinstance(panel, MetricsPanel)
     assert panel.best() == (2.0, 0.3)
-    assert panel._title.text() == "Mean absolute error"
+    assert panel.header.title.text() == "Mean absolute error"
     session.close()
 
 
@@ -215,3 +215,16 @@ def test_course_names() -> None:
     assert course_name(replace(training, warmup=fakes.make("warmup", "none"))) == "cosine"
     steps = fakes.make("warmup", "linear", duration=200.0, unit="steps")
     assert course_name(replace(training, warmup=steps)) == "warm-up 200 steps + cosine"
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        (np.log(10), "−log(1/10) = 2.303"),
+        (np.log(1000), "−log(1/1000) = 6.908"),
+        (0.5 * np.log(10), "knows nothing: 1.151"),  # weighted by a half: ten classes, but no logarithm of them
+        (None, ""),
+    ],
+)
+def test_the_guide_names_classes_only_where_it_is_their_logarithm(expected: float | None, text: str) -> None:
+    assert expected_text(expected) == text
