@@ -6,62 +6,29 @@ and never more than about a tenth of the time, however slow the machine.
 
 from __future__ import annotations
 
-import csv
-import io
 import time
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QAction,
-    QEnterEvent,
-    QFont,
-    QHideEvent,
-    QResizeEvent,
-    QShowEvent,
-)
-from PySide6.QtWidgets import (
-    QFileDialog,
-    QHBoxLayout,
-    QLabel,
-    QMenu,
-    QStackedWidget,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QAction, QEnterEvent, QHideEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QLabel, QMenu, QStackedWidget, QVBoxLayout, QWidget
 from shiboken6 import isValid
 
-from engine.training.result import words
-from lab.panels.header import Caption, Chip, Title, look_words
+from lab.panels.exporting import Rows, ask_and_write, write_panel
+from lab.panels.header import PanelHeader, look_words
 from lab.panels.pacer import pacer
-from widgets import export, theme
+from widgets import theme
 
 if TYPE_CHECKING:
     from engine.training.events import Event
     from lab.document import Document, Selection
     from lab.session import Session
 
-__all__ = ["Panel", "Rows", "write_table"]
+__all__ = ["Panel", "Rows"]
 
 LOAD_LIMIT = 10.0
 """A drawing that took t seconds is followed by at least this many times t without drawing."""
-
-
-Rows = tuple[Sequence[str], Iterable[Sequence[Any]]]
-
-
-def write_table(path: Path, table: Rows) -> None:
-    """Write rows as CSV (RFC 4180, UTF-8), floats with all their digits."""
-    from engine.files import write_atomically
-
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(table[0])
-    writer.writerows([[repr(float(v)) if isinstance(v, float) else v for v in row] for row in table[1]])
-    write_atomically(path, text.getvalue().encode("utf-8"))
 
 
 class Panel(QWidget):
@@ -97,7 +64,10 @@ class Panel(QWidget):
         self.lead = self.priority
         self.drawings = 0
         self.menu = QMenu(self)
-        self._build_header()
+        self.header = PanelHeader(self.title, self.menu, self)
+        self.header.maximizeRequested.connect(self.maximizeRequested)
+        self.header.returnRequested.connect(self._return)
+        self.header.exportRequested.connect(self._on_export)
         self._empty = QLabel(self.empty, self)
         self._empty.setWordWrap(True)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -107,10 +77,10 @@ class Panel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(self._header)
+        layout.addWidget(self.header)
         layout.addWidget(self.stack, 1)
         self.build()
-        self._build_menu()
+        self.header.hide_empty_menu()
         theme.signals.changed.connect(self._restyle)
         self._restyle()
 
@@ -222,8 +192,7 @@ class Panel(QWidget):
             view = None
             self._show_empty()
             self.stack.setCurrentIndex(0)
-        self._caption.setText(self.caption() if filled else "")
-        self._caption.setToolTip(self._caption.text())
+        self.header.say(self.caption() if filled else "")
         self._show_look()
         self.drawings += 1
         spent = time.monotonic() - begun + getattr(view, "paint_seconds", 0.0)
@@ -252,59 +221,7 @@ class Panel(QWidget):
         if self.session is not None:
             self.session.watch(self, frozenset())
 
-    # -- header --------------------------------------------------------------------------------------------------------
-
-    @property
-    def header(self) -> QWidget:
-        """The line with title and caption; a window that moves panels takes hold of it."""
-        return self._header
-
-    def _build_header(self) -> None:
-        self._header = QWidget(self)
-        row = self._row = QHBoxLayout(self._header)
-        row.setContentsMargins(12, 8, 12, 2)
-        row.setSpacing(8)
-        self._title = Title(self.title, self._header)
-        self._title.setToolTip("Double-click: give this panel all the room, and back")
-        self._title.doubleClicked.connect(self.maximizeRequested)
-        self._look = Chip(self._header)
-        self._look.pressed.connect(self._return)
-        self._look.hide()
-        self._caption = Caption(self._header)
-        row.addWidget(self._title)
-        row.addWidget(self._look)
-        row.addWidget(self._caption, 1)
-        self._tools = QWidget(self)
-        tools = QHBoxLayout(self._tools)
-        tools.setContentsMargins(4, 2, 4, 2)
-        tools.setSpacing(2)
-        self._buttons: list[tuple[QToolButton, str]] = []
-        self._menu_button = self._tool(tools, "settings", "View options")
-        self._menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self._menu_button.setMenu(self.menu)
-        self._export_menu = QMenu(self)
-        for kind, label in (("png", "PNG image…"), ("svg", "SVG drawing…"), ("csv", "CSV table…")):
-            action = self._export_menu.addAction(label)
-            action.setData(kind)
-        self._export_menu.triggered.connect(self._ask_export)
-        button = self._tool(tools, "export", "Export this panel")
-        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        button.setMenu(self._export_menu)
-        self._tool(tools, "maximize", "Give this panel all the room").clicked.connect(self.maximizeRequested)
-        self._tools.hide()
-
-    def _tool(self, layout: QHBoxLayout, icon: str, tip: str) -> QToolButton:
-        button = QToolButton(self._tools)
-        button.setToolTip(tip)
-        button.setAccessibleName(f"{self.title}: {tip}")
-        button.setAutoRaise(True)
-        button.setIconSize(QSize(14, 14))
-        layout.addWidget(button)
-        self._buttons.append((button, icon))
-        return button
-
-    def _build_menu(self) -> None:
-        self._menu_button.setVisible(bool(self.menu.actions()))
+    # -- options of the view -------------------------------------------------------------------------------------------
 
     def toggle(self, key: str, label: str, checked: bool = False) -> QAction:
         """An option of the view, kept under `key`."""
@@ -322,34 +239,21 @@ class Panel(QWidget):
     def _toggles(self) -> list[QAction]:
         return [action for action in self.menu.actions() if action.isCheckable() and action.objectName()]
 
+    # -- looks ---------------------------------------------------------------------------------------------------------
+
     def _restyle(self) -> None:
-        self._title.setFont(theme.ui_font(13, QFont.Weight.DemiBold))
-        self._caption.setFont(theme.mono_font(11))
         self._empty.setFont(theme.ui_font(12))
-        now = theme.current()
-        self._title.setStyleSheet(f"color: {now.text}")
-        self._empty.setStyleSheet(f"color: {now.text_dim}")
-        self._look.setFont(theme.mono_font(11))
-        self._look.setStyleSheet(
-            f"color: {now.warn}; border: 1px solid {now.warn}; border-radius: 4px; padding: 0 4px;"
-        )
-        self._tools.setStyleSheet(f"background: {now.panel}")
-        for button, icon in self._buttons:
-            button.setIcon(theme.icon(icon, "text_dim"))
+        self._empty.setStyleSheet(f"color: {theme.current().text_dim}")
+        self.header.restyle()
         self.restyle()
         self._option_changed()
 
     def _show_look(self) -> None:
         looking = self.session.looking if self.session is not None and self.looks_back else None
-        self._look.setVisible(looking is not None)
-        if looking is not None and self.session is not None:
-            self._look.say(look_words(looking, self.session.epochs), self._room_to_look())
-
-    def _room_to_look(self) -> int:
-        """The width that title and caption leave in the header."""
-        taken = self._title.sizeHint().width() + self._caption.fontMetrics().horizontalAdvance(self._caption.text())
-        margins = self._row.contentsMargins()
-        return self.width() - taken - margins.left() - margins.right() - 3 * self._row.spacing()
+        if looking is None or self.session is None:
+            self.header.show_look(())
+        else:
+            self.header.show_look(look_words(looking, self.session.epochs))
 
     def _return(self) -> None:
         if self.session is not None:
@@ -357,24 +261,18 @@ class Panel(QWidget):
 
     def enterEvent(self, event: QEnterEvent) -> None:
         super().enterEvent(event)
-        self._tools.adjustSize()
-        self._place_tools()
-        self._tools.show()
-        self._tools.raise_()
+        self.header.show_tools()
 
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
-        self._tools.hide()
+        self.header.hide_tools()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._place_tools()
+        self.header.place_tools()
         self._show_look()
         if self.stack.currentIndex() == 0:
             self._show_empty()
-
-    def _place_tools(self) -> None:
-        self._tools.move(self.width() - self._tools.width() - 6, 4)
 
     # -- export --------------------------------------------------------------------------------------------------------
 
@@ -383,30 +281,9 @@ class Panel(QWidget):
 
         Raises ValueError for another suffix, OSError when the file cannot be written.
         """
-        path = Path(path)
-        hovered = self._tools.isVisible()
-        self._tools.hide()
-        try:
-            match path.suffix.lower():
-                case ".png":
-                    export.to_png(self, path)
-                case ".svg":
-                    export.to_svg(self, path, self.title)
-                case ".csv":
-                    write_table(path, self.table() if self.session is not None and self.has_data() else ((), ()))
-                case suffix:
-                    raise ValueError(f"“{path.name}”: a panel is exported as .png, .svg or .csv, not as “{suffix}”")
-        finally:
-            self._tools.setVisible(hovered)
+        write_panel(self, Path(path))
 
-    def _ask_export(self, action: QAction) -> None:
-        suffix = action.data()
-        path, _ = QFileDialog.getSaveFileName(
-            self, f"Export “{self.title}”", f"{self.name}.{suffix}", f"{suffix.upper()} (*.{suffix})"
-        )
-        if path:
-            target = Path(path)
-            try:
-                self.export(target if target.suffix.lower() == f".{suffix}" else target.with_suffix(f".{suffix}"))
-            except OSError as error:
-                self.refused.emit(f"“{target.name}” could not be written. {words(error)}.")
+    def _on_export(self, suffix: str) -> None:
+        refusal = ask_and_write(self, suffix)
+        if refusal:
+            self.refused.emit(refusal)

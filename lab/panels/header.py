@@ -1,14 +1,17 @@
-"""The pieces of a panel's header: its title, a notice that can be pressed, a caption that gives way."""
+"""A panel's header: its title, a notice that can be pressed, a caption that gives way, and tools under the mouse."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QAction, QFont, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QWidget
 
 from widgets import theme
 
-__all__ = ["Caption", "Chip", "Title", "look_words"]
+__all__ = ["Caption", "Chip", "PanelHeader", "Title", "look_words"]
+
+EXPORTS = (("png", "PNG image…"), ("svg", "SVG drawing…"), ("csv", "CSV table…"))
+"""Suffix and label of what a panel can be exported as."""
 
 
 def look_words(epoch: int, epochs: int | None) -> tuple[str, ...]:
@@ -66,3 +69,115 @@ class Caption(QLabel):
         painter.setFont(self.font())
         painter.drawText(self.rect(), Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
         painter.end()
+
+
+class PanelHeader(QWidget):
+    """The line over a panel. Its `tools` lie over the whole panel's right upper corner, and the panel says when."""
+
+    maximizeRequested = Signal()
+    returnRequested = Signal()
+    """The notice that the panel looks back was pressed."""
+    exportRequested = Signal(str)
+    """Carries the suffix of what to write, without the point."""
+
+    def __init__(self, title: str, menu: QMenu, panel: QWidget) -> None:
+        super().__init__(panel)
+        self._name, self._menu, self._panel = title, menu, panel
+        row = self._row = QHBoxLayout(self)
+        row.setContentsMargins(12, 8, 12, 2)
+        row.setSpacing(8)
+        self.title = Title(title, self)
+        self.title.setToolTip("Double-click: give this panel all the room, and back")
+        self.title.doubleClicked.connect(self.maximizeRequested)
+        self.look = Chip(self)
+        self.look.pressed.connect(self.returnRequested)
+        self.look.hide()
+        self.caption = Caption(self)
+        row.addWidget(self.title)
+        row.addWidget(self.look)
+        row.addWidget(self.caption, 1)
+        self._build_tools()
+
+    def _build_tools(self) -> None:
+        self.tools = QWidget(self._panel)
+        row = QHBoxLayout(self.tools)
+        row.setContentsMargins(4, 2, 4, 2)
+        row.setSpacing(2)
+        self._buttons: list[tuple[QToolButton, str]] = []
+        self._options = self._tool(row, "settings", "View options")
+        self._options.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._options.setMenu(self._menu)
+        self.export_menu = QMenu(self._panel)
+        for suffix, label in EXPORTS:
+            self.export_menu.addAction(label).setData(suffix)
+        self.export_menu.triggered.connect(self._on_export)
+        button = self._tool(row, "export", "Export this panel")
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        button.setMenu(self.export_menu)
+        self._tool(row, "maximize", "Give this panel all the room").clicked.connect(self.maximizeRequested)
+        self.tools.hide()
+
+    def _tool(self, row: QHBoxLayout, icon: str, tip: str) -> QToolButton:
+        button = QToolButton(self.tools)
+        button.setToolTip(tip)
+        button.setAccessibleName(f"{self._name}: {tip}")
+        button.setAutoRaise(True)
+        button.setIconSize(QSize(14, 14))
+        row.addWidget(button)
+        self._buttons.append((button, icon))
+        return button
+
+    def _on_export(self, action: QAction) -> None:
+        self.exportRequested.emit(action.data())
+
+    # -- what it says --------------------------------------------------------------------------------------------------
+
+    def say(self, caption: str) -> None:
+        """Show another caption."""
+        self.caption.setText(caption)
+        self.caption.setToolTip(caption)
+
+    def show_look(self, texts: tuple[str, ...]) -> None:
+        """Say in the first of `texts` that fits that the panel looks back; without any, that it does not."""
+        self.look.setVisible(bool(texts))
+        if texts:
+            self.look.say(texts, self._room_to_look())
+
+    def _room_to_look(self) -> int:
+        """The width that title and caption leave."""
+        taken = self.title.sizeHint().width() + self.caption.fontMetrics().horizontalAdvance(self.caption.text())
+        margins = self._row.contentsMargins()
+        # The panel's width: while it is being resized, this one's may still be the old one.
+        return self._panel.width() - taken - margins.left() - margins.right() - 3 * self._row.spacing()
+
+    def restyle(self) -> None:
+        """Take the fonts and colours of the current theme."""
+        now = theme.current()
+        self.title.setFont(theme.ui_font(13, QFont.Weight.DemiBold))
+        self.title.setStyleSheet(f"color: {now.text}")
+        self.caption.setFont(theme.mono_font(11))
+        self.look.setFont(theme.mono_font(11))
+        self.look.setStyleSheet(f"color: {now.warn}; border: 1px solid {now.warn}; border-radius: 4px; padding: 0 4px;")
+        self.tools.setStyleSheet(f"background: {now.panel}")
+        for button, icon in self._buttons:
+            button.setIcon(theme.icon(icon, "text_dim"))
+
+    # -- the tools -----------------------------------------------------------------------------------------------------
+
+    def hide_empty_menu(self) -> None:
+        """Leave the button of the options out where there are none; once the panel has added its own."""
+        self._options.setVisible(bool(self._menu.actions()))
+
+    def show_tools(self) -> None:
+        """Show the tools, over everything else in the panel."""
+        self.tools.adjustSize()
+        self.place_tools()
+        self.tools.show()
+        self.tools.raise_()
+
+    def hide_tools(self) -> None:
+        self.tools.hide()
+
+    def place_tools(self) -> None:
+        """Bring the tools to the panel's present right end."""
+        self.tools.move(self._panel.width() - self.tools.width() - 6, 4)

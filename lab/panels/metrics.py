@@ -112,7 +112,7 @@ class MetricsPanel(Panel):
         histories = [session.live, *(run.history for run in session.overlays.values())]
         self._offer(next(tags for live in histories if (tags := metric_tags(live))))
         tag = self.tag
-        self._title.setText(metric_label(tag))
+        self.header.title.setText(metric_label(tag))
         self.plot.y_label = metric_label(tag).lower()
         self.train.set(*session.live.epoch_curve(f"train/{tag}"))
         self.validation.set(*session.live.epoch_curve(f"validation/{tag}"))

@@ -92,7 +92,7 @@ def test_a_panel_takes_all_the_room_and_gives_it_back(make_window: MakeWindow, q
     window = make_window()
     qtbot.wait(20)
     before = window.area.shown
-    QTest.mouseDClick(window.area.panel("loss")._title, Qt.MouseButton.LeftButton)
+    QTest.mouseDClick(window.area.panel("loss").header.title, Qt.MouseButton.LeftButton)
     assert window.area.maximized == "loss" and not window.canvas.isVisible()
     qtbot.wait(20)
     assert window.area.docks["loss"].width() > 0.95 * window.width()
