@@ -268,9 +268,9 @@ def _training_findings(experiment: Experiment, data: DataSignature | None, repor
                 severity="error",
                 message=f"This version does not know the {unknown.of_kind} “{unknown.tag}”.",
             )
-    losses = [nodes[item].component for item in report.order if isinstance(nodes[item].component, Loss)]
+    losses = [found for item in report.order if isinstance(found := nodes[item].component, Loss)]
     for metric in training.metrics:
-        if losses and not isinstance(metric, Unknown) and not any(metric.suits(info_of(loss).tag) for loss in losses):
+        if losses and not isinstance(metric, Unknown) and not any(metric.suits(loss) for loss in losses):
             yield Diagnostic(
                 node="",
                 field="training.metrics",
@@ -294,7 +294,8 @@ def _training_findings(experiment: Experiment, data: DataSignature | None, repor
         component = nodes[node_id].component
         shapes = report.nodes[node_id].input_shapes
         # One value of each feature: a vector, or an image of a single pixel.
-        if alone and shapes and info_of(component).tag == "batch_norm" and math.prod(shapes[0][:-1]) == 1:
+        reads_batch = isinstance(component, NodeComponent) and component.needs_batch
+        if alone and shapes and reads_batch and math.prod(shapes[0][:-1]) == 1:
             yield Diagnostic(
                 node=node_id,
                 field="",

@@ -6,14 +6,18 @@ everything that can fill them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from engine.schema import Component
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from engine.layers.base import Loss
     from engine.ops.base import Op
+
+Prediction = Literal["classes", "yes_no", "numbers"]
+"""What a network's output can stand for: one class out of several, answers to yes/no questions, or numbers."""
 
 
 class Initializer(Component, frozen=True):
@@ -105,10 +109,16 @@ class Metric(Component, frozen=True):
     higher_is_better: ClassVar[bool] = True
     highest: ClassVar[float | None] = None
     """The best value there can be, where there is one."""
+    takes: ClassVar[tuple[Prediction, ...]] = ()
+    """The predictions that it can be taken of."""
+    short: ClassVar[str] = ""
+    """The name where there is room for a few letters only; "" for the tag in words."""
+    percent: ClassVar[bool] = False
+    """Whether people read the value as a percentage."""
 
-    def suits(self, loss_tag: str) -> bool:
+    def suits(self, loss: Loss | type[Loss]) -> bool:
         """Whether the metric can be taken of the predictions of this loss."""
-        raise NotImplementedError
+        return loss.predicts in self.takes
 
     def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
         """(sum, count) over a batch of predictions (host arrays), so that batches of unequal size add up exactly."""

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import engine.ops.loss as ops
+from engine.kinds import Prediction
 from engine.layers.base import Loss, Shape, ShapeProblem
 from engine.layers.words import require_vector
 from engine.schema import component, field
@@ -37,6 +38,7 @@ class SoftmaxCrossEntropy(Loss, frozen=True):
     network that knows nothing about C classes has the loss ln C.
     """
 
+    predicts: ClassVar[Prediction] = "classes"
     needs_classes: ClassVar[bool] = True
 
     target: Annotated[str, field(help=TARGET_HELP)] = "y"
@@ -78,6 +80,7 @@ class BinaryCrossEntropy(Loss, frozen=True):
     knows nothing has the loss ln 2.
     """
 
+    predicts: ClassVar[Prediction] = "yes_no"
     target_range: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
 
     target: Annotated[str, field(help=TARGET_HELP)] = "y"
@@ -125,6 +128,8 @@ class MeanSquaredError(Loss, frozen=True):
 
     Large errors weigh heavily. With standardized targets a network that always predicts the mean has the loss 1.
     """
+
+    predicts: ClassVar[Prediction] = "numbers"
 
     target: Annotated[str, field(help=TARGET_HELP)] = "y"
     weight: Annotated[float, field(ge=0, le=1e6, help=WEIGHT_HELP)] = 1.0

@@ -25,9 +25,8 @@ class Accuracy(Metric, frozen=True):
     """
 
     highest = 1.0
-
-    def suits(self, loss_tag: str) -> bool:
-        return loss_tag in ("softmax_cross_entropy", "binary_cross_entropy")
+    takes = ("classes", "yes_no")
+    percent = True
 
     def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
         """Outputs (B, C) with class indices (B,), or probabilities of a yes (B, k) with targets (B, k) or, for k = 1,
@@ -60,9 +59,8 @@ class MeanAbsoluteError(Metric, frozen=True):
     """
 
     higher_is_better = False
-
-    def suits(self, loss_tag: str) -> bool:
-        return loss_tag == "mean_squared_error"
+    takes = ("numbers",)
+    short = "MAE"
 
     def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
         """Outputs and targets (B, k); (B,) stands for (B, 1). Summed in float64."""

@@ -20,6 +20,8 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QFont, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
+from engine.kinds import Metric
+from engine.schema import lookup
 from widgets import theme
 from widgets.text import number
 
@@ -32,7 +34,6 @@ SUMMARY = Qt.ItemDataRole.UserRole
 """The role of an item's `RunSummary`."""
 LOOK = Qt.ItemDataRole.UserRole + 1
 """The role of an item's `RowLook`."""
-SHORT = {"mean_absolute_error": "MAE"}
 ROW, MARK = 50, 30
 """Height of a row and width of the part at its left that is clicked to tick it, pixels."""
 STATUS = {
@@ -69,12 +70,14 @@ def when_text(created: float, now: float | None = None) -> str:
 
 
 def score_text(run: RunSummary) -> str:
-    """What the run came to, in few characters: "99.1 %" for an accuracy, else the metric's or the loss's value."""
+    """What the run came to, in few characters: "99.1 %" for a percentage, else the metric's or the loss's value."""
     if run.metrics:
         tag, value = next(iter(run.metrics.items()))
-        if tag == "accuracy":
+        metric = lookup("metric", tag) or Metric
+        assert issubclass(metric, Metric)
+        if metric.percent:
             return f"{100 * value:.1f} %"
-        return f"{SHORT.get(tag, tag.replace('_', ' '))} {number(value, 3)}"
+        return f"{metric.short or tag.replace('_', ' ')} {number(value, 3)}"
     loss = run.validation_loss if run.validation_loss is not None else run.train_loss
     return f"loss {number(loss, 3)}" if loss is not None else ""
 

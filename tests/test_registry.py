@@ -8,7 +8,7 @@ import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from engine import data, edits, files
 from engine.data.errors import DataError
 from engine.experiment import DataSpec, Experiment, Node
 from engine.graph import check_experiment
+from engine.kinds import Prediction
 from engine.schema import (
     Component,
     ComponentInfo,
@@ -95,6 +96,13 @@ def test_it_says_what_it_is_and_where_it_is_from(info: ComponentInfo) -> None:
     assert info.summary.endswith((".", "!", "?")), "the first line of the docstring is a sentence"
     assert len(info.source) > 5
     assert info.tag.replace("_", "").isalnum() and info.tag == info.tag.lower()
+
+
+@pytest.mark.parametrize("tag", _tags("loss"))
+def test_a_loss_says_what_it_predicts_and_a_metric_takes_it(tag: str) -> None:
+    loss: Any = lookup("loss", tag)
+    assert loss.predicts in get_args(Prediction)
+    assert any(lookup("metric", name)().suits(loss) for name in _tags("metric"))  # type: ignore
 
 
 @every_component
@@ -283,7 +291,7 @@ def with_component(component: Any, folder: Path) -> Experiment:
             experiment = with_loss(loss_of("numbers" if numbers else "classes"), folder)
             return on(experiment, source, component)
         case "metric":
-            regression = not component.suits("softmax_cross_entropy")
+            regression = not component.suits(lookup("loss", "softmax_cross_entropy"))
             experiment = with_loss(loss_of("numbers" if regression else "classes"), folder)
             return replace(experiment, training=replace(experiment.training, metrics=(component,)))
         case "initializer":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
 
-from engine.kinds import Initializer
+from engine.kinds import Initializer, Prediction
 from engine.schema import Component
 from engine.text import shape_text
 
@@ -64,6 +64,8 @@ class NodeComponent(Component, frozen=True):
 
     min_inputs: ClassVar[int] = 1
     max_inputs: ClassVar[int | None] = 1
+    needs_batch: ClassVar[bool] = False
+    """Whether in training it reads how the samples of a batch differ: of a single value it can make nothing."""
 
     def infer(self, shapes: tuple[Shape, ...]) -> Shape:
         """The output shape. Raises ShapeProblem in words."""
@@ -99,6 +101,8 @@ class Loss(NodeComponent, frozen=True):
     """
 
     kind: ClassVar[str] = "loss"
+    predicts: ClassVar[Prediction]
+    """What the output stands for: it decides which metrics can be taken."""
     needs_classes: ClassVar[bool] = False
     """Whether targets are class indices (True) or numbers of the output's shape (False)."""
     target_range: ClassVar[tuple[float, float] | None] = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import engine.ops.normalization as ops
 from engine.initializers import Constant
@@ -29,6 +29,8 @@ class BatchNorm(Layer, frozen=True):
     evaluation running averages take their place, so that a sample's result does not depend on its companions. The
     running variance averages the unbiased variance, as in PyTorch. Small batches make the statistics noisy.
     """
+
+    needs_batch: ClassVar[bool] = True
 
     momentum: Annotated[
         float,

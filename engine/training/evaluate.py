@@ -72,7 +72,7 @@ def heads_of(experiment: Experiment, report: Report, signature: DataSignature) -
         target = signature.targets[target_name]
         metrics = []
         for metric in experiment.training.metrics:
-            if isinstance(metric, Unknown) or not metric.suits(info_of(component).tag):
+            if isinstance(metric, Unknown) or not metric.suits(component):
                 continue
             tag = info_of(metric).tag
             name = tag if tag not in taken else f"{tag}/{node_id}"

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from engine.layers.base import Loss
+from engine.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from engine.metrics import Accuracy, MeanAbsoluteError
 
 
@@ -48,6 +50,13 @@ def test_sums_are_taken_in_float64() -> None:
 
 
 def test_metrics_suit_their_losses() -> None:
-    assert Accuracy().suits("softmax_cross_entropy") and Accuracy().suits("binary_cross_entropy")
-    assert not Accuracy().suits("mean_squared_error")
-    assert MeanAbsoluteError().suits("mean_squared_error") and not MeanAbsoluteError().suits("softmax_cross_entropy")
+    assert Accuracy().suits(SoftmaxCrossEntropy()) and Accuracy().suits(BinaryCrossEntropy())
+    assert not Accuracy().suits(MeanSquaredError())
+    assert MeanAbsoluteError().suits(MeanSquaredError) and not MeanAbsoluteError().suits(SoftmaxCrossEntropy)
+
+
+def test_a_new_loss_has_the_metrics_of_what_it_predicts() -> None:
+    class Huber(Loss, frozen=True):
+        predicts = "numbers"
+
+    assert MeanAbsoluteError().suits(Huber) and not Accuracy().suits(Huber)

@@ -30,6 +30,7 @@ def test_a_heading_says_which_run_when_and_how_good() -> None:
     now = when_text(time.time())
     assert run_heading(run(metrics={"accuracy": 0.9912}), 4) == f"#4 · {now} · 99.1 %"
     assert run_heading(run(metrics={"mean_absolute_error": 0.25}), 1) == f"#1 · {now} · MAE 0.25"
+    assert run_heading(run(metrics={"of_another_version": 0.25}), 1) == f"#1 · {now} · of another version 0.25"
     assert run_heading(run(validation_loss=0.125), 2) == f"#2 · {now} · loss 0.125"
     assert run_heading(run(train_loss=None), 2) == f"#2 · {now}"
 
