@@ -1,10 +1,11 @@
 """Grouping neighbouring calls into the larger operations that an executor runs at once.
 
 A group is a run of calls, each reading what the one before it wrote: a matrix product with its bias and activation, a
-normalization with its activation and dropout, the same backwards. The group's name spells out its parts, such as
-"matmul+add_bias+relu". The array executor runs the parts one after the other; together with `Op.in_place` that saves
-the memory of what lies between. A compiled executor looks the name up in its table of fused kernels and falls back
-to the parts where it has none, so that fusion changes speed and never results.
+normalization with its activation and dropout, the same backwards. Which place in a group an operation can take, it
+declares itself (`Op.fusion`). The group's name spells out its parts, such as "matmul+add_bias+relu". The array executor
+runs the parts one after the other; together with `Op.in_place` that saves the memory of what lies between. A compiled
+executor looks the name up in its table of fused kernels and falls back to the parts where it has none, so that fusion
+changes speed and never results.
 """
 
 from __future__ import annotations
@@ -14,16 +15,6 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from engine.ops.base import Call
-
-HEADS = frozenset({"matmul", "conv2d", "batch_norm", "batch_norm_inference", "add"})
-"""What can begin a forward group."""
-EPILOGUE = frozenset({"add_bias", "relu", "leaky_relu", "sigmoid", "tanh", "dropout"})
-"""What can follow in the same pass: elementwise, or elementwise with one value per channel."""
-
-EPILOGUE_GRADIENTS = frozenset(
-    {"relu_gradient", "leaky_relu_gradient", "sigmoid_gradient", "tanh_gradient", "dropout_gradient"}
-)
-"""What can follow any backward operation that wrote the adjoint it reads."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +61,7 @@ def _continues(group: list[Call], call: Call) -> bool:
         # All updates are one pass over the arenas.
         return call.op.name == previous.op.name
     if call.phase == "backward":
-        return call.op.name in EPILOGUE_GRADIENTS and previous.outputs[0] in call.inputs
+        return call.op.fusion == "epilogue_gradient" and previous.outputs[0] in call.inputs
     if call.phase != "forward":
         return False
-    return group[0].op.name in HEADS and call.op.name in EPILOGUE and call.inputs[0] is previous.outputs[0]
+    return group[0].op.fusion == "head" and call.op.fusion == "epilogue" and call.inputs[0] is previous.outputs[0]

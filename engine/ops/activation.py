@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.ops.base import Call, DType, Op, Tensor, Value
+from engine.ops.base import Call, DType, Fusion, Op, Tensor, Value
 from engine.ops.tiling import TILE, block
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class ReLU(_Activation):
     """y = max(x, 0)."""
 
     name: ClassVar[str] = "relu"
+    fusion: ClassVar[Fusion] = "epilogue"
 
     def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         return (Tensor((min(inputs[0].size, TILE),)),)
@@ -66,6 +67,7 @@ class ReLUGradient(_ActivationGradient):
     """dx = dy where y > 0, else 0."""
 
     name: ClassVar[str] = "relu_gradient"
+    fusion: ClassVar[Fusion] = "epilogue_gradient"
 
     def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         return (Tensor(block(inputs[0].shape), DType.BOOL),)
@@ -79,6 +81,7 @@ class LeakyReLU(_Activation):
     """y = x where x > 0, else slope x; 0 <= slope < 1."""
 
     name: ClassVar[str] = "leaky_relu"
+    fusion: ClassVar[Fusion] = "epilogue"
     slope: float = 0.01
 
     def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -96,6 +99,7 @@ class LeakyReLUGradient(_ActivationGradient):
     """dx = dy where y > 0, else slope dy."""
 
     name: ClassVar[str] = "leaky_relu_gradient"
+    fusion: ClassVar[Fusion] = "epilogue_gradient"
     slope: float = 0.01
 
     def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -110,6 +114,7 @@ class Sigmoid(_Activation):
     """y = 1 / (1 + exp(-x))."""
 
     name: ClassVar[str] = "sigmoid"
+    fusion: ClassVar[Fusion] = "epilogue"
 
     def gradient(self) -> Op:
         return SigmoidGradient()
@@ -123,6 +128,7 @@ class SigmoidGradient(_ActivationGradient):
     """dx = dy y (1 - y)."""
 
     name: ClassVar[str] = "sigmoid_gradient"
+    fusion: ClassVar[Fusion] = "epilogue_gradient"
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,7 @@ class Tanh(_Activation):
     """y = tanh(x)."""
 
     name: ClassVar[str] = "tanh"
+    fusion: ClassVar[Fusion] = "epilogue"
 
     def gradient(self) -> Op:
         return TanhGradient()
@@ -140,3 +147,4 @@ class TanhGradient(_ActivationGradient):
     """dx = dy (1 - y^2)."""
 
     name: ClassVar[str] = "tanh_gradient"
+    fusion: ClassVar[Fusion] = "epilogue_gradient"

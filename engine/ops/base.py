@@ -10,12 +10,16 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from engine.builder import Builder
 
-__all__ = ["Call", "Cost", "DType", "Op", "Role", "Tensor", "Value"]
+__all__ = ["Call", "Cost", "DType", "Fusion", "Op", "Role", "Tensor", "Value"]
+
+
+Fusion = Literal["", "head", "epilogue", "epilogue_gradient"]
+"""A place in a group of operations that run at once; see `Op`."""
 
 
 class DType(enum.StrEnum):
@@ -103,12 +107,16 @@ class Op:
     view        the output is the input's memory under another shape; no kernel runs.
     in_place    pairs (output index, input index) that may share memory when nobody else needs the input.
     mutates     indices of inputs that the kernel updates (running statistics, optimizer state).
+    fusion      its place in a group (`engine.fuse`): "head" can begin a forward one; "epilogue" can follow in the same
+                pass (elementwise, or with one value per channel); "epilogue_gradient" can follow any backward operation
+                that wrote the adjoint it reads; "" is none of these.
     """
 
     name: ClassVar[str] = ""
     view: ClassVar[bool] = False
     in_place: ClassVar[tuple[tuple[int, int], ...]] = ()
     mutates: ClassVar[tuple[int, ...]] = ()
+    fusion: ClassVar[Fusion] = ""
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The outputs' shapes and types."""

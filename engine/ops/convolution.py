@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.ops.base import Call, Op, Tensor, Value
+from engine.ops.base import Call, Fusion, Op, Tensor, Value
 from engine.ops.tiling import images_at_once
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Conv2d(Op):
     """(x, w) -> y."""
 
     name: ClassVar[str] = "conv2d"
+    fusion: ClassVar[Fusion] = "head"
     stride: int = 1
     padding: int = 0
 

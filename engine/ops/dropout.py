@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.ops.base import Call, DType, Op, Tensor, Value
+from engine.ops.base import Call, DType, Fusion, Op, Tensor, Value
 from engine.ops.tiling import BLOCK
 from engine.random import KEY_LENGTH
 
@@ -21,6 +21,7 @@ class Dropout(Op):
     """
 
     name: ClassVar[str] = "dropout"
+    fusion: ClassVar[Fusion] = "epilogue"
     in_place: ClassVar[tuple[tuple[int, int], ...]] = ((0, 0),)
     stream: int = 0
 
@@ -46,6 +47,7 @@ class DropoutGradient(Op):
     """(mask, dy) -> dx = dy mask."""
 
     name: ClassVar[str] = "dropout_gradient"
+    fusion: ClassVar[Fusion] = "epilogue_gradient"
     in_place: ClassVar[tuple[tuple[int, int], ...]] = ((0, 1),)
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.ops.base import Call, DType, Op, Tensor, Value
+from engine.ops.base import Call, DType, Fusion, Op, Tensor, Value
 
 if TYPE_CHECKING:
     from engine.builder import Builder
@@ -16,6 +16,7 @@ class Add(Op):
     """(a, b, ...) -> y = a + b + ..., of two or more arrays of one shape, added from left to right."""
 
     name: ClassVar[str] = "add"
+    fusion: ClassVar[Fusion] = "head"
     in_place: ClassVar[tuple[tuple[int, int], ...]] = ((0, 0),)
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.ops.base import Call, Op, Tensor, Value
+from engine.ops.base import Call, Fusion, Op, Tensor, Value
 from engine.ops.tiling import tile
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ class MatMul(Op):
     """(a, b) -> y = a b, of matrices; either may be read transposed."""
 
     name: ClassVar[str] = "matmul"
+    fusion: ClassVar[Fusion] = "head"
     transpose_a: bool = False
     transpose_b: bool = False
 
@@ -57,6 +58,7 @@ class AddBias(Op):
     """(x, b) -> y = x + b, where b has one value for each element of x's last axis."""
 
     name: ClassVar[str] = "add_bias"
+    fusion: ClassVar[Fusion] = "epilogue"
     in_place: ClassVar[tuple[tuple[int, int], ...]] = ((0, 0),)
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:

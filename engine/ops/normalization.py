@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.ops.base import Call, Op, Tensor, Value
+from engine.ops.base import Call, Fusion, Op, Tensor, Value
 from engine.ops.tiling import BLOCK, tile
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class BatchNorm(Op):
     """
 
     name: ClassVar[str] = "batch_norm"
+    fusion: ClassVar[Fusion] = "head"
     mutates: ClassVar[tuple[int, ...]] = (3, 4)
     momentum: float = 0.1
     epsilon: float = 1e-5
@@ -74,6 +75,7 @@ class BatchNormInference(Op):
     """(x, gamma, beta, running_mean, running_var) -> y, with the running statistics."""
 
     name: ClassVar[str] = "batch_norm_inference"
+    fusion: ClassVar[Fusion] = "head"
     in_place: ClassVar[tuple[tuple[int, int], ...]] = ((0, 0),)
     epsilon: float = 1e-5
 

@@ -95,7 +95,7 @@ class PenaltyValue(Op):
 
 @dataclass(frozen=True)
 class UpdateRule(Op):
-    """What the rules share. See the module's text for the inputs and the output."""
+    """What the rules share. See the module's text for the inputs and the output; `mutates` follows from them."""
 
     RULE_SCALARS: ClassVar[tuple[str, ...]] = ()
     SLOTS: ClassVar[tuple[str, ...]] = ()
@@ -106,6 +106,11 @@ class UpdateRule(Op):
     has_decay: bool = False
     has_clip: bool = False
     norms: bool = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        slots = 2 + len(COMMON) + len(cls.RULE_SCALARS)
+        cls.mutates = (0, *range(slots, slots + len(cls.SLOTS)))
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         return (Tensor((3,)),) if self.norms else ()
@@ -130,7 +135,6 @@ class UpdateSGD(UpdateRule):
     v = momentum v + g; p -= learning_rate * (g + momentum v if nesterov else v)."""
 
     name: ClassVar[str] = "update_sgd"
-    mutates: ClassVar[tuple[int, ...]] = (0, 8)
     RULE_SCALARS: ClassVar[tuple[str, ...]] = ("momentum",)
     SLOTS: ClassVar[tuple[str, ...]] = ("velocity",)
     RULE_FLOPS: ClassVar[int] = 4
@@ -147,7 +151,6 @@ class UpdateAdam(UpdateRule):
     p -= step_size * m / (sqrt(s) / square_correction + epsilon)."""
 
     name: ClassVar[str] = "update_adam"
-    mutates: ClassVar[tuple[int, ...]] = (0, 13, 14)
     RULE_SCALARS: ClassVar[tuple[str, ...]] = (
         "beta1_rest",
         "beta2",

@@ -47,6 +47,10 @@ def test_mutated_inputs_are_the_parameter_and_the_slots(cls: type[UpdateRule]) -
     assert cls.mutates == (0, *range(first, first + len(cls.SLOTS)))
 
 
+def test_the_slots_come_last() -> None:
+    assert UpdateSGD.mutates == (0, 8) and UpdateAdam.mutates == (0, 13, 14)
+
+
 def test_cost_counts_what_moves_and_grows_with_penalties() -> None:
     plain, full = UpdateSGD(), UpdateSGD(has_l1=True, has_l2=True, has_decay=True, has_clip=True, norms=True)
     cost = plain.cost(*operands(plain, 10))
