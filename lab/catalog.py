@@ -31,8 +31,6 @@ __all__ = [
 DRAG_FORMAT = "application/x-descent-lab-component"
 """The MIME type of a component that is dragged from the palette."""
 
-GROUP_ORDER = ("Core", "Convolution", "Pooling", "Activation", "Normalization", "Regularization", "Merge", "Shape")
-
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 
 
@@ -51,8 +49,8 @@ def catalog() -> tuple[ComponentInfo, ...]:
 
 
 def groups(infos: Iterable[ComponentInfo] | None = None) -> dict[str, tuple[ComponentInfo, ...]]:
-    """The components by palette group, in the palette's order; losses, whatever their group, come last."""
-    found: dict[str, list[ComponentInfo]] = {name: [] for name in GROUP_ORDER}
+    """The components by palette group, in order of declaration; losses, whatever their group, come last."""
+    found: dict[str, list[ComponentInfo]] = {info.group or "Other": [] for info in catalog() if info.kind != "loss"}
     losses = []
     for info in catalog() if infos is None else infos:
         if info.kind == "loss":

@@ -13,8 +13,12 @@ def test_everything_registered_is_in_the_catalog_once():
     wanted = {*components_of("layer").values(), *components_of("loss").values()}
     assert {info.cls for info in catalog()} == wanted and len(catalog()) == len(wanted)
     assert {info.cls for infos in groups().values() for info in infos} == wanted
-    names = list(groups())
-    assert (names[0], names[-1]) == ("Core", "Loss")
+
+
+def test_the_groups_stand_in_the_order_of_declaration_and_losses_come_last():
+    names = ["Core", "Convolution", "Pooling", "Activation", "Normalization", "Regularization", "Merge", "Loss"]
+    assert list(groups()) == names
+    assert list(groups(reversed(catalog()))) == names, "however the components come"
 
 
 @pytest.mark.parametrize(
