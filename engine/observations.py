@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.ops.base import Value
 from engine.ops.observe import STATISTICS
-from engine.training.events import ParameterStats, TensorStats
+from engine.statistics import ParameterStats, TensorStats
 
 if TYPE_CHECKING:
     from engine.instruments import Measured

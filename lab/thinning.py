@@ -1,16 +1,18 @@
 """Thinning: many rows become few, and no spike is lost. Pure functions on arrays, shared by mailbox and history.
 
 A table holds rows of one training step, or of several that thinning has put together, as columns of float64: the
-numbers of one step (`COLUMNS[:5]`), then the mean loss over the steps that the row stands for and their count.
+numbers of one step (those of the run store), then the mean loss over the steps that the row stands for and their count.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from engine.training import history
+
 __all__ = ["COLUMNS", "COUNT", "LOSS", "MEAN", "minmax_indices", "thin_table"]
 
-COLUMNS = ("step", "epoch", "loss", "penalty", "learning_rate", "mean", "count")
+COLUMNS = (*history.COLUMNS, "mean", "count")
 LOSS, MEAN, COUNT = COLUMNS.index("loss"), COLUMNS.index("mean"), COLUMNS.index("count")
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.training.events import StepRow
 from engine.training.history import (
     COLUMNS,
     ROW_BYTES,
@@ -22,6 +23,10 @@ from engine.training.history import (
 from tests.support.runs import row
 
 values = st.lists(st.tuples(*[st.floats(width=64)] * len(COLUMNS)), max_size=40)
+
+
+def test_the_columns_are_the_numbers_of_a_step() -> None:
+    assert ("run", *COLUMNS) == StepRow.__struct_fields__
 
 
 @settings(deadline=None, derandomize=True)
