@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.training.events import Diverged, Event, Failed, Finished
+from engine.training.events import Checkpointed, Diverged, Event, Failed, Finished, Unsaved
 from lab.flow import Flow
 from lab.notices import Notices
 from lab.runs import RunsTab
@@ -55,6 +55,11 @@ class Announcer(QObject):
                 choices = [("Show the layer", lambda: self.nodeWanted.emit(node))] if node else []
                 verb = "diverged" if isinstance(event, Diverged) else "failed"
                 self._notices.show_notice(f"Training {verb}. {event.message}", "error", choices, key="run")
+            case Unsaved():
+                text = f"{event.message} Training goes on, and saving is tried again."
+                self._notices.show_notice(text, "warning", key="unsaved")
+            case Checkpointed():
+                self._notices.clear("unsaved")
             case Finished(reason="done"):
                 self._status.say(f"Training is done: {self._flow.session.live.step_count:,} steps.")
             case Finished(reason="stopped"):

@@ -96,31 +96,39 @@ class Series:
 
 
 def smooth(x: Array, y: Array, weight: Array, span: float) -> Array:
-    """Exponential moving average of `y`, weighted, with the time constant `span` in units of `x` (ascending).
+    """Average of `y` around each point, weighted, with the time constant `span` in units of `x` (ascending).
 
-    s_i = sum_j<=i w_j y_j e^-(x_i - x_j)/span, over the same sum without y. Values that are not finite are left out.
+    s_i = sum_j w_j y_j e^-|x_i - x_j|/span, over the same sum without y: it looks to both sides, for an average of what
+    was would run behind a falling curve and lie above all of it. Values that are not finite are left out.
     """
     if not len(y) or span <= 0:
         return np.array(y, dtype=float)
     finite = np.isfinite(y)
     w = np.where(finite, weight, 0.0)
     v = np.where(finite, y, 0.0) * w
-    out = np.empty(len(y))
+    x = np.asarray(x, dtype=float)
+    past, future = _decaying_sums(x, v, w, span), _decaying_sums(-x[::-1], v[::-1], w[::-1], span)
+    tops, bottoms = (one + other[::-1] - own for one, other, own in zip(past, future, (v, w), strict=True))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(bottoms > 0, tops / bottoms, np.nan)
+
+
+def _decaying_sums(x: Array, v: Array, w: Array, span: float) -> tuple[Array, Array]:
+    """sum_j<=i v_j e^-(x_i - x_j)/span for each i, and the same of w."""
+    sums = np.empty((2, len(x)))
     top = bottom = 0.0
     previous, start = float(x[0]), 0
-    while start < len(y):
+    while start < len(x):
         # Within a block exponents stay below e^40, so that sums of scaled terms neither overflow nor vanish.
         stop = max(start + 1, int(np.searchsorted(x, x[start] + 40.0 * span, side="right")))
         age = (x[start:stop] - x[start]) / span
         carried = np.exp(-(x[start] - previous) / span)
         growth = np.exp(age)
-        tops = (top * carried + np.cumsum(v[start:stop] * growth)) / growth
-        bottoms = (bottom * carried + np.cumsum(w[start:stop] * growth)) / growth
-        with np.errstate(invalid="ignore", divide="ignore"):
-            out[start:stop] = np.where(bottoms > 0, tops / bottoms, np.nan)
-        top, bottom, previous = float(tops[-1]), float(bottoms[-1]), float(x[stop - 1])
+        sums[0, start:stop] = (top * carried + np.cumsum(v[start:stop] * growth)) / growth
+        sums[1, start:stop] = (bottom * carried + np.cumsum(w[start:stop] * growth)) / growth
+        (top, bottom), previous = sums[:, stop - 1], float(x[stop - 1])
         start = stop
-    return out
+    return sums[0], sums[1]
 
 
 class Moment(Struct, kw_only=True):

@@ -93,6 +93,18 @@ class ShownRun(QObject):
             confusion=self.confusion,
         )
 
+    def train_loss(self) -> float | None:
+        """The training loss to put beside `moment`: the mean over the epoch that is looked back at, or that the run has
+        just come to the end of; within an epoch that of the last step."""
+        steps, epochs = self.live.steps, self.live.epochs
+        if self.looking is not None:
+            return next((event.train_loss for event in reversed(epochs) if event.epoch <= self.looking), None)
+        if not len(steps):
+            return None
+        if epochs and epochs[-1].step == steps["step"][-1]:
+            return epochs[-1].train_loss
+        return float(steps["mean"][-1])
+
     # -- stored runs ---------------------------------------------------------------------------------------------------
 
     def load_run(self, run_id: str, label: str = "") -> StoredRun:

@@ -116,7 +116,8 @@ class TopBar(QFrame):
         self._show_standing()
         steps = session.live.steps
         filled = bool(len(steps))
-        self.loss.show_value(number(float(steps["mean"][-1]), 3) if filled else "–")
+        loss = session.train_loss()
+        self.loss.show_value(number(loss, 3) if loss is not None else "–")
         rate = float(steps["learning_rate"][-1]) if filled else float("nan")
         self.rate.show_value(number(rate, 2) if filled else "–")
         self._show_metric()

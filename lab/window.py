@@ -192,10 +192,8 @@ class Window(QMainWindow):
     def _show_live(self, *_: object) -> None:
         session = self.session
         moment = session.moment()
-        steps = session.live.steps
-        loss = float(steps["mean"][-1]) if len(steps) else None
         fault = fault_of(session.events) if session.looking is None else None
-        self.canvas.set_live(moment.frame, session.experiment, loss, fault=fault)
+        self.canvas.set_live(moment.frame, session.experiment, session.train_loss(), fault=fault)
 
     def _watch(self) -> None:
         shown = self.isVisible() and self.canvas.isVisible()

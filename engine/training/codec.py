@@ -31,6 +31,7 @@ _TYPES: dict[str, type[events.Event]] = {
         events.Started,
         events.StepRow,
         events.Surface,
+        events.Unsaved,
     )
 }
 _DTYPES = ("float32", "float64", "int64", "int32", "uint32", "uint8", "bool")

@@ -142,6 +142,12 @@ class Checkpointed(Event, frozen=True, kw_only=True):
     best: bool
 
 
+class Unsaved(Event, frozen=True, kw_only=True):
+    """A checkpoint could not be written; `message` says why. The run goes on, and it is tried again."""
+
+    message: str
+
+
 class Diverged(Event, frozen=True, kw_only=True):
     """Loss or parameters stopped being finite; `node` is the first node that produced such a value, if found."""
 
@@ -158,8 +164,8 @@ class Failed(Event, frozen=True, kw_only=True):
 
 
 class Finished(Event, frozen=True, kw_only=True):
-    """The run ended: all epochs done ("done"), or on demand or at a step limit before ("stopped"). Always the last event, after Failed or Diverged
-    too ("failed", "diverged"). `seconds` is the training time since this start or resume."""
+    """The run ended: all epochs done ("done"), or on demand or at a step limit before ("stopped"). Always the last event,
+    after Failed or Diverged too ("failed", "diverged"). `seconds` is the training time since this start or resume."""
 
     reason: Literal["done", "stopped", "failed", "diverged"]
     seconds: float

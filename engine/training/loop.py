@@ -15,7 +15,7 @@ from engine.schedules import learning_rate
 from engine.training import events
 from engine.training.evaluate import Divergence, Evaluation, Sums, evaluate, heads_of, input_names
 from engine.training.pace import Pace
-from engine.training.present import first_look, refresh
+from engine.training.present import first_look, frame, refresh
 from engine.training.probes import ProbePolicy
 from engine.training.programs import Programs
 from engine.training.recovery import Counters, Keeper, Written
@@ -101,13 +101,15 @@ class Loop:
         self.steering = Steering(self)
         self._begun = self._yielded = self._progressed = time.perf_counter()
         self._rate: float | None = None  # of the last step
+        self._unsaved = ""  # why no checkpoint could be written, as far as it was told
         self._epoch_begun = 0.0
         self._pace = Pace()
 
     # -- the loop ------------------------------------------------------------------------------------------------------
 
     def run(self) -> Reason:
-        """All steps up to the limit. Returns "done" or "stopped"; raises Divergence."""
+        """All steps up to the limit. Returns "done" when the experiment has come to its end, "stopped" when the limit or
+        an order came before; raises Divergence."""
         reason = self._run()
         # Orders may have come during the last evaluation: whoever goes on with this run has them.
         self.steering.apply_changes()
@@ -124,6 +126,8 @@ class Loop:
             if self.control.attention and not self.steering.obey():
                 return "stopped"
             self._one_step()
+            if self.step == self.limit:
+                frame(self)  # of a full batch where the last one was short: a few samples say little about a layer
             if self.step % self.steps_per_epoch == 0:
                 if not self._end_epoch():
                     return "stopped"
@@ -132,15 +136,15 @@ class Loop:
             if now - self._yielded > YIELD:
                 self._tick(now)
         self.evaluation()
-        return "stopped" if self.control.stopping and self.step < self.total_steps else "done"
+        return "stopped" if self.step < self.total_steps else "done"
 
     def _one_step(self) -> None:
         step = self.step
         indices = self.batches.indices(step)
         size = len(indices)
         full = size == self.batch_size
-        # The last step is always observed, so that what a finished run shows depends on no clock.
-        observe = step + 1 == self.limit or (full and self._wants_frame(step))
+        # The last step is observed in any case, so that what a finished run shows depends on no clock.
+        observe = full and (step + 1 == self.limit or self._wants_frame(step))
         bound = self.programs.train(size, observe=observe)
         rate, scalars = self.step_scalars(step)
         self._rate = rate
@@ -191,7 +195,7 @@ class Loop:
     def show_frame(self, seen: Observations) -> None:
         """Report what the instruments saw."""
         self.framed = self.step
-        frame = events.Frame(
+        shown = events.Frame(
             run=self.run_id,
             step=self.step,
             epoch=self.step / self.steps_per_epoch,
@@ -199,7 +203,7 @@ class Loop:
             adjoints=seen.adjoints,
             parameters=seen.parameters,
         )
-        self.tell(frame)
+        self.tell(shown)
 
     def _end_epoch(self) -> bool:
         """Evaluate, report and save; False when the run was stopped meanwhile (nothing is then reported)."""
@@ -297,7 +301,7 @@ class Loop:
         """Report where the run stands."""
         now = self._progressed = time.perf_counter()
         rate, left = self._pace.mark(now, self.samples, self.step, self.limit)
-        self.emit(
+        self.tell(
             events.Progress(
                 run=self.run_id,
                 step=self.step,
@@ -315,13 +319,18 @@ class Loop:
         """The last progress, views and checkpoint of this run."""
         self.progress()
         refresh(self, last=True)
-        self.save()
+        self.save(last=True)
 
-    def save(self, *, sparing: bool = False) -> None:
-        """Write a checkpoint, unless this state is written; when `sparing`, at most one a second."""
-        self._tell_written(self.keeper.save(self.counters(), sparing=sparing))
+    def save(self, *, sparing: bool = False, last: bool = False) -> None:
+        """Write a checkpoint, unless this state is written; when `sparing`, at most one a second. Only the `last` one
+        must succeed."""
+        self._tell_written(self.keeper.save(self.counters(), sparing=sparing, last=last))
 
     def _tell_written(self, written: tuple[Written, ...]) -> None:
+        if self.keeper.problem != self._unsaved:
+            self._unsaved = self.keeper.problem
+            if self._unsaved:
+                self.tell(events.Unsaved(run=self.run_id, step=self.step, message=self._unsaved))
         for item in written:
             self.tell(events.Checkpointed(run=self.run_id, step=item.step, epoch=item.epoch, best=item.best))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from engine.observations import Observations
     from engine.training.loop import Loop
 
-__all__ = ["first_look", "look", "refresh"]
+__all__ = ["first_look", "frame", "look", "refresh"]
 
 LAST_LOOK = 0.5  # seconds that an evaluation for the views of a run that was stopped may take
 
@@ -32,10 +32,8 @@ def first_look(loop: Loop) -> float:
 def refresh(loop: Loop, *, last: bool = False) -> None:
     """Draw anew what is watched. At a run's end (`last`) the decision surface is drawn in any case where it is kept."""
     topics = loop.control.topics
-    if loop.framed != loop.step and not FRAME_TOPICS.isdisjoint(topics):
-        seen = look(loop)
-        if seen is not None:
-            loop.show_frame(seen)
+    if not FRAME_TOPICS.isdisjoint(topics):
+        frame(loop)
     kept = last and loop.writer is not None
     loop.views.refresh(loop.step, topics, loop.scalars(), loop.experiment, with_surface=kept)
     if "confusion" in topics and not loop.evaluating:
@@ -45,6 +43,14 @@ def refresh(loop: Loop, *, last: bool = False) -> None:
             return time.perf_counter() < until if loop.control.stopping else loop.steering.waiting and loop.control.idle
 
         loop.show_confusion(loop.evaluation(proceed))
+
+
+def frame(loop: Loop) -> None:
+    """Report a frame of the step that the run has come to, unless there is one."""
+    if loop.framed != loop.step:
+        seen = look(loop)
+        if seen is not None:
+            loop.show_frame(seen)
 
 
 def look(loop: Loop) -> Observations | None:

@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import Struct
 
 from engine.experiment import Experiment, experiment_from_plain, experiment_to_plain
+from engine.training.database import StoreError
 from engine.training.evaluate import Sums
 from engine.training.result import TrainingError
 
@@ -93,7 +94,8 @@ class Keeper:
     """Writes checkpoints: at the ends of epochs, at most one a second, and whenever `save` is asked for.
 
     The best state so far is copied at once and written with the next checkpoint, so that nothing is lost when epochs
-    are shorter than that second.
+    are shorter than that second. What cannot be written is tried again with the next one: a disk that is full for a
+    while ends no run. `problem` says why the last attempt failed, or is empty.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Keeper:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._writer, self._state, self._interval, self._clock = writer, state, interval, clock
+        self.problem = ""
         self._written = -math.inf
         self._saved: tuple[int, int, Experiment] | None = None
         self._best: Counters | None = None
@@ -118,8 +121,9 @@ class Keeper:
             self._best, self._best_arrays = counters, self._state.to_host()
         return self.save(counters, sparing=True)
 
-    def save(self, counters: Counters, *, sparing: bool = False) -> tuple[Written, ...]:
-        """Write the state as it is, and the best one that waits; returns what was written.
+    def save(self, counters: Counters, *, sparing: bool = False, last: bool = False) -> tuple[Written, ...]:
+        """Write the state as it is, and the best one that waits; returns what was written. Raises StoreError for the
+        `last` one, after which there is no other attempt.
 
         Nothing is written when it already is; when `sparing` and the last checkpoint is younger than a second; or when
         the state is not finite: a checkpoint that a run can go on from is not given up for one that it cannot.
@@ -127,18 +131,30 @@ class Keeper:
         if self._writer is None or (sparing and self._clock() - self._written < self._interval):
             return ()
         self._written = self._clock()
-        best, self._best = self._best, None
+        written: list[Written] = []
+        try:
+            self._write(counters, written)
+            self.problem = ""
+        except StoreError as error:
+            if last:
+                raise
+            self.problem = str(error)
+        return tuple(written)
+
+    def _write(self, counters: Counters, written: list[Written]) -> None:
+        assert self._writer is not None
+        best = self._best
         place = (counters.step, counters.evaluated, counters.experiment)
         if best is not None:
             self._writer.checkpoint(self._best_arrays, best.to_plain(), best=True)
-            self._best_arrays = {}
+            self._best, self._best_arrays = None, {}
             self._saved = (best.step, best.evaluated, best.experiment)
-        written = (Written(best.step, best.epoch, True),) if best is not None else ()
+            written.append(Written(best.step, best.epoch, True))
         if place == self._saved:
-            return written
+            return
         arrays = self._state.to_host()
         if not all(np.isfinite(array).all() for array in arrays.values()):
-            return written
+            return
         self._writer.checkpoint(arrays, counters.to_plain(), best=False)
         self._saved = place
-        return (*written, Written(counters.step, counters.epoch, False))
+        written.append(Written(counters.step, counters.epoch, False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from lab.cli.common import Parser, UserError, folder_path, print_json, read_experiment, warn, whole
+from lab.cli.common import Parser, UserError, command, folder_path, print_json, read_experiment, warn, whole
 from lab.cli.progress import ProgressBar
 from lab.cli.streams import abandon_output
 
@@ -50,7 +51,7 @@ def add_train_arguments(parser: Parser) -> None:
 def run_train(options: argparse.Namespace) -> int:
     """Train; status 1 when the run diverged, 130 when it was stopped."""
     from engine.training.control import Control
-    from engine.training.events import Changed, EpochEnd, Started
+    from engine.training.events import Changed, EpochEnd, Started, Unsaved
     from engine.training.store import RunStore
     from engine.training.trainer import Trainer
 
@@ -82,6 +83,9 @@ def run_train(options: argparse.Namespace) -> int:
                 show(print_json, _epoch_json(event))
             else:
                 show(print, _epoch_text(event, experiment.training.epochs))
+        elif isinstance(event, Unsaved):
+            bar.clear()
+            warn(f"{event.message} Training goes on, and saving is tried again.")
         elif isinstance(event, Changed):
             bar.clear()
             warn(f"{event.path} is {event.after} from step {event.step} on")
@@ -161,12 +165,13 @@ def _stopping(control: Control) -> Iterator[list[int]]:
 
 
 def _status(result: Result, options: argparse.Namespace, *, interrupted: bool) -> int:
-    out = f" --out {options.out}" if options.out is not None else ""
     if result.reason == "diverged":
         warn(result.message or "the loss is no longer a finite number")
         return 1
     if interrupted and result.reason == "stopped":
-        warn(f"stopped after step {result.steps}; go on with: descent train --resume {result.run}{out}")
+        out = ("--out", shlex.quote(options.out)) if options.out is not None else ()
+        again = command("train", "--resume", result.run, *out)
+        warn(f"stopped after step {result.steps}; go on with: {again}")
         return INTERRUPTED
     return 0
 

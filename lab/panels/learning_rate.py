@@ -39,7 +39,7 @@ class LearningRatePanel(Panel):
 
     name: ClassVar[str] = "learning_rate"
     title: ClassVar[str] = "Learning rate"
-    listens: ClassVar[tuple[str, ...]] = ("stepsChanged", "eventArrived")
+    listens: ClassVar[tuple[str, ...]] = ("stepsChanged", "eventArrived", "lookChanged")
     empty: ClassVar[str] = (
         "Shows the learning rate over the whole run, warm-up included, and where the run stands.\n"
         "It appears as soon as the data have been read; press Train to see it followed."
@@ -100,9 +100,10 @@ class LearningRatePanel(Panel):
         highest = max((float(curve.y.max()) for curve in (self.past, self.future) if len(curve.y)), default=1.0)
         self.plot.set_limits("y", None if self.log_y.isChecked() else -0.03 * highest, None)
         if len(live):
-            rate = float(live["learning_rate"][-1])
-            at = float(live["epoch"][-1])
-            self.now.move(at, f"now {number(rate, 2)}")
+            looking = session.looking
+            row = -1 if looking is None else min(int(np.searchsorted(live["epoch"], looking)), len(live) - 1)
+            rate, at = float(live["learning_rate"][row]), float(live["epoch"][row])
+            self.now.move(at, f"{'now' if looking is None else 'then'} {number(rate, 2)}")
         else:
             self.now.move(float("nan"))
         self.marks.show(session)

@@ -29,8 +29,8 @@ POINTS = 800
 def smoothing_span(factor: float, total_steps: int) -> float:
     """The time constant, in steps, of smoothing with `factor`.
 
-    The average decays by `factor` over 1/250 of the run (over one step in short runs), so that a smoothed curve looks
-    the same for a long run as for a short one, and does not move as the run goes on: -1 / ln(factor) times that.
+    Weights decay by `factor` over 1/250 of the run (over one step in short runs), so that a smoothed curve looks the
+    same for a long run as for a short one: -1 / ln(factor) times that.
     """
     return -max(1.0, total_steps / 250) / np.log(factor) if 0 < factor < 1 else 0.0
 
@@ -126,6 +126,7 @@ class LossPanel(Panel):
 
     def _set_axes(self, *_: object) -> None:
         self.plot.set_log(self.log_x.isChecked(), self.log_y.isChecked())
+        self.request()
 
     def has_data(self) -> bool:
         assert self.session is not None
@@ -137,7 +138,12 @@ class LossPanel(Panel):
         if not len(steps):
             return EMPTY, EMPTY
         span = smoothing_span(self.smoothing, total_steps)
-        values = smooth(steps["step"], steps["mean"], steps["count"], span)
+        # What is drawn on a logarithmic axis is averaged on it, or single high losses would pull the line up.
+        log = self.log_y.isChecked()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            losses = np.log(steps["mean"]) if log else steps["mean"]
+        values = smooth(steps["step"], losses, steps["count"], span)
+        values = np.exp(values) if log else values
         kept = few(values)
         return steps["epoch"][kept], values[kept]
 

@@ -27,6 +27,7 @@ EVENTS = [
     events.Diverged(run="r", step=1, node="dense_1", message="Loss ist unendlich – “∞”"),
     events.Failed(run="r", step=1, node="", message="m", details="d" * 1000),
     events.Finished(run="r", step=1, reason="done", seconds=1.25),
+    events.Unsaved(run="r", step=1, message="The disk is full."),
     events.Progress(
         run="r", step=1, epoch=0.5, epochs=2, total_steps=9, samples_per_second=1.0, instrument_share=0.0, seconds=1.0,
         seconds_left=None,

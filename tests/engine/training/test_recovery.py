@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.training.checkpoint import CheckpointError
 from engine.training.evaluate import Sums
 from engine.training.recovery import Counters, Keeper, Written, read_counters
 from engine.training.result import TrainingError
@@ -108,6 +109,26 @@ def test_a_state_that_is_not_finite_replaces_nothing(parts: tuple[Keeper, FakeWr
     state.value = float("nan")
     assert not keeper.save(counters(7))
     assert writer.written == []
+
+
+def test_what_cannot_be_written_is_tried_again_and_only_the_last_must_succeed(
+    parts: tuple[Keeper, FakeWriter, FakeState, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper, writer, state, clock = parts
+    write = writer.checkpoint
+
+    def full(*_: Any, **__: Any) -> None:
+        raise CheckpointError("The disk is full.")
+
+    monkeypatch.setattr(writer, "checkpoint", full)
+    state.value, clock.now = 1.0, 10.0
+    assert keeper.epoch_end(counters(6), improved=True) == () and keeper.problem == "The disk is full."
+    with pytest.raises(CheckpointError, match="full"):
+        keeper.save(counters(7), last=True)
+    monkeypatch.setattr(writer, "checkpoint", write)
+    state.value, clock.now = 2.0, 20.0
+    assert keeper.epoch_end(counters(12), improved=False) == (Written(6, 1.0, True), Written(12, 2.0, False))
+    assert keeper.problem == "" and writer.written == [(6, True, 1.0), (12, False, 2.0)]
 
 
 def test_sparing_saves_wait_for_the_interval(parts: tuple[Keeper, FakeWriter, FakeState, Clock]) -> None:

@@ -1,7 +1,9 @@
 """The trainer from outside: what it reports and what it looks at."""
 
 import math
+from functools import partialmethod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from msgspec.structs import replace
 from engine.experiment import SplitSpec
 from engine.optimizers import SGD
 from engine.training import events
+from engine.training.checkpoint import CheckpointError
 from engine.training.control import TOPICS, Control
+from engine.training.recovery import Keeper
 from engine.training.result import TrainingError
 from engine.training.store import RunStore
 from engine.training.trainer import Trainer
@@ -45,6 +49,27 @@ def test_every_checkpoint_that_is_written_is_told(tmp_path: Path) -> None:
     kept = {(info.step, info.best) for info in store.open(result.run).checkpoints()}
     assert kept <= told and any(best for _, best in told)
     assert {step for step, _ in told} <= {6, 12, 18, 24}
+
+
+def test_a_disk_that_is_full_for_a_while_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.training import writer
+
+    write, failures = writer.write_checkpoint, [0]
+
+    def sometimes(*arguments: Any) -> Any:
+        if failures[0] < 2:
+            failures[0] += 1
+            raise CheckpointError("The disk is full.")
+        return write(*arguments)
+
+    monkeypatch.setattr(writer, "write_checkpoint", sometimes)
+    monkeypatch.setattr("engine.training.recovery.Keeper.__init__", partialmethod(Keeper.__init__, interval=0.0))
+    log, store = Log(), RunStore(tmp_path)
+    result = train(spiral(epochs=4), log, store=store)
+    assert failures == [2] and result.reason == "done"
+    assert [(event.step, event.message) for event in log.of(events.Unsaved)] == [(6, "The disk is full.")]
+    _, kept = store.open(result.run).last_checkpoint() or ({}, {})
+    assert kept["step"] == 24
 
 
 def test_the_epochs_loss_is_the_mean_over_its_samples() -> None:
@@ -144,8 +169,9 @@ def test_the_first_step_and_each_epochs_last_full_step_are_observed() -> None:
     log = Log()
     train(spiral(), log)
     steps = [frame.step for frame in log.of(events.Frame)]
-    # An epoch's frame where the clock leaves room for it; the run's last step always, although its batch is short.
+    # An epoch's frame where the clock leaves room for it; the run's end always, with a full batch.
     assert steps[0] == 1 and steps[-1] == 18 and set(steps) <= {1, 5, 11, 17, 18}
+    assert log.of(events.Frame)[-1].activations["dense_1"].count == 16 * 8
     frame = log.of(events.Frame)[0]
     assert set(frame.activations) >= {"input_1", "dense_1", "tanh_1", "dense_2"}
     assert set(frame.parameters) == {"dense_1/weight", "dense_1/bias", "dense_2/weight", "dense_2/bias"}

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from engine.schedules import learning_rate
 from engine.training.events import EpochEnd
+from lab.live import LiveHistory
 from lab.panels import Panel
 from lab.panels.gradients import GradientsPanel
 from lab.panels.learning_rate import LearningRatePanel, course_name
@@ -46,10 +47,12 @@ def test_loss_curves(show: Show, session: Session) -> None:
     assert (low, high) == (0.0, 50.0), "the whole run has its place from the beginning"
 
 
-def test_the_smoothed_loss_is_the_exponential_average(show: Show, session: Session) -> None:
+@pytest.mark.parametrize("log", [True, False], ids=["log", "linear"])
+def test_the_smoothed_loss_is_the_average_on_its_axis(show: Show, session: Session, log: bool) -> None:
     panel = show(LossPanel)
     assert isinstance(panel, LossPanel)
     panel.set_smoothing(0.9)
+    panel.log_y.setChecked(log)
     panel.refresh()
     total = 50 * 40
     span = smoothing_span(0.9, total)
@@ -57,9 +60,23 @@ def test_the_smoothed_loss_is_the_exponential_average(show: Show, session: Sessi
     steps, loss = session.live.steps["step"], session.live.steps["loss"]
     expected = []
     for i in few(steps):
-        kernel = np.exp((steps[: i + 1] - steps[i]) / span)
-        expected.append((kernel * loss[: i + 1]).sum() / kernel.sum())
-    np.testing.assert_allclose(panel.train.y, expected, rtol=1e-9)
+        kernel = np.exp(-np.abs(steps - steps[i]) / span)
+        expected.append((kernel * (np.log(loss) if log else loss)).sum() / kernel.sum())
+    np.testing.assert_allclose(panel.train.y, np.exp(expected) if log else expected, rtol=1e-9)
+
+
+def test_the_smoothed_line_runs_through_a_falling_loss(show: Show, session: Session) -> None:
+    panel = show(LossPanel)
+    assert isinstance(panel, LossPanel)
+    live = LiveHistory()
+    steps = np.arange(1, 1001)
+    live.add_columns(
+        {"step": steps, "epoch": steps / 20, "loss": np.exp(-steps / 40), "penalty": 0 * steps, "learning_rate": steps}
+    )
+    panel.set_smoothing(0.8)
+    x, y = panel.smoothed(live, 3000)
+    inner = (x > 20) & (x < 30)  # many time constants from either end
+    np.testing.assert_allclose(y[inner], np.exp(-20 * x[inner] / 40), rtol=5e-3)
 
 
 def test_without_smoothing_the_raw_loss_is_the_curve(show: Show, session: Session) -> None:
