@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine.differences import Change, differences, summary
+from engine.training.result import words
 from lab.jobs import Jobs
 from lab.run_row import LOOK, SUMMARY, RowLook, RunDelegate, run_heading, status_words
 from lab.session import Session
@@ -37,6 +38,8 @@ __all__ = ["RunsTab"]
 SOON_MS = 1000
 COMPARED = 300
 """The newest so many runs are compared with the ones before them."""
+REASONS = 3
+"""So many different reasons why runs could not be deleted are told."""
 Listing = tuple[list["RunSummary"], dict[str, tuple[Change, ...]]]
 
 
@@ -306,20 +309,34 @@ class RunsTab(QWidget):
             self._read(run_id, self.session.add_overlay, label)
 
     def delete_runs(self, run_ids: list[str]) -> None:
-        """Remove runs for good, without a question."""
+        """Remove runs for good, without a question. Those that cannot be removed stay, and it is said why."""
         store = self.session.store
         if store is None:
             return
+        chosen = tuple(run_ids)
 
-        def work() -> None:
-            for run_id in run_ids:
-                store.delete(run_id)
+        def work() -> tuple[tuple[str, ...], tuple[str, ...]]:
+            deleted, refusals = [], []
+            for run_id in chosen:
+                try:
+                    store.delete(run_id)
+                    deleted.append(run_id)
+                except Exception as error:  # told in words; the others are none the worse for it
+                    refusals.append(words(error))
+            return tuple(deleted), tuple(dict.fromkeys(refusals))
 
-        for run_id in run_ids:
+        self._jobs.run(work, lambda found: self._on_deleted(len(chosen), *found), self.said.emit)
+
+    def _on_deleted(self, asked: int, deleted: tuple[str, ...], refusals: tuple[str, ...]) -> None:
+        for run_id in deleted:
             self.session.remove_overlay(run_id)
             if run_id == self.session.run_id and not self.session.active:
                 self.session.reset()
-        self._jobs.run(work, self.refresh, self.said.emit)
+        self.refresh()
+        if refusals:
+            count = f"{len(deleted)} of {asked} runs were deleted." if asked > 1 else "The run was not deleted."
+            more = f"And {len(refusals) - REASONS} more." if len(refusals) > REASONS else ""
+            self.said.emit(" ".join((count, *refusals[:REASONS], more)).strip())
 
     # -- mouse and keys ------------------------------------------------------------------------------------------------
 
