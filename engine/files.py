@@ -261,9 +261,12 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         if target.exists():
             os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+        if isinstance(error, OSError):
+            # Nobody knows the temporary file; a full disk names none.
+            error.filename, error.filename2 = os.fspath(path), None
         raise
     _sync_folder(target.parent)
 

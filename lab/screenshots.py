@@ -50,6 +50,7 @@ def take(
     from engine.training.store import RunStore
     from lab.panels import panel_names
     from lab.window import Window
+    from widgets.export import png_of
 
     if panel is not None and panel not in panel_names():
         raise UserError(f"there is no panel “{panel}”; the panels are {', '.join(panel_names())}")
@@ -77,8 +78,7 @@ def take(
                 _settle(app)
                 picture.resize(*size)
             _refresh(app, window)
-            if not picture.grab().save(str(out), "PNG"):  # type: ignore[call-overload]
-                raise OSError(f"cannot write the picture “{out}”")
+            files.write_atomically(out, png_of(picture.grab()))
         finally:
             held.release.set()
             window.discard()

@@ -4,7 +4,7 @@
     train = plot.curve("train", 0)            # colour: an index into the theme's series, a token, or "#rrggbb"
     train.set(x, y)                           # numpy arrays; log axes and gaps are the plot's business
     plot.guide(2.303, "ln 10 = 2.303", color="warn")
-    plot.export_csv(path)
+    path.write_bytes(plot.to_csv())
 
 The wheel zooms, a drag pans, a double-click goes back to the whole. While the view has not been touched it follows the
 data: the plot sets the ranges itself, because pyqtgraph's own auto-range would switch off its clipping to the view.
@@ -13,7 +13,6 @@ data: the plot sets the ranges itself, because pyqtgraph's own auto-range would 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -277,12 +276,19 @@ class Plot(pg.PlotWidget):
         height = max(label.minimumHeight() for _, label in legend.items)
         below = legend.layout.verticalSpacing()
         count = len(widths)
-        sizes = {1: QSizeF(8 + max(widths), count * (height + below) - below)}
-        if count > 1 and 8 + sum(widths) < 0.95 * self.getPlotItem().getViewBox().width():
-            sizes[count] = QSizeF(8 + sum(widths), height)
-        found = {columns: quiet_place(self, size, self._place) for columns, size in sizes.items()}
+        box = self.getPlotItem().getViewBox().rect()
+        fitting: dict[int, QSizeF] = {}
+        for columns in dict.fromkeys((1, min(2, count), count)):
+            widest = [max(widths[i::columns]) for i in range(columns)]
+            size = QSizeF(8 + sum(widest), -(-count // columns) * (height + below) - below)
+            if size.width() < 0.95 * box.width() and size.height() < 0.6 * box.height():
+                fitting[columns] = size
+        legend.setVisible(bool(fitting))  # where it would be the whole picture, the read-out tells the names
+        if not fitting:
+            return
+        found = {columns: quiet_place(self, size, self._place) for columns, size in fitting.items()}
         columns = min(found, key=lambda item: found[item][1] + (0.0 if item == legend.columnCount else STAY))
-        place, size = found[columns][0], sizes[columns]
+        place, size = found[columns][0], fitting[columns]
         legend.setColumnCount(columns)
         # Its own measure leaves more room around the names than a small plot has.
         if legend.geometry().size() != size or place != self._place:
@@ -397,14 +403,14 @@ class Plot(pg.PlotWidget):
             result += [(f"{name} {self.x_label}", curve.x), (name, curve.y)]
         return result
 
-    def export_png(self, path: Path | str, scale: float = 2.0) -> None:
+    def to_png(self, scale: float = 2.0) -> bytes:
         """A picture of the plot as it is shown."""
-        export.to_png(self, path, scale)
+        return export.to_png(self, scale)
 
-    def export_svg(self, path: Path | str) -> None:
+    def to_svg(self) -> bytes:
         """The plot as it is shown, as vector graphics."""
-        export.to_svg(self, path)
+        return export.to_svg(self)
 
-    def export_csv(self, path: Path | str) -> None:
+    def to_csv(self) -> bytes:
         """All data of all curves, with every digit."""
-        export.to_csv(path, self.columns())
+        return export.to_csv(self.columns())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtWidgets import QFileDialog
 
+from engine.files import write_atomically
 from engine.training.result import words
 from widgets import export
 
@@ -24,8 +25,6 @@ Rows = tuple[Sequence[str], Iterable[Sequence[Any]]]
 
 def write_table(path: Path, table: Rows) -> None:
     """Write rows as CSV (RFC 4180, UTF-8), floats with all their digits."""
-    from engine.files import write_atomically
-
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(table[0])
@@ -36,7 +35,7 @@ def write_table(path: Path, table: Rows) -> None:
 def write_panel(panel: Panel, path: Path) -> None:
     """Write what the panel shows: .png and .svg the picture, .csv the data with all digits.
 
-    Raises ValueError for another suffix, OSError when the file cannot be written.
+    Raises ValueError for another suffix; OSError when the file cannot be written, and one that was there stays.
     """
     tools = panel.header.tools
     hovered = tools.isVisible()
@@ -44,9 +43,9 @@ def write_panel(panel: Panel, path: Path) -> None:
     try:
         match path.suffix.lower():
             case ".png":
-                export.to_png(panel, path)
+                write_atomically(path, export.to_png(panel))
             case ".svg":
-                export.to_svg(panel, path, panel.title)
+                write_atomically(path, export.to_svg(panel, panel.title))
             case ".csv":
                 filled = panel.session is not None and panel.has_data()
                 write_table(path, panel.table() if filled else ((), ()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,21 @@ def test_what_cannot_be_drawn_is_told(file: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError):
         take(file, tmp_path / "out.png", train_steps=3)
     assert not (tmp_path / "out.png").exists()
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_older_one(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.png"
+    out.write_bytes(b"older")
+
+    def full(path: Path, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(files, "write_atomically", full)
+    with pytest.raises(OSError, match="No space left"):
+        take(file, out, size=(1280, 800))
+    assert out.read_bytes() == b"older"
 
 
 def test_more_steps_than_the_run_has_show_its_end(file: Path, tmp_path: Path) -> None:

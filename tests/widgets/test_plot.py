@@ -9,6 +9,7 @@ from PySide6.QtGui import QImage, QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
 
 from widgets import theme
+from widgets.export import png_of
 from widgets.plot import Plot
 
 
@@ -124,38 +125,32 @@ def test_removing_a_curve_takes_it_out_of_the_legend(plot):
     assert plot.curves == [] and plot.columns() == []
 
 
-def test_exports(plot, tmp_path, qapp):
+def test_exports(plot, qapp):
     plot.curve("train").set(np.array([0.0, 1.0]), np.array([1 / 3, 0.1]))
     plot.curve("validation", 1).set(np.array([0.0, 1.0]), np.array([0.5, 0.25]))
     qapp.processEvents()
-    plot.export_csv(tmp_path / "a.csv")
-    rows = list(csv.reader((tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()))
+    rows = list(csv.reader(plot.to_csv().decode("utf-8").splitlines()))
     assert rows[0] == ["epoch", "train", "validation"]
     assert float(rows[1][1]) == 1 / 3
-    plot.export_png(tmp_path / "a.png")
-    image = QImage(str(tmp_path / "a.png"))
+    image = QImage.fromData(plot.to_png())
     assert image.width() == 800
     assert len({image.pixelColor(x, y).name() for x in range(0, 800, 3) for y in range(0, 520, 3)}) > 3
-    plot.export_svg(tmp_path / "a.svg")
-    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    text = plot.to_svg().decode("utf-8")
     assert "<path" in text or "<polyline" in text
     assert "validation" in text
 
 
-def test_curves_with_other_x_get_columns_of_their_own(plot, tmp_path):
+def test_curves_with_other_x_get_columns_of_their_own(plot):
     plot.curve("train").set(np.arange(3.0), np.arange(3.0))
     plot.curve("validation", 1).set(np.arange(2.0), np.arange(2.0))
-    plot.export_csv(tmp_path / "a.csv")
-    rows = list(csv.reader((tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()))
+    rows = list(csv.reader(plot.to_csv().decode("utf-8").splitlines()))
     assert rows[0] == ["train epoch", "train", "validation epoch", "validation"]
     assert rows[3] == ["2.0", "2.0", "", ""]
 
 
-def test_a_picture_that_cannot_be_written_is_an_error(plot, tmp_path):
-    with pytest.raises(OSError, match="missing"):
-        plot.export_png(tmp_path / "missing" / "a.png")
-    with pytest.raises(OSError, match="missing"):
-        plot.export_svg(tmp_path / "missing" / "a.svg")
+def test_a_picture_of_no_size_is_an_error():
+    with pytest.raises(OSError, match="cannot be drawn in this size"):
+        png_of(QImage())
 
 
 def test_what_is_dragged_over_a_plot_is_for_the_window(plot):

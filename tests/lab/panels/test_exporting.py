@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +53,23 @@ def test_a_file_that_cannot_be_written_is_told_in_words(
     monkeypatch.setattr("lab.panels.exporting.QFileDialog.getSaveFileName", lambda *_: (str(target), ""))
     next(action for action in panel.header.export_menu.actions() if action.data() == "csv").trigger()
     assert len(said) == 1 and "“loss.csv” could not be written" in said[0] and "No such file" in said[0]
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "csv"])
+def test_on_a_full_disk_the_file_that_was_there_stays(
+    show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    panel, target = show(PANELS[0]), tmp_path / f"p.{suffix}"
+    target.write_bytes(b"older")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        panel.export(target)
+    assert caught.value.filename == str(target)
+    assert [path.name for path in tmp_path.iterdir()] == [target.name] and target.read_bytes() == b"older"
 
 
 def test_an_empty_panel_is_an_empty_table(show: Show, tmp_path: Path) -> None:
