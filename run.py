@@ -63,12 +63,20 @@ def main(arguments: list[str]) -> int:
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, environment.get("PYTHONPATH")]))
     if not testing:
+        environment["DESCENT_COMMAND"] = called()
         # -P: the folder that somebody starts from may hold another package named `lab`.
         return start([PYTHON, "-P", "-m", "lab", *arguments[1:]], environment)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         environment.setdefault(name, "1")
     os.chdir(ROOT)
     return start([PYTHON, "-m", "pytest", *(arguments[1:] or ["-q", "-n", str(os.cpu_count() or 1)])], environment)
+
+
+def called() -> str:
+    """How the person calls the command line, for the program's hints."""
+    import shlex
+
+    return f"python3 {shlex.quote(sys.argv[0])} --"
 
 
 def start(command: list[str], environment: dict[str, str]) -> int:

@@ -35,10 +35,15 @@ LIBRARIES = {
 }
 """What Qt's X11 plugin is linked with, and Debian's names of the packages."""
 
-NO_SCREEN = (
-    "there is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set). Without one, use “descent train”, “descent "
-    "export” and “descent screenshot”, or a virtual screen: apt-get install xvfb xauth, then xvfb-run descent."
-)
+
+def _no_screen() -> str:
+    from lab.cli.common import command
+
+    return (
+        "there is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set). Without one, use "
+        f"“{command('train')}”, “{command('export')}” and “{command('screenshot')}”, or a virtual screen: "
+        f"apt-get install xvfb xauth, then xvfb-run {command()}."
+    )
 
 
 def check(environment: dict[str, str] | None = None) -> None:
@@ -49,7 +54,7 @@ def check(environment: dict[str, str] | None = None) -> None:
     if _wayland_answers(env):
         return
     if not env.get("DISPLAY"):
-        raise QtError(NO_SCREEN)
+        raise QtError(_no_screen())
     missing = missing_libraries()
     if missing:
         packages = " ".join(LIBRARIES[name] for name in missing)

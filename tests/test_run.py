@@ -94,6 +94,27 @@ def test_it_becomes_what_is_asked_for(
     assert short(run, started) == [command]
 
 
+@pytest.mark.parametrize(
+    ("script", "arguments", "command"),
+    [
+        ("run.py", [], "python3 run.py --"),
+        ("/opt/my lab/run.py", ["--", "presets"], "python3 '/opt/my lab/run.py' --"),
+        ("run.py", ["test"], None),
+    ],
+)
+def test_the_program_is_told_how_it_was_called(
+    run: ModuleType, calls: list[Any], monkeypatch: pytest.MonkeyPatch, script: str, arguments: list[str],
+    command: str | None,
+) -> None:  # fmt: skip
+    told: list[str | None] = []
+    monkeypatch.delenv("DESCENT_COMMAND", raising=False)
+    monkeypatch.setattr(run, "start", lambda command, env: told.append(env.get("DESCENT_COMMAND")) or 0)
+    monkeypatch.setattr(run.os, "chdir", lambda path: None)
+    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    assert run.main(arguments) == 0
+    assert told == [command]
+
+
 def test_the_second_start_calls_nothing(run: ModuleType, calls: list[Any], started: list[Any]) -> None:
     run.main([])
     assert short(run, calls) == ["python3 -m venv .venv", PIP + "requirements.lock"]

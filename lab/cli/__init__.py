@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from lab.cli import streams
-from lab.cli.common import Parser, UserError, in_words
+from lab.cli.common import Parser, UserError, command, in_help, in_words
 
 __all__ = ["COMMANDS", "main"]
 
@@ -66,7 +66,7 @@ def _dispatch(arguments: list[str]) -> int:
     if first in COMMANDS:
         module_name, about = COMMANDS[first]
         module = import_module(module_name)
-        parser = Parser(prog=f"descent {first}", description=f"{about[:1].upper()}{about[1:]}.")
+        parser = Parser(prog=command(first), description=f"{about[:1].upper()}{about[1:]}.")
         getattr(module, f"add_{first}_arguments")(parser)
         return int(getattr(module, f"run_{first}")(parser.parse_args(arguments[1:])))
     if first and not first.startswith("-") and not os.path.exists(first):
@@ -85,12 +85,13 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _window_parser() -> Parser:
     width = max(map(len, COMMANDS))
+    name = in_help()
     lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
     parser = Parser(
-        prog="descent",
-        usage="descent [FILE]\n       descent COMMAND ...",
+        prog=command(),
+        usage=f"{name} [FILE]\n       {name} COMMAND ...",
         description="Build neural networks, train them, and see inside them while they train.",
-        epilog="commands:\n" + "\n".join(lines) + "\n\n“descent COMMAND --help” tells more.",
+        epilog="commands:\n" + "\n".join(lines) + f"\n\n“{command('COMMAND')} --help” tells more.",
     )
     parser.add_argument("file", metavar="FILE", nargs="?", help="an experiment (.dlab) to open in the window")
     parser.add_argument("--version", action="version", version=f"Descent Lab {_version()}")

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Parser",
     "UserError",
+    "command",
     "count_text",
+    "in_help",
     "in_words",
     "print_json",
     "print_table",
@@ -45,7 +47,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the call, and leave with status 2."""
-        self.exit(2, f"{self.prog}: {message}; see “{self.prog} --help”\n")
+        self.exit(2, f"descent{self.prog.removeprefix(command())}: {message}; see “{self.prog} --help”\n")
 
 
 def in_words(error: Exception) -> str | None:
@@ -83,6 +85,19 @@ def in_words(error: Exception) -> str | None:
     return " ".join(str(error).split()) if isinstance(error, known) else None
 
 
+def command(*words: str) -> str:
+    """What a person writes to call this program, with `words` after it: "descent train".
+
+    Whoever starts the program under another name (`run.py`) says so in the environment variable DESCENT_COMMAND.
+    """
+    return " ".join([os.environ.get("DESCENT_COMMAND", "").strip() or "descent", *words])
+
+
+def in_help(*words: str) -> str:
+    """The same for argparse's help and usage, which take a per cent sign for a place to fill in."""
+    return command(*words).replace("%", "%%")
+
+
 # -- arguments ---------------------------------------------------------------------------------------------------------
 
 
@@ -116,7 +131,7 @@ def read_experiment(path: str) -> Experiment:
             names = [preset.name for preset in presets()]
             close = difflib.get_close_matches(path, names, n=1)
             if close:
-                made = f"descent new {close[0]} --out {close[0]}.dlab"
+                made = command("new", close[0], "--out", f"{close[0]}.dlab")
                 raise UserError(f"{path}: there is no such file; “{close[0]}” is a preset: {made}") from None
         raise error
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from engine.training.store import RunReader, RunStore, RunSummary
-from lab.cli.common import Parser, UserError, folder_path, print_json, print_table, time_text
+from lab.cli.common import Parser, UserError, command, folder_path, in_help, print_json, print_table, time_text
 
 __all__ = ["add_runs_arguments", "find_run", "run_runs"]
 
@@ -30,7 +30,7 @@ def find_run(text: str) -> RunReader:
 
 def add_runs_arguments(parser: Parser) -> None:
     """[DIR] [--json]"""
-    parser.add_argument("folder", metavar="DIR", nargs="?", help="a folder given to “descent train --out”")
+    parser.add_argument("folder", metavar="DIR", nargs="?", help=f"a folder given to “{in_help('train')} --out”")
     parser.add_argument("--json", action="store_true", help="print a JSON list instead of a table")
 
 
@@ -43,7 +43,7 @@ def run_runs(options: argparse.Namespace) -> int:
     if options.json:
         print_json([_as_json(run) for run in runs], indent=1)
     elif not runs:
-        print("There are no runs yet: “descent train FILE” makes one.")
+        print(f"There are no runs yet: “{command('train', 'FILE')}” makes one.")
     else:
         heading = ("RUN", "NAME", "STATUS", "EPOCHS", "STEPS", "TRAIN LOSS", "VAL LOSS", "METRICS", "TIME", "STARTED")
         print_table([heading, *(_row(run) for run in runs)], right=(3, 4, 5, 6, 8))

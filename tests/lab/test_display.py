@@ -26,6 +26,12 @@ def test_no_screen_at_all() -> None:
         display.check({})
 
 
+def test_the_commands_that_need_no_screen_are_named_as_they_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESCENT_COMMAND", "python3 run.py --")
+    with pytest.raises(QtError, match=r"“python3 run\.py -- train”.* xvfb-run python3 run\.py --\.$"):
+        display.check({})
+
+
 def test_missing_libraries_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str, *_: Any, **__: Any) -> Any:
         if name in ("libxcb-cursor.so.0", "libxkbcommon-x11.so.0"):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
+import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import lab
+from engine.training.result import Result
 from lab.cli import COMMANDS
+from lab.cli.train import _status
 from tests.support.command import complaint, descent
 
 ROOT = Path(__file__).parents[3]
@@ -93,6 +98,33 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert len(done.stdout) == 10
+
+
+def interruption() -> str:
+    """What is said of a run that was interrupted."""
+    result = Result(
+        run="r", epochs=0, steps=9, train_loss=None, val_loss=None, val_accuracy=None, metrics={}, seconds=1.0,
+        samples_per_second=1.0, device="", reason="stopped",
+    )  # fmt: skip
+    said = io.StringIO()
+    with redirect_stderr(said):
+        assert _status(result, argparse.Namespace(out="my runs"), interrupted=True) == 130
+    return said.getvalue()
+
+
+@pytest.mark.parametrize("told", ["python3 run.py --", "python3 '/opt/100 %s/run.py' --"])
+def test_the_program_goes_by_the_name_it_was_called_by(monkeypatch: pytest.MonkeyPatch, home: Path, told: str) -> None:
+    monkeypatch.setenv("DESCENT_COMMAND", told)
+    assert descent("--help").out.startswith(f"usage: {told} [FILE]\n       {told} COMMAND ...\n")
+    assert f"“{told} COMMAND --help” tells more." in descent("--help").out
+    for name in COMMANDS:
+        assert descent(name, "--help").out.startswith(f"usage: {told} {name}")
+    assert descent("new", "zzz", "--out", "s.dlab").err.endswith(f"“{told} presets” lists them\n")
+    assert descent("check", "spiral-mlp").err.endswith(f"{told} new spiral-mlp --out spiral-mlp.dlab\n")
+    assert f"see “{told} train --help”" in descent("train", "--wrong").err
+    assert descent("train", "--wrong").err.startswith("descent train: ")
+    assert interruption() == f"descent: stopped after step 9; go on with: {told} train --resume r --out 'my runs'\n"
+    assert descent("runs").out == f"There are no runs yet: “{told} train FILE” makes one.\n"
 
 
 def test_python_m_lab_is_the_same_command() -> None:

@@ -20,10 +20,19 @@ def test_every_preset_is_listed() -> None:
 
 def test_a_preset_becomes_a_file(tmp_path: Path) -> None:
     path = tmp_path / "s.dlab"
-    for word in ("written", "replaced"):
-        called = descent("new", "spiral-mlp", "--out", path)
+    for word, options in (("written", ()), ("replaced", ("--force",))):
+        called = descent("new", "spiral-mlp", "--out", path, *options)
         assert (called.status, called.out, called.err) == (0, f"{path}: {word}\n", "")
         assert files.load(path) == make("spiral-mlp")
+
+
+def test_a_file_that_is_there_is_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "s.dlab"
+    path.write_text("edited")
+    assert complaint("new", "spiral-mlp", "--out", path) == (
+        f"{path}: is there already; give another name, or --force to replace it"
+    )
+    assert path.read_text() == "edited"
 
 
 @pytest.mark.parametrize(
