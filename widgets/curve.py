@@ -65,6 +65,8 @@ class Curve:
             x = np.where(x > 0, x, np.nan)
         if self.plot.log_y:
             y = np.where(y > 0, y, np.nan)
+        if not np.isfinite(x + y).any():
+            x = y = np.empty(0)  # pyqtgraph looks for the least of the marks, and warns where there is none
         self.item.setData(x, y)
 
     def show(self, visible: bool) -> None:
@@ -141,3 +143,4 @@ class Guide:
         if self.item.label is not None:
             self.item.label.setColor(color)
             self.item.label.setFont(theme.ui_font(11))
+            self.item.label.fill = pg.mkBrush(theme.rgba("panel", 0.78))  # a curve behind it leaves it legible

@@ -99,7 +99,7 @@ def dragged(spec: FieldSpec, start: float, distance: float) -> int | float:
     """The number that a drag over `distance` pixels makes of `start`."""
     if spec.scale == "log":
         base = start if start > 0 else (1.0 if spec.integer else 1e-6)
-        target = base * 10.0 ** (distance / DECADE)
+        target = base * 10.0 ** min(200.0, max(-200.0, distance / DECADE))  # across several screens, and still a float
         return _inside(spec, round(target) if spec.integer else _round(target, 2), start)
     if spec.minimum is not None and spec.maximum is not None and spec.maximum - spec.minimum <= 10:
         unit = (spec.maximum - spec.minimum) / 200

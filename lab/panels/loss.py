@@ -193,8 +193,8 @@ class LossPanel(Panel):
                 tint = self.session.series_of(run_id) or 2
                 name = shortened(run.label, LABEL)
                 self._overlays[run_id] = (
-                    self.plot.curve(f"{name}: train", tint),
-                    self.plot.curve(f"{name}: validation", tint, style="dash"),
+                    self.plot.curve(name, tint),
+                    self.plot.curve(f"{name}: validation", tint, style="dash", in_legend=False),
                 )
             train, validation = self._overlays[run_id]
             train.set(*self.smoothed(run.history, run.history.step_count))

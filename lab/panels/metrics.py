@@ -141,7 +141,7 @@ class MetricsPanel(Panel):
         for run_id, run in runs.items():
             if run_id not in self._overlays:
                 self._overlays[run_id] = self.plot.curve(
-                    f"{shortened(run.label, LABEL)}: validation", self.session.series_of(run_id) or 2, style="dash"
+                    shortened(run.label, LABEL), self.session.series_of(run_id) or 2, style="dash"
                 )
             self._overlays[run_id].set(*run.history.epoch_curve(f"validation/{tag}"))
 

@@ -67,8 +67,13 @@ def test_names_stand_side_by_side_where_a_column_covers_curves(plot: Plot) -> No
     row = shape()
     assert row[0] > 1.3 * column[0] and row[1] < 0.7 * column[1]
     assert clutter(plot, legend_area(plot)) == 0.0
-    plot.resize(130, 120)
+    plot.resize(190, 200)
     assert shape() == column  # there is no room for both in one row
+    plot.resize(130, 90)
+    plot.arrange()
+    assert not plot.legend.isVisible()  # it would be the whole picture
+    plot.resize(400, 240)
+    assert shape() == column and plot.legend.isVisible()
 
 
 def test_clutter_counts_the_pixels_that_a_curve_crosses(plot: Plot) -> None:

@@ -130,3 +130,10 @@ def test_a_bound_that_is_not_allowed_itself_is_neared_and_not_passed():
     assert 0.999 < value < 1
     assert dragged(SHARE, 0.5, 10_000) == 0.5
     assert stepped(UNITS, 65535, 1, far=True) == 65536
+
+
+@pytest.mark.parametrize("spec", ALL, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("distance", [-1e6, 1e6])
+def test_a_drag_however_long_stays_within_the_bounds(spec: FieldSpec, distance: float) -> None:
+    value = dragged(spec, float(spec.default), distance)  # type: ignore[arg-type]
+    assert parse_field(spec, value) == value

@@ -155,3 +155,16 @@ def test_a_picture_of_no_size_is_an_error():
 
 def test_what_is_dragged_over_a_plot_is_for_the_window(plot):
     assert not plot.acceptDrops() and not plot.viewport().acceptDrops()
+
+
+def test_marks_of_nothing_that_a_log_axis_can_show_are_drawn_without_a_warning(qtbot) -> None:
+    plot = Plot(log_y=True)
+    qtbot.addWidget(plot)
+    curve = plot.curve("zero", 0, symbols=True)
+    plot.show()
+    for y in (0.0, np.nan, -1.0):
+        curve.set(np.array([0.045]), np.array([y]))
+        plot.grab()
+    curve.set(np.array([0.045, 1.0]), np.array([0.0, 2.0]))
+    plot.grab()
+    assert curve.item.getData()[1] is not None

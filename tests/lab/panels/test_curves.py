@@ -97,7 +97,7 @@ def test_past_runs_lie_over_the_present_one(show: Show, session: Session) -> Non
     panel.refresh()
     assert len(panel.plot.curves) == curves + 2
     names = [curve.name for curve in panel.plot.curves]
-    assert "Past: train" in names and "Past: validation" in names
+    assert "Past" in names and "Past: validation" in names
     runs = {row[0] for row in panel.table()[1]}
     assert runs == {"fake", "past"}
     session.remove_overlay("past")

@@ -67,7 +67,7 @@ def test_overlaid_runs_differ_by_dashes_and_have_short_names(show: Callable[...,
     panel = show(LossPanel)
     train, validation = panel._overlays["b"]  # type: ignore[attr-defined]
     assert (train.style, validation.style) == ("solid", "dash") and train.tint == validation.tint
-    assert train.name == "a very long name of a…: train"
+    assert train.name == "a very long name of a…"
     other.close()
 
 
