@@ -121,9 +121,9 @@ def _sqlite_in_words(error: sqlite3.Error, path: Path) -> str:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return f"The run store {path} is in use by another program. Try again in a moment."
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
-            return f"The run store {path} cannot be written: permission denied."
+            return f"The run store {path} cannot be written: permission denied, or the disk is read-only."
         case sqlite3.SQLITE_CANTOPEN:
-            return f"The run store {path} cannot be opened. Check that the folder exists and may be written."
+            return f"The run store {path} cannot be opened. Check that it is there and may be read."
         case sqlite3.SQLITE_IOERR:
             return f"The run store {path} cannot be read or written: the disk reports an error ({error})."
     text = str(error)
@@ -133,13 +133,16 @@ def _sqlite_in_words(error: sqlite3.Error, path: Path) -> str:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection for one thread, in autocommit mode; the tables are made when missing. Raises sqlite3.Error, OSError
-    or StoreError."""
+    """A connection for one thread, in autocommit mode; the tables are made when missing. A database that cannot be
+    written, as on a read-only disk, can be read. Raises sqlite3.Error, OSError or StoreError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=15.0, isolation_level=None)
     try:
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection = _open(path)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        connection = _open_to_read(path, error)
+    try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
             _create(connection, path)
@@ -155,6 +158,35 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _open(path: Path, parameters: str = "") -> sqlite3.Connection:
+    name = f"{path.absolute().as_uri()}?{parameters}" if parameters else path
+    connection = sqlite3.connect(name, timeout=15.0, isolation_level=None, uri=bool(parameters))
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA user_version").fetchone()  # what cannot be read is noticed here
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _open_to_read(path: Path, problem: sqlite3.Error) -> sqlite3.Connection:
+    """A connection that only reads, where the files beside the database cannot be made."""
+    if not path.is_file():
+        raise problem
+    try:
+        return _open(path, "mode=ro")  # enough while another program writes
+    except sqlite3.OperationalError:
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise StoreError(
+                f"The run store {path} may only be read, and {log.name} beside it holds changes that were never "
+                f"brought into it. Copy the folder {path.parent} to a disk that may be written, and use the copy."
+            ) from problem
+        return _open(path, "mode=ro&immutable=1")
 
 
 def _create(connection: sqlite3.Connection, path: Path) -> None:

@@ -13,6 +13,7 @@ import platform
 import secrets
 import shutil
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,6 +112,19 @@ class RunStore:
             finally:
                 connection.close()
 
+    def _exists(self) -> bool:
+        """Whether there is a database. Raises StoreError where there cannot be one."""
+        try:
+            if not stat.S_ISDIR(self.folder.stat().st_mode):
+                raise NotADirectoryError
+            return self.database.exists()
+        except FileNotFoundError:
+            return False
+        except NotADirectoryError:
+            raise StoreError(f"{self.folder} is not a folder: no runs can be kept there.") from None
+        except OSError as error:
+            raise StoreError(os_error_in_words(error, f"The run store in {self.folder} cannot be used")) from error
+
     def _run_folder(self, run_id: str) -> Path:
         return self.folder / FOLDER / run_id
 
@@ -194,14 +208,14 @@ class RunStore:
 
     def list(self) -> list[RunSummary]:
         """All runs, the newest first."""
-        if not self.database.exists():
+        if not self._exists():
             return []
         with self._connection() as connection:
             found = connection.execute(f"{_SUMMARY} ORDER BY created DESC, id DESC").fetchall()
         return [self._row_summary(row) for row in found]
 
     def _summary(self, run_id: str) -> RunSummary:
-        if self.database.exists():
+        if self._exists():
             with self._connection() as connection:
                 row = connection.execute(f"{_SUMMARY} WHERE id = ?", (run_id,)).fetchone()
             if row is not None:
