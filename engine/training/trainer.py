@@ -46,7 +46,8 @@ class Trainer:
     control     the levers; see `Control`.
     resume      the id of a stored run to go on with: its own experiment and live changes count, not `experiment`.
     epochs      instead of the experiment's number of epochs.
-    steps       stop after this many optimizer steps, counted from the run's first start; the schedule is not changed.
+    steps       stop after this many optimizer steps, counted from the run's first start; the schedule is not changed,
+                and a run with more to come has "stopped".
     state       initial arrays, as a checkpoint or `engine.export.weights` gives them, in place of drawn ones; arrays
                 that are not named are drawn.
     """

@@ -22,7 +22,7 @@ import numpy as np
 from engine.training.checkpoint import CheckpointFile, delete_checkpoint, thin, write_checkpoint
 from engine.training.codec import encode
 from engine.training.database import StoreError, connect, database_errors
-from engine.training.events import Confusion, EpochEnd, Event, Finished, FirstLayer, Frame, StepRow, Surface
+from engine.training.events import Confusion, EpochEnd, Event, Finished, FirstLayer, Frame, Progress, StepRow, Surface
 from engine.training.history import ROW_BYTES, RowBuffer, last_step, pack
 from engine.training.locks import FileLock
 
@@ -68,7 +68,7 @@ class RunWriter:
         self.step = step
         """The last step that was reported."""
         self._database, self._lock, self._segment = database, lock, segment
-        self._started, self._seconds = time.monotonic(), seconds
+        self._seconds = seconds
         self._rows = RowBuffer()
         self._slots: dict[type[Event], Event] = {}
         self._moments = len(moments)
@@ -135,8 +135,11 @@ class RunWriter:
             self._queue(write)
 
     def event(self, event: Event) -> None:
-        """Any event: rows, epochs and slots go their own ways; what only shows progress is not kept."""
+        """Any event: rows, epochs and slots go their own ways. Of progress only the training time is kept: the clock of
+        this writer would count the pauses."""
         match event:
+            case Progress():
+                self._seconds = event.seconds
             case StepRow():
                 self.row(event)
             case EpochEnd():
@@ -283,7 +286,7 @@ class RunWriter:
                 names += action(connection) or ()
             connection.execute(
                 "UPDATE runs SET alive = ?, steps = max(steps, ?), seconds = ? WHERE id = ?",
-                (time.time(), written, self._seconds + now - self._started, self.run),
+                (time.time(), written, self._seconds, self.run),
             )
             connection.execute("COMMIT")
         except BaseException:

@@ -79,9 +79,19 @@ def test_opening_a_run_shows_its_curves_and_its_experiment(
 def test_continuing_a_run_that_stopped_short(make_window: MakeWindow, qtbot: Any, store: RunStore) -> None:
     window = make_window(fake=False, store=store)
     settled(qtbot, window)
-    newest = window.runs.summaries[0]
-    assert newest.steps == 9 and newest.status == "done" and not window.runs.can_resume(newest)
-    # Stopped by hand, it can go on.
+    newest, done = window.runs.summaries[:2]
+    assert done.status == "done" and not window.runs.can_resume(done)
+    # Ended by a limit of steps before its last epoch, it can go on, and then it is done.
+    assert newest.steps == 9 and newest.status == "stopped" and window.runs.can_resume(newest)
+    window.runs.open_run(newest.id)
+    qtbot.waitUntil(lambda: window.session.run_id == newest.id)
+    assert window.flow.primary == "continue"
+    window.flow.press()
+    qtbot.waitUntil(lambda: window.session.finished is not None and window.session.finished.reason == "done")
+    assert window.session.live.step_count == 12 and window.flow.primary == "again"
+    qtbot.waitUntil(lambda: not window.session.active)
+    window.flow.reset()
+    # Stopped by hand, it can go on as well.
     window.document.replace(blobs(epochs=100_000))
     window.flow.press()
     qtbot.waitUntil(lambda: window.session.live.step_count > 30, timeout=20_000)

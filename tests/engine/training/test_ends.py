@@ -108,9 +108,9 @@ def test_the_state_before_the_divergence_is_kept(tmp_path: Path) -> None:
 
     diverged = train(experiment, store=store)
     assert diverged.reason == "diverged" and diverged.steps > 0
-    done = train(experiment, store=store, steps=diverged.steps)
-    assert done.reason == "done"
-    assert kept(diverged) == kept(done)
+    cut = train(experiment, store=store, steps=diverged.steps)
+    assert cut.reason == "stopped"
+    assert kept(diverged) == kept(cut)
 
 
 def test_the_layer_that_overflows_is_found() -> None:

@@ -65,9 +65,11 @@ def test_stopping_and_resuming_changes_no_bit(optimizer: str, stop: int, tmp_pat
     whole, expected = train(experiment, whole_log)
     store = RunStore(tmp_path)
     _, part = train(experiment, log, store=store, steps=stop)
-    assert (part.steps, part.reason) == (stop, "done")
+    assert (part.steps, part.reason) == (stop, "stopped")
+    assert store.list()[0].status == "stopped", "there is more to come"
     resumed, result = train(experiment, log, store=store, resume=part.run)
     assert result.steps == expected.steps == 24
+    assert result.reason == store.list()[0].status == "done"
     assert_same(arrays_of(whole), arrays_of(resumed))
     assert list(map(numbers, log.of(StepRow))) == list(map(numbers, whole_log.of(StepRow)))
     assert list(map(numbers, log.of(EpochEnd))) == list(map(numbers, whole_log.of(EpochEnd)))

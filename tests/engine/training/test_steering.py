@@ -298,11 +298,12 @@ def test_stop_is_reported_while_data_are_still_being_loaded(monkeypatch: pytest.
     assert (result.reason, result.steps) == ("stopped", 0)
 
 
-def test_the_seconds_of_an_epoch_leave_out_pauses(
-    steered: Callable[..., Steered], monkeypatch: pytest.MonkeyPatch
+def test_the_seconds_of_epochs_and_of_the_run_leave_out_pauses(
+    steered: Callable[..., Steered], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A clock that goes on by an hour in each pause."""
-    run = steered(spiral(), paused=True)
+    store = RunStore(tmp_path)
+    run = steered(spiral(), paused=True, store=store)
     run.wait(events.Paused)
     clock, skipped = time.perf_counter, [0.0]
     late = SimpleNamespace(perf_counter=lambda: clock() + skipped[0], sleep=time.sleep)
@@ -322,3 +323,12 @@ def test_the_seconds_of_an_epoch_leave_out_pauses(
     assert skipped[0] > 0
     assert all(0 <= end.seconds < 600 for end in run.log.of(events.EpochEnd))
     assert all(0 <= event.seconds < 600 for event in run.log.of(events.Progress))
+    run.thread.join(30)
+    (kept,) = store.list()
+    assert kept.seconds == run.log.of(events.Progress)[-1].seconds > 0
+    # Going on, it starts from there; what is not training (reading, compiling) is no part of it.
+    resumed = steered(spiral(), store=store, resume=kept.id, epochs=4)
+    resumed.wait(events.Finished)
+    resumed.thread.join(30)
+    assert resumed.log.of(events.Progress)[0].seconds >= kept.seconds
+    assert kept.seconds < store.list()[0].seconds < 600

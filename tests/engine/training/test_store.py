@@ -97,6 +97,13 @@ def test_the_experiment_comes_back_equal(store: RunStore) -> None:
     assert found == value and isinstance(found, Experiment)
 
 
+def progress(run: writer.RunWriter, seconds: float) -> events.Progress:
+    return events.Progress(
+        run=run.run, step=1, epoch=0.1, epochs=1, total_steps=10, samples_per_second=1.0, instrument_share=0.0,
+        seconds=seconds, seconds_left=None,
+    )  # fmt: skip
+
+
 def test_frames_are_kept_once_an_epoch_the_latest(store: RunStore) -> None:
     run = store.create(experiment(), "CPU")
     for step in (3, 7, 10):
@@ -114,12 +121,7 @@ def test_frames_are_kept_once_an_epoch_the_latest(store: RunStore) -> None:
 def test_what_only_shows_progress_is_not_kept(store: RunStore) -> None:
     with store.create(experiment(), "CPU") as run:
         run.event(codec.decode(codec.encode(events.Paused(run=run.run, step=1))))
-        run.event(
-            events.Progress(
-                run=run.run, step=1, epoch=0.1, epochs=1, total_steps=10, samples_per_second=1.0, instrument_share=0.0,
-                seconds=1.0, seconds_left=None,
-            )
-        )  # fmt: skip
+        run.event(progress(run, 1.0))
         run.flush()
         assert store.open(run.run).events() == [events.Paused(run=run.run, step=1)]
 
@@ -213,14 +215,18 @@ def test_an_epoch_without_a_finite_loss_is_never_the_best(store: RunStore) -> No
 def test_a_finished_run_can_go_on_and_time_adds_up(store: RunStore) -> None:
     run = store.create(experiment(), "CPU")
     write(run, 1, 3)
+    run.event(progress(run, 1.5))
     run.checkpoint(arrays(), {"step": 3})
     run.finish("stopped")
-    before = store.list()[0].seconds
+    assert store.list()[0].seconds == 1.5
     resumed = store.resume(run.run, 3)
     assert resumed.step == 3
+    resumed.flush()
+    assert store.list()[0].seconds == 1.5
+    resumed.event(progress(resumed, 2.0))
     write(resumed, 4, 6)
     resumed.finish("done")
-    assert store.list()[0].seconds > before
+    assert store.list()[0].seconds == 2.0
     assert store.open(run.run).steps()["step"].tolist() == [1, 2, 3, 4, 5, 6]
 
 
