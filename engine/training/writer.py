@@ -238,7 +238,7 @@ class RunWriter:
         while True:
             with self._mutex:
                 if not self._closing and self._wanted == max(self._served, self._failed):
-                    self._mutex.wait(PERIOD)
+                    self._rest()
                 wanted, closing = self._wanted, self._closing
             problem: StoreError | None = None
             try:
@@ -266,6 +266,10 @@ class RunWriter:
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
+
+    def _rest(self) -> None:
+        """Let a period go by, unless somebody asks sooner. The mutex is held before and after."""
+        self._mutex.wait(PERIOD)
 
     def _write(self, connection: sqlite3.Connection) -> None:
         """One transaction with all that waits. What fails is kept for the next try."""

@@ -7,6 +7,7 @@ their drawing times; one at a time, it never stands still for longer than the sl
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from PySide6.QtCore import QCoreApplication, QObject, QTimer
@@ -30,10 +31,14 @@ class Drawable(Protocol):
 
 
 class Pacer(QObject):
-    """Calls up one drawable a tick, the one that has waited longest; a busy loop makes ticks rarer."""
+    """Calls up one drawable a tick, the one that has waited longest; a busy loop makes ticks rarer.
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    clock       seconds, as a function; replaced in tests.
+    """
+
+    def __init__(self, parent: QObject | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(parent)
+        self._clock = clock
         self._waiting: list[Drawable] = []
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self._tick)
@@ -53,11 +58,11 @@ class Pacer(QObject):
             self._timer.stop()
 
     def _schedule(self, seconds: float) -> None:
-        self._expected = time.monotonic() + seconds
+        self._expected = self._clock() + seconds
         self._timer.start(round(seconds * 1000))
 
     def _tick(self) -> None:
-        begun = time.monotonic()
+        begun = self._clock()
         late = begun - self._expected
         self._waiting = [item for item in self._waiting if item.wants_drawing()]
         ready = min(
@@ -67,10 +72,10 @@ class Pacer(QObject):
             self.forget(ready)
             ready.refresh()
         if self._waiting:
-            spent = time.monotonic() - begun
+            spent = self._clock() - begun
             # Drawing gets about a third of the loop's time; a tick that came late says that the loop is full.
             pause = min(SLOWEST_MS, max(TICK_MS, 2000 * spent, 1000 * late)) / 1000
-            soonest = min(item.due for item in self._waiting) - time.monotonic()
+            soonest = min(item.due for item in self._waiting) - self._clock()
             self._schedule(max(pause, soonest))
 
 

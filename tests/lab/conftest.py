@@ -18,7 +18,14 @@ from lab.settings import Settings
 from lab.window import Window
 from tests.lab.fakes import FakeTrainer
 from tests.support.examples import blobs
+from tests.support.patience import PatientBot
 from widgets import theme
+
+
+@pytest.fixture
+def qtbot(qapp: Any, request: pytest.FixtureRequest) -> PatientBot:
+    """pytest-qt's, with more patience."""
+    return PatientBot(request)
 
 
 @pytest.fixture
@@ -40,7 +47,7 @@ def make_active(window: QWidget, qtbot: Any) -> None:
     QApplication.processEvents()
     if not window.isActiveWindow():
         window.activateWindow()
-        qtbot.waitUntil(window.isActiveWindow, timeout=20_000)
+        qtbot.waitUntil(window.isActiveWindow)
 
 
 MakeWindow = Callable[..., Window]
@@ -77,12 +84,12 @@ def make_window(qtbot: Any, qapp: Any, tmp_path: Path, answers: list[Any]) -> It
         if show:
             window.show()
             window.canvas.net().animated = False
-            qtbot.waitUntil(lambda: not window.jobs.busy and not window.document.loading, timeout=20_000)
+            qtbot.waitUntil(lambda: not window.jobs.busy and not window.document.loading)
             make_active(window, qtbot)
         return window
 
     yield make
     for window in windows:
         window.discard()
-        qtbot.waitUntil(lambda window=window: window.ended, timeout=20_000)
+        qtbot.waitUntil(lambda window=window: window.ended)
         window.deleteLater()

@@ -17,7 +17,11 @@ import pytest
 from lab.app import make_window
 from lab.settings import Settings
 
+pytestmark = pytest.mark.timeout(300)
+
 ROOT = Path(__file__).parents[2]
+PROGRAM = 100
+"""Seconds until the program is there, or has ended; a test waits for it twice at most."""
 SIZE = (1400, 900)
 PANEL_DARK = (0x1B, 0x1F, 0x26)
 ACCENT_DARK = (0x4E, 0xA1, 0xFF)
@@ -87,7 +91,7 @@ def test_the_window_paints_on_a_screen_and_ends_on_a_signal(screen: Screen, home
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PROGRAM
         while time.monotonic() < deadline and program.poll() is None:
             if screen.share(PANEL_DARK) > 0.3 and screen.share(ACCENT_DARK) > 0.001:
                 break
@@ -95,7 +99,7 @@ def test_the_window_paints_on_a_screen_and_ends_on_a_signal(screen: Screen, home
         painted = screen.share(PANEL_DARK), screen.share(ACCENT_DARK)
         colors = len(np.unique(screen.pixels()[::3, ::3].reshape(-1, 3), axis=0))
         program.send_signal(signal.SIGTERM)
-        output, _ = program.communicate(timeout=20)
+        output, _ = program.communicate(timeout=PROGRAM)
     finally:
         if program.poll() is None:
             program.kill()
@@ -109,7 +113,12 @@ def test_without_a_screen_there_is_a_sentence(home: Path) -> None:
     if not sys.platform.startswith("linux"):
         pytest.skip("only Linux has machines without a screen")
     done = subprocess.run(
-        [sys.executable, "-m", "lab"], cwd=ROOT, env=environment(home), capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "lab"],
+        cwd=ROOT,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=PROGRAM,
     )
     assert done.returncode == 2 and "there is no screen here" in done.stderr and "Traceback" not in done.stderr
 
@@ -119,7 +128,7 @@ def test_a_screen_that_does_not_answer_is_told(home: Path) -> None:
         pytest.skip("X11 is asked on Linux only")
     done = subprocess.run(
         [sys.executable, "-m", "lab"], cwd=ROOT, env=environment(home, DISPLAY=":9876"), capture_output=True, text=True,
-        timeout=60,
+        timeout=PROGRAM,
     )  # fmt: skip
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "DISPLAY=:9876 does not answer" in done.stderr or "apt-get install" in done.stderr
@@ -128,7 +137,7 @@ def test_a_screen_that_does_not_answer_is_told(home: Path) -> None:
 def test_a_window_of_a_person_keeps_runs_in_the_data_folder(qtbot, home: Path) -> None:
     window = make_window(None, Settings())
     window.show()
-    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not window.jobs.busy)
     assert window.session.store.folder == home and window.keeper.recovery is not None
     assert window.document.report.ok and not window.document.dirty
     window.close()

@@ -13,6 +13,7 @@ from engine.data.signature import DataSignature, TargetSignature
 from engine.experiment import Experiment
 from lab.document import Document, Selection
 from tests.support.examples import blobs, make
+from tests.support.patience import WAIT
 
 SIGNATURE = DataSignature(inputs={"x": (2,)}, targets={"y": TargetSignature(classes=3)}, train_size=40)
 
@@ -133,13 +134,13 @@ def test_a_signature_that_must_be_loaded_comes_later(qtbot):
     may_read = threading.Event()
 
     def read(spec):
-        may_read.wait(10)
+        may_read.wait(WAIT / 1000)
         return SIGNATURE
 
     document = Document(blobs(), peek=lambda spec: None, read=read)
     try:
         assert document.signature is None and document.loading and document.report.nodes["dense_1"].shape is None
-        with qtbot.waitSignal(document.signatureChanged, timeout=5000):
+        with qtbot.waitSignal(document.signatureChanged):
             may_read.set()
         assert document.signature == SIGNATURE and document.report.nodes["dense_1"].shape == (8,)
     finally:
@@ -153,7 +154,7 @@ def test_only_the_newest_data_count(qtbot):
 
     def read(spec):
         reading.set()
-        may_read.wait(10)
+        may_read.wait(WAIT / 1000)
         read_seeds.append(spec.source.seed)
         return replace(SIGNATURE, train_size=spec.source.seed)
 
@@ -161,13 +162,13 @@ def test_only_the_newest_data_count(qtbot):
     arrived = []
     document.signatureChanged.connect(lambda: arrived.append(document.signature))
     try:
-        assert reading.wait(10), "the worker is busy with the first data before others are asked for"
+        assert reading.wait(WAIT / 1000), "the worker is busy with the first data before others are asked for"
         for seed in (5, 6, 7):
             source = make("source", "blobs", samples=60, seed=seed)
             data = replace(document.experiment.data, source=source)
             document.apply("Data", replace(document.experiment, data=data))
         may_read.set()
-        qtbot.waitUntil(lambda: document.signature is not None, timeout=5000)
+        qtbot.waitUntil(lambda: document.signature is not None)
         assert document.signature.train_size == 7
         assert 5 not in read_seeds and 6 not in read_seeds
         assert {item.train_size for item in arrived if item} == {7}
@@ -183,7 +184,7 @@ def test_data_that_cannot_be_read_say_why(qtbot, where):
 
     document = Document(blobs(), peek=fail if where == "peek" else lambda spec: None, read=fail)
     try:
-        qtbot.waitUntil(lambda: document.signature_error != "", timeout=5000)
+        qtbot.waitUntil(lambda: document.signature_error != "")
         assert document.signature is None and document.signature_error == "the file is gone"
     finally:
         document.close()
@@ -235,7 +236,7 @@ def test_autosave_is_called_once_for_many_changes(document, qtbot):
     document.set_autosave(lambda experiment, path: calls.append(experiment), 20)
     set_units(document, 16)
     set_units(document, 32)
-    qtbot.waitUntil(lambda: bool(calls), timeout=5000)
+    qtbot.waitUntil(lambda: bool(calls))
     assert [item.network.node("dense_1").component.units for item in calls] == [32]
     document.set_autosave(None)
     set_units(document, 64)

@@ -22,18 +22,18 @@ def test_the_program_ends_while_a_question_stands(
 ) -> None:
     window = make_window(blobs(epochs=1000), rate=300.0)
     window.flow.press()
-    qtbot.waitUntil(lambda: window.session.state == "running", timeout=10_000)
+    qtbot.waitUntil(lambda: window.session.state == "running")
     rename(window, "Other")
 
     def wait(box: QMessageBox) -> Answer:
         box.open()
         QTimer.singleShot(0, window.close_at_once)
-        qtbot.waitUntil(lambda: not box.isVisible(), timeout=10_000)
+        qtbot.waitUntil(lambda: not box.isVisible())
         return Answer.Cancel
 
     monkeypatch.setattr(QMessageBox, "exec", wait)
     window.close()
-    qtbot.waitUntil(lambda: window.ended, timeout=10_000)
+    qtbot.waitUntil(lambda: window.ended)
     assert window.keeper.recovery is not None and (window.keeper.recovery.own / "copy.dlab").exists()
 
 
@@ -48,17 +48,17 @@ def test_the_program_ends_when_no_copy_can_be_written(
 
     monkeypatch.setattr(window.keeper.recovery, "keep", full)
     window.close_at_once()
-    qtbot.waitUntil(lambda: window.ended, timeout=10_000)
+    qtbot.waitUntil(lambda: window.ended)
     assert "could not be written" in caplog.text
 
 
 def test_what_was_to_follow_a_run_does_not_begin_when_the_window_closes(make_window: MakeWindow, qtbot: Any) -> None:
     window = make_window(blobs(epochs=1000), rate=300.0)
     window.flow.press()
-    qtbot.waitUntil(lambda: window.session.state == "running", timeout=10_000)
+    qtbot.waitUntil(lambda: window.session.state == "running")
     states: list[str] = []
     window.flow.restart()
     window.session.stateChanged.connect(states.append)
     window.close()
-    qtbot.waitUntil(lambda: window.ended, timeout=10_000)
+    qtbot.waitUntil(lambda: window.ended)
     assert "starting" not in states

@@ -61,7 +61,7 @@ def test_the_button_writes_what_is_ticked(dialog: ExportDialog, qtbot: Any, tmp_
     QTest.keyClick(dialog.history, Qt.Key.Key_Space)
     assert not dialog.history.isChecked()
     QTest.mouseClick(dialog.go, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: dialog.status.text() == "1 file written.", timeout=10_000)
+    qtbot.waitUntil(lambda: dialog.status.text() == "1 file written.")
     assert [path.name for path in dialog.written] == ["weights.safetensors"] and dialog.show_folder.isVisible()
     assert (tmp_path / "out" / "weights.safetensors").stat().st_size > 0
 

@@ -17,7 +17,7 @@ from tests.support.examples import blobs, make
 
 
 def wait(qtbot: Any, window: Window, state: str) -> None:
-    qtbot.waitUntil(lambda: window.session.state == state, timeout=20_000)
+    qtbot.waitUntil(lambda: window.session.state == state)
 
 
 def with_epochs(window: Window, epochs: int) -> None:
@@ -52,9 +52,9 @@ def test_train_pauses_resumes_and_begins_anew(make_window: Callable[..., Window]
 def test_step_and_epoch_begin_a_run_that_waits(make_window: Callable[..., Window], qtbot: Any) -> None:
     window = make_window()
     window.flow.step()
-    qtbot.waitUntil(lambda: window.session.state == "paused" and window.session.live.step_count == 1, timeout=10_000)
+    qtbot.waitUntil(lambda: window.session.state == "paused" and window.session.live.step_count == 1)
     window.flow.epoch()
-    qtbot.waitUntil(lambda: window.session.state == "paused" and len(window.session.live.epochs) == 1, timeout=10_000)
+    qtbot.waitUntil(lambda: window.session.state == "paused" and len(window.session.live.epochs) == 1)
 
 
 def test_a_network_with_errors_is_refused_and_the_problems_get_the_focus(
@@ -89,7 +89,7 @@ def test_an_edit_during_a_run_offers_to_train_anew(make_window: Callable[..., Wi
     assert window.flow.edited and window.top.edited.isVisible()
     first = window.session.run_id
     window.actions_by_id["restart"].trigger()
-    qtbot.waitUntil(lambda: window.session.state == "running" and window.session.run_id != first, timeout=10_000)
+    qtbot.waitUntil(lambda: window.session.state == "running" and window.session.run_id != first)
     assert window.session.experiment is not None and window.session.experiment.training.epochs == 900
     assert not window.top.edited.isVisible()
 
@@ -107,7 +107,7 @@ def test_a_finished_run_goes_on_when_more_epochs_are_asked_for(
     with_epochs(window, 5)
     assert flow.more_epochs == 5 and flow.primary == "continue"
     flow.press()
-    qtbot.waitUntil(lambda: session.state == "finished" and session.live.step_count > steps, timeout=20_000)
+    qtbot.waitUntil(lambda: session.state == "finished" and session.live.step_count > steps)
     assert session.run_id == run
     assert [event.epoch for event in session.live.epochs] == [1, 2, 3, 4, 5]
     assert session.live.step_count == steps / 2 * 5
@@ -129,10 +129,10 @@ def test_loaded_weights_are_where_the_run_begins(
     first_loss = window.session.live.steps["loss"][0]
     last_loss = float(np.mean(window.session.live.steps["loss"][-4:]))
     window.taking.load_weights(tmp_path / "w.npz")
-    qtbot.waitUntil(lambda: window.flow.weights is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: window.flow.weights is not None)
     assert "w.npz" in window.notices.texts[-1]
     window.flow.begin()
-    qtbot.waitUntil(lambda: window.session.state == "finished" and len(window.session.live.epochs) == 3, timeout=20_000)
+    qtbot.waitUntil(lambda: window.session.state == "finished" and len(window.session.live.epochs) == 3)
     assert window.session.live.steps["loss"][0] < (first_loss + last_loss) / 2
     window.flow.reset()
     assert window.flow.weights is None
@@ -146,10 +146,10 @@ def test_weights_that_do_not_fit_are_refused_in_words(
     window = make_window()
     save_weights(tmp_path / "other.npz", {"dense_1/weight": np.zeros((5, 5), np.float32)})
     window.taking.load_weights(tmp_path / "other.npz")
-    qtbot.waitUntil(lambda: bool(window.notices.texts), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(window.notices.texts))
     assert "do not fit the network" in window.notices.texts[0] and window.flow.weights is None
     window.taking.load_weights(tmp_path / "none.npz")
-    qtbot.waitUntil(lambda: len(window.notices.texts) == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: len(window.notices.texts) == 2)
     # Weights that fitted once, and an edit since.
     window.flow.set_weights({"dense_1/weight": np.zeros((5, 5), np.float32)}, "old.npz")
     assert not window.flow.begin()
@@ -165,7 +165,7 @@ def test_a_failure_is_told_with_its_words(make_window: Callable[..., Window], qt
     assert window.flow.primary == "again"
     window.flow.press()
     assert window.notices.texts == [] or "met its end" in window.notices.texts[0]
-    qtbot.waitUntil(lambda: not window.session.active, timeout=10_000)
+    qtbot.waitUntil(lambda: not window.session.active)
 
 
 def test_the_notice_of_what_cannot_be_trained_ends_with_its_cause(
@@ -175,9 +175,9 @@ def test_the_notice_of_what_cannot_be_trained_ends_with_its_cause(
     good = window.document.experiment
     data = replace(good.data, source=make("source", "csv"))
     window.document.apply("Change data", replace(good, data=data))
-    qtbot.waitUntil(lambda: bool(window.document.signature_error), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(window.document.signature_error))
     window.flow.press()
     assert window.session.state == "idle" and any("1 error" in text for text in window.notices.texts)
     window.document.undo()
-    qtbot.waitUntil(lambda: window.document.report.ok, timeout=10_000)
+    qtbot.waitUntil(lambda: window.document.report.ok)
     assert window.notices.texts == []

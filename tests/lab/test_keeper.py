@@ -18,7 +18,7 @@ MakeWindow = Callable[..., Window]
 
 
 def settled(qtbot: Any, window: Window) -> None:
-    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not window.jobs.busy)
     qtbot.wait(1)
 
 

@@ -27,21 +27,22 @@ def notices(qtbot: Any, qapp: Any) -> Iterator[Notices]:
     ground.close()
 
 
-def test_a_button_does_what_it_says_and_ends_the_notice(notices: Notices) -> None:
+def test_a_button_does_what_it_says_and_ends_the_notice(notices: Notices, qtbot: Any) -> None:
     done: list[str] = []
     notices.show_notice(
         "Lost?", "warning", [("Restore", lambda: done.append("r")), ("Discard", lambda: done.append("d"))]
     )
     assert notices.isVisible() and notices.texts == ["Lost?"]
-    QTest.qWait(10)
-    QTest.mouseClick(notices.items[0].buttons[1], Qt.MouseButton.LeftButton)
+    button = notices.items[0].buttons[1]
+    qtbot.waitUntil(button.isVisible)
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     assert done == ["d"] and not notices.isVisible()
 
 
-def test_it_is_dismissed(notices: Notices) -> None:
+def test_it_is_dismissed(notices: Notices, qtbot: Any) -> None:
     notices.show_notice("One")
     notices.show_notice("Two", "error")
-    QTest.qWait(10)
+    qtbot.waitUntil(notices.items[0].dismiss.isVisible)
     QTest.mouseClick(notices.items[0].dismiss, Qt.MouseButton.LeftButton)
     assert notices.texts == ["Two"]
 
@@ -76,17 +77,21 @@ def test_they_float_and_move_nothing(qtbot: Any, qapp: Any) -> None:
     floating = Notices()
     floating.float_over(ground)
     ground.resize(1400, 600)
-    ground.show()
-    qtbot.waitExposed(ground)
+    with qtbot.waitExposed(ground):
+        ground.show()
     before = inner.geometry()
     floating.show_notice("Words. " * 60, "warning", [("Do it", lambda: None)])
     qtbot.wait(5)
-    assert inner.geometry() == before and floating.isVisible()
-    assert floating.width() == WIDTH and floating.geometry().center().x() == ground.rect().center().x()
-    assert floating.items[0].rect().height() >= floating.items[0].heightForWidth(WIDTH)
+
+    def floats() -> None:
+        assert inner.geometry() == before and floating.isVisible()
+        assert floating.width() == WIDTH and floating.geometry().center().x() == ground.rect().center().x()
+        assert floating.items[0].rect().height() >= floating.items[0].heightForWidth(WIDTH)
+
+    qtbot.waitUntil(floats)
     wide = floating.height()
     ground.resize(500, 600)
-    qtbot.wait(5)
-    assert ground.rect().contains(floating.geometry()) and floating.height() > wide
+    qtbot.waitUntil(lambda: ground.rect().contains(floating.geometry()) and floating.height() > wide)
     dismiss = floating.items[0].dismiss
+    qtbot.waitUntil(dismiss.isVisible)
     assert ground.childAt(dismiss.mapTo(ground, QPoint(4, 4))) is dismiss, "it lies on top"

@@ -32,7 +32,7 @@ from lab.recovery import Recovery
 recovery = Recovery(Path(sys.argv[1]))
 recovery.keep(presets.make("moons-mlp"), Path("/somewhere/moons.dlab"))
 print("kept", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -41,7 +41,7 @@ def rename(window: Window, name: str) -> None:
 
 
 def settled(qtbot: Any, window: Window) -> None:
-    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not window.jobs.busy)
     qtbot.wait(1)
 
 
@@ -102,11 +102,12 @@ def test_the_window_keeps_unsaved_work_and_offers_it_again(
     assert not (recovery.own / COPY).exists(), "what is saved needs no copy"
     rename(window, "More precious")
     window.close_at_once()
-    qtbot.waitUntil(lambda: window.ended, timeout=5000)
+    qtbot.waitUntil(lambda: window.ended)
     again = make_window(recovery=Recovery(folder))
-    qtbot.waitUntil(lambda: bool(again.notices.texts), timeout=5000)
+    qtbot.waitUntil(lambda: bool(again.notices.texts))
     assert "“More precious” had unsaved changes" in again.notices.texts[0]
     restore = again.notices.items[0].buttons[0]
+    qtbot.waitUntil(restore.isVisible)
     QTest.mouseClick(restore, Qt.MouseButton.LeftButton)
     assert again.document.experiment.name == "More precious" and again.document.dirty
     assert again.document.path == tmp_path / "saved.dlab" and again.notices.texts == []
@@ -119,8 +120,10 @@ def test_a_copy_that_is_not_wanted_is_discarded(make_window: Callable[..., Windo
     recovery.keep(blobs(), None)
     recovery.close(keep=True)
     window = make_window(recovery=Recovery(tmp_path))
-    qtbot.waitUntil(lambda: bool(window.notices.texts), timeout=5000)
-    QTest.mouseClick(window.notices.items[0].buttons[1], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: bool(window.notices.texts))
+    discard = window.notices.items[0].buttons[1]
+    qtbot.waitUntil(discard.isVisible)
+    QTest.mouseClick(discard, Qt.MouseButton.LeftButton)
     assert not recovery.own.exists() and not window.document.dirty
 
 
@@ -165,7 +168,7 @@ def test_the_window_tells_and_keeps(make_window: Callable[..., Window], qtbot: A
     thread = threading.Thread(target=window.keeper.tell, args=("Something went wrong: seven",))
     thread.start()
     thread.join()
-    qtbot.waitUntil(lambda: bool(window.notices.texts), timeout=5000)
+    qtbot.waitUntil(lambda: bool(window.notices.texts))
     assert window.notices.texts[0].startswith("Something went wrong: seven. Your work is kept")
     settled(qtbot, window)
     assert files.load(recovery.own / COPY).name == "Kept"

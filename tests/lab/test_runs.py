@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> RunStore:
 
 
 def settled(qtbot: Any, window: Window) -> None:
-    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not window.jobs.busy)
     qtbot.wait(1)
 
 
@@ -57,7 +57,7 @@ def test_ticking_lays_curves_over(make_window: MakeWindow, qtbot: Any, store: Ru
     box = rect.topLeft() + QPoint(18, 17)
     QTest.mouseClick(runs.list.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, box)
     other = runs.summaries[1].id
-    qtbot.waitUntil(lambda: other in window.session.overlays, timeout=10_000)
+    qtbot.waitUntil(lambda: other in window.session.overlays)
     assert window.session.overlays[other].label == "#1 Other"
     QTest.mouseClick(runs.list.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, box)
     assert not window.session.overlays
@@ -70,7 +70,7 @@ def test_opening_a_run_shows_its_curves_and_its_experiment(
     settled(qtbot, window)
     other = window.runs.summaries[1]
     window.runs.open_run(other.id)
-    qtbot.waitUntil(lambda: window.session.run_id == other.id, timeout=10_000)
+    qtbot.waitUntil(lambda: window.session.run_id == other.id)
     assert window.document.experiment.name == "Other" and not window.document.dirty
     assert len(window.session.live.epochs) == 3 and window.flow.primary == "again"
     assert not window.flow.edited
@@ -94,9 +94,9 @@ def test_continuing_a_run_that_stopped_short(make_window: MakeWindow, qtbot: Any
     # Stopped by hand, it can go on as well.
     window.document.replace(blobs(epochs=100_000))
     window.flow.press()
-    qtbot.waitUntil(lambda: window.session.live.step_count > 30, timeout=20_000)
+    qtbot.waitUntil(lambda: window.session.live.step_count > 30)
     window.flow.stop()
-    qtbot.waitUntil(lambda: window.session.state == "finished", timeout=10_000)
+    qtbot.waitUntil(lambda: window.session.state == "finished")
     window.flow.reset()
     window.runs.refresh()
     settled(qtbot, window)
@@ -106,7 +106,7 @@ def test_continuing_a_run_that_stopped_short(make_window: MakeWindow, qtbot: Any
     QTest.mouseClick(window.left.tabBar(), Qt.MouseButton.LeftButton, pos=window.left.tabBar().tabRect(1).center())
     assert window.runs.resume_button.isVisible()
     QTest.mouseClick(window.runs.resume_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: window.session.live.step_count > stopped.steps + 10, timeout=20_000)
+    qtbot.waitUntil(lambda: window.session.live.step_count > stopped.steps + 10)
     assert window.session.run_id == stopped.id
     with qtbot.waitSignal(window.runs.opened):
         window.runs.open_run(newest.id)
@@ -123,7 +123,7 @@ def test_deleting_asks_and_removes(make_window: MakeWindow, qtbot: Any, store: R
     assert len(store.list()) == 3
     answers.append(QMessageBox.StandardButton.Yes)
     window.runs.delete_button.click()
-    qtbot.waitUntil(lambda: len(window.runs.summaries) == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: len(window.runs.summaries) == 2)
     assert [run.name for run in store.list()] == ["Blobs", "Blobs"]
 
 
@@ -131,14 +131,14 @@ def test_a_run_of_the_list_is_exported(make_window: MakeWindow, qtbot: Any, stor
     window = make_window(fake=False, store=store)
     settled(qtbot, window)
     window.runs.export_run(window.runs.summaries[1].id)
-    qtbot.waitUntil(lambda: window.taking.dialog is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: window.taking.dialog is not None)
     dialog = window.taking.dialog
     assert dialog is not None and not dialog.pictures.isEnabled()
     dialog.folder.setText(str(tmp_path / "out"))
     dialog.weights_format.setCurrentText(".npz")
     dialog.which.setCurrentIndex(1)
     dialog.go.click()
-    qtbot.waitUntil(lambda: "written" in dialog.status.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "written" in dialog.status.text())
     assert sorted(path.name for path in dialog.written) == ["history.csv", "weights.npz"] and dialog.problems == []
     rows = (tmp_path / "out" / "history.csv").read_text().splitlines()
     assert len(rows) == 1 + store.list()[1].steps
@@ -159,12 +159,12 @@ def test_rows_say_which_run_it_is_what_is_different_and_its_colour(
     first, second = runs.summaries[0].id, runs.summaries[1].id
     for run_id in (first, second):
         runs.overlay(run_id, True)
-        qtbot.waitUntil(lambda run_id=run_id: run_id in window.session.overlays, timeout=10_000)
+        qtbot.waitUntil(lambda run_id=run_id: run_id in window.session.overlays)
     assert [runs.list.item(row).data(LOOK).series for row in range(3)] == [2, 3, None]
     runs.overlay(first, False)
     assert [runs.list.item(row).data(LOOK).series for row in range(3)] == [None, 3, None], "colours stay"
     runs.overlay(runs.summaries[2].id, True)
-    qtbot.waitUntil(lambda: len(window.session.overlays) == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: len(window.session.overlays) == 2)
     assert [runs.list.item(row).data(LOOK).series for row in range(3)] == [None, 3, 2]
 
 

@@ -43,7 +43,7 @@ def test_a_stored_run_has_all_that_was_reported(store: RunStore) -> None:
 def test_a_live_run_and_the_stored_one_show_the_same(store: RunStore, qtbot: QtBot) -> None:
     live, again = Session(store=store), Session(store=store)
     live.start(small())
-    qtbot.waitUntil(lambda: live.state == "finished", timeout=30_000)
+    qtbot.waitUntil(lambda: live.state == "finished")
     assert live.run_id is not None
     again.open_run(live.run_id)
     assert again.state == "finished" and again.run_id == live.run_id
@@ -72,11 +72,11 @@ def test_a_stopped_run_shows_what_was_seen_last(store: RunStore) -> None:
 def test_a_stopped_run_goes_on_where_it_was(store: RunStore, qtbot: QtBot, forgotten: bool) -> None:
     session = Session(store=store)
     session.start(small(400), paused=True)
-    qtbot.waitUntil(lambda: session.state == "paused", timeout=30_000)
+    qtbot.waitUntil(lambda: session.state == "paused")
     session.step(30)
-    qtbot.waitUntil(lambda: session.live.step_count == 30 and session.state == "paused", timeout=30_000)
+    qtbot.waitUntil(lambda: session.live.step_count == 30 and session.state == "paused")
     session.stop()
-    qtbot.waitUntil(lambda: session.state == "finished", timeout=30_000)
+    qtbot.waitUntil(lambda: session.state == "finished")
     run_id = session.run_id
     assert run_id is not None
     shown = session.live
@@ -85,9 +85,9 @@ def test_a_stopped_run_goes_on_where_it_was(store: RunStore, qtbot: QtBot, forgo
     session.start(small(400), paused=True, resume=run_id)
     assert (session.live is shown) is not forgotten, "what is shown already is not read again"
     assert session.live.step_count == 30, "what was trained before is there at once"
-    qtbot.waitUntil(lambda: session.state == "paused", timeout=30_000)
+    qtbot.waitUntil(lambda: session.state == "paused")
     session.step(5)
-    qtbot.waitUntil(lambda: session.live.step_count == 35, timeout=30_000)
+    qtbot.waitUntil(lambda: session.live.step_count == 35)
     assert session.live.steps["step"].tolist() == list(range(1, 36))
     assert session.run_id == run_id
     session.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from msgspec.structs import replace
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
@@ -67,10 +68,10 @@ class Person:
         QTest.mouseClick(self.window.canvas.viewport(), LEFT, NONE, self.pixel(middle))
 
     def wait(self, state: str) -> None:
-        self.qtbot.waitUntil(lambda: self.window.session.state == state, timeout=30_000)
+        self.qtbot.waitUntil(lambda: self.window.session.state == state)
 
     def settle(self) -> None:
-        self.qtbot.waitUntil(lambda: not self.window.jobs.busy, timeout=30_000)
+        self.qtbot.waitUntil(lambda: not self.window.jobs.busy)
         self.qtbot.wait(1)
 
 
@@ -79,6 +80,7 @@ def empty() -> Experiment:
     return replace(experiment, training=replace(experiment.training, epochs=40_000))
 
 
+@pytest.mark.timeout(600)  # it waits more than ten times
 def test_the_whole_story(make_window: Callable[..., Window], qtbot: Any, tmp_path: Path, monkeypatch: Any) -> None:
     store = RunStore(tmp_path / "store")
     file = tmp_path / "story.dlab"
@@ -124,7 +126,7 @@ def test_the_whole_story(make_window: Callable[..., Window], qtbot: Any, tmp_pat
     # Train, pause, three steps, on, stop.
     person.click(window.top.train)
     person.wait("running")
-    qtbot.waitUntil(lambda: len(session.live.epochs) >= 2, timeout=30_000)
+    qtbot.waitUntil(lambda: len(session.live.epochs) >= 2)
     assert not any("cannot be trained" in text for text in window.notices.texts)
     assert window.top.train.text() == "Pause" and window.top.pill.busy
     person.key(Qt.Key.Key_F5)
@@ -133,11 +135,11 @@ def test_the_whole_story(make_window: Callable[..., Window], qtbot: Any, tmp_pat
     before = session.live.step_count
     for _ in range(3):
         person.key(Qt.Key.Key_F10)
-    qtbot.waitUntil(lambda: session.live.step_count == before + 3 and session.state == "paused", timeout=30_000)
+    qtbot.waitUntil(lambda: session.live.step_count == before + 3 and session.state == "paused")
     assert window.top.train.text() == "Resume"
     person.click(window.top.train)
     person.wait("running")
-    qtbot.waitUntil(lambda: session.live.step_count > before + 20, timeout=30_000)
+    qtbot.waitUntil(lambda: session.live.step_count > before + 20)
     person.click(window.top.stop)
     person.wait("finished")
     stopped_at = session.live.step_count
@@ -152,7 +154,7 @@ def test_the_whole_story(make_window: Callable[..., Window], qtbot: Any, tmp_pat
     run = session.run_id
     assert run is not None
     window.close()
-    qtbot.waitUntil(lambda: window.ended, timeout=30_000)
+    qtbot.waitUntil(lambda: window.ended)
 
     # Open the file in another window, find the run, go on with it.
     window = make_window(blobs(), fake=False, store=store)
@@ -164,21 +166,21 @@ def test_the_whole_story(make_window: Callable[..., Window], qtbot: Any, tmp_pat
     assert [(item.id, item.status) for item in window.runs.summaries] == [(run, "stopped")]
     window.runs.select(run)
     person.click(window.runs.open_button)
-    qtbot.waitUntil(lambda: session.run_id == run and session.state == "finished", timeout=30_000)
+    qtbot.waitUntil(lambda: session.run_id == run and session.state == "finished")
     assert session.live.step_count == stopped_at
     assert window.status.run.text() == "Run 1 of Story"
     person.click(window.top.train)
-    qtbot.waitUntil(lambda: session.live.step_count > stopped_at + 50, timeout=30_000)
+    qtbot.waitUntil(lambda: session.live.step_count > stopped_at + 50)
     assert session.run_id == run and session.live.steps["step"][-1] == session.live.step_count
 
     # Export during the run: weights, pictures, numbers.
-    qtbot.waitUntil(lambda: session.frame is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: session.frame is not None)
     person.key(Qt.Key.Key_E, CTRL)
     dialog = window.taking.dialog
     assert dialog is not None
     dialog.folder.setText(str(tmp_path / "export"))
     person.click(dialog.go)
-    qtbot.waitUntil(lambda: bool(dialog.written or dialog.problems) and dialog.go.isEnabled(), timeout=30_000)
+    qtbot.waitUntil(lambda: bool(dialog.written or dialog.problems) and dialog.go.isEnabled())
     assert dialog.problems == []
     names = {path.name for path in dialog.written}
     assert {"weights.safetensors", "history.csv", "loss.png", "activations.png", "learning_rate.png"} <= names
@@ -190,6 +192,6 @@ def test_the_whole_story(make_window: Callable[..., Window], qtbot: Any, tmp_pat
 
     # Closing in the midst of the run ends it in order, with a checkpoint.
     window.close()
-    qtbot.waitUntil(lambda: window.ended, timeout=30_000)
+    qtbot.waitUntil(lambda: window.ended)
     summary = store.list()[0]
     assert summary.id == run and summary.status == "stopped" and summary.resumable

@@ -35,7 +35,7 @@ def test_before_a_run_it_says_what_to_press(make_window: MakeWindow) -> None:
 def test_numbers_of_a_run(make_window: MakeWindow, qtbot: Any) -> None:
     window = make_window(blobs(epochs=4))
     window.flow.press()
-    qtbot.waitUntil(lambda: window.session.state == "finished", timeout=10_000)
+    qtbot.waitUntil(lambda: window.session.state == "finished")
     top = window.top
     assert top.describe() == ("epoch 4 / 4 · step 80", "done", 1.0)
     assert top.standing.bar.value() == 1000
@@ -50,7 +50,7 @@ def test_numbers_of_a_run(make_window: MakeWindow, qtbot: Any) -> None:
 def test_in_a_pause_it_says_so(make_window: MakeWindow, qtbot: Any) -> None:
     window = make_window(blobs(epochs=50))
     window.flow.step()
-    qtbot.waitUntil(lambda: window.session.state == "paused" and window.session.live.step_count == 1, timeout=10_000)
+    qtbot.waitUntil(lambda: window.session.state == "paused" and window.session.live.step_count == 1)
     where, left, share = window.top.describe()
     assert where == "epoch 1 / 50 · step 1" and left == "paused" and 0 < share < 0.01
     assert window.top.train.text() == "Resume"

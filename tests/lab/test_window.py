@@ -33,7 +33,7 @@ def test_the_first_start_shows_a_preset_that_learns_at_once(make_window: MakeWin
     window = make_window(presets.make(presets.FIRST), fake=False)
     assert window.document.report.ok and "press Train or F5" in window.top.standing.where.text()
     QTest.keyClick(window, Qt.Key.Key_F5)
-    qtbot.waitUntil(lambda: len(window.session.live.epochs) >= 10, timeout=30_000)
+    qtbot.waitUntil(lambda: len(window.session.live.epochs) >= 10)
     epochs = window.session.live.epochs
     assert epochs[-1].train_loss < 0.7 * epochs[0].train_loss
     assert "surface" in window.area.shown and window.area.panel("surface").isVisible()
@@ -43,49 +43,57 @@ def test_the_first_start_shows_a_preset_that_learns_at_once(make_window: MakeWin
 def test_nothing_is_cut_off(make_window: MakeWindow, qtbot: Any, size: tuple[int, int]) -> None:
     window = make_window(size=size)
     qtbot.wait(20)
-    assert (window.width(), window.height()) == size
-    for child in window.top.findChildren(QWidget):
-        if child.isVisible() and child.parentWidget() is window.top:
-            assert window.top.rect().contains(child.geometry()), child
-    buttons = [window.top.train, *window.top.minor, window.top.pill, window.top.seed]
-    for left, right in pairwise(buttons):
-        assert left.geometry().right() < right.geometry().left()
-    for name in (name for row in GRID for name in row):
-        dock = window.area.docks[name]
-        if dock.panel.isVisible():
-            assert dock.width() >= 200 and dock.height() >= 130
-    assert window.canvas.height() >= 200 and window.problems.width() >= 290
+
+    def all_fit() -> None:
+        assert (window.width(), window.height()) == size
+        for child in window.top.findChildren(QWidget):
+            if child.isVisible() and child.parentWidget() is window.top:
+                assert window.top.rect().contains(child.geometry()), child
+        buttons = [window.top.train, *window.top.minor, window.top.pill, window.top.seed]
+        for left, right in pairwise(buttons):
+            assert left.geometry().right() < right.geometry().left()
+        for name in (name for row in GRID for name in row):
+            dock = window.area.docks[name]
+            if dock.panel.isVisible():
+                assert dock.width() >= 200 and dock.height() >= 130
+        assert window.canvas.height() >= 200 and window.problems.width() >= 290
+
+    qtbot.waitUntil(all_fit)
 
 
 def test_columns_of_panels_are_of_one_width(make_window: MakeWindow, qtbot: Any) -> None:
     window = make_window(size=(1600, 1000))
     qtbot.wait(20)
-    widths = [window.area.docks[name].width() for name in GRID[1]]
-    assert max(widths) - min(widths) <= 3
-    heights = [window.area.docks[row[0]].height() for row in GRID]
-    assert max(heights) - min(heights) <= 3
+
+    def even() -> None:
+        widths = [window.area.docks[name].width() for name in GRID[1]]
+        assert max(widths) - min(widths) <= 3
+        heights = [window.area.docks[row[0]].height() for row in GRID]
+        assert max(heights) - min(heights) <= 3
+
+    qtbot.waitUntil(even)
 
 
 def test_panels_follow_the_kind_of_data(make_window: MakeWindow, qtbot: Any) -> None:
     window = make_window(blobs())
-    qtbot.wait(20)
-    assert {"surface", "confusion"} <= set(window.area.shown)
+    qtbot.waitUntil(lambda: {"surface", "confusion"} <= set(window.area.shown))
     window.filing.put(presets.make("sine-regression"), None)
-    qtbot.waitUntil(lambda: "surface" not in window.area.shown, timeout=10_000)
+    qtbot.waitUntil(lambda: "surface" not in window.area.shown)
     assert "confusion" not in window.area.shown
-    qtbot.waitUntil(window.area.panel("activations").isVisible, timeout=2000)
+    qtbot.waitUntil(window.area.panel("activations").isVisible)
 
 
 def test_a_panel_behind_a_tab_costs_nothing(make_window: MakeWindow, qtbot: Any) -> None:
     window = make_window()
     qtbot.wait(20)
-    assert window.area.panel("surface").isVisible() and not window.area.panel("activations").isVisible()
-    assert "confusion" in window.area.shown and "confusion" not in window.session.watched
+    area = window.area
+    qtbot.waitUntil(lambda: area.panel("surface").isVisible() and not area.panel("activations").isVisible())
+    qtbot.waitUntil(lambda: "confusion" in area.shown and "confusion" not in window.session.watched)
     window.area.open_panel("confusion")
-    qtbot.waitUntil(lambda: "confusion" in window.session.watched, timeout=2000)
+    qtbot.waitUntil(lambda: "confusion" in window.session.watched)
     assert not window.area.panel("metrics").isVisible()
     window.area.open_panel("metrics")
-    qtbot.waitUntil(lambda: "confusion" not in window.session.watched, timeout=2000)
+    qtbot.waitUntil(lambda: "confusion" not in window.session.watched)
 
 
 def test_a_panel_takes_all_the_room_and_gives_it_back(make_window: MakeWindow, qtbot: Any) -> None:
@@ -94,8 +102,7 @@ def test_a_panel_takes_all_the_room_and_gives_it_back(make_window: MakeWindow, q
     before = window.area.shown
     QTest.mouseDClick(window.area.panel("loss").header.title, Qt.MouseButton.LeftButton)
     assert window.area.maximized == "loss" and not window.canvas.isVisible()
-    qtbot.wait(20)
-    assert window.area.docks["loss"].width() > 0.95 * window.width()
+    qtbot.waitUntil(lambda: window.area.docks["loss"].width() > 0.95 * window.width())
     QTest.keyClick(window, Qt.Key.Key_Escape)
     assert window.area.maximized == "" and window.canvas.isVisible() and window.area.shown == before
 
@@ -122,7 +129,7 @@ def test_a_panel_is_dragged_by_its_header(make_window: MakeWindow, qtbot: Any) -
     QTest.mouseMove(dock.header, QPoint(62, 12))
     assert not dock.isFloating()
     QTest.mouseMove(dock.header, QPoint(90, 60))
-    qtbot.waitUntil(dock.isFloating, timeout=2000)
+    qtbot.waitUntil(dock.isFloating)
     QTest.mouseRelease(dock, button, none, QPoint(60, 0))
     qtbot.wait(50)
     window.reset_layout()
@@ -143,13 +150,13 @@ def test_the_layout_comes_back(make_window: MakeWindow, qtbot: Any, tmp_path: Pa
     qtbot.wait(20)
     assert "updates" not in again.area.shown and "gradients" in again.area.shown
     assert again.area.panel("loss").view_state()["log_x"] is True
-    assert abs(again.left.width() - width) <= 2
+    qtbot.waitUntil(lambda: abs(again.left.width() - width) <= 2)
 
 
 def test_the_canvas_shows_the_run_and_forgets_it(make_window: MakeWindow, qtbot: Any) -> None:
     window = make_window()
     window.flow.press()
-    qtbot.waitUntil(lambda: window.session.state == "finished", timeout=10_000)
+    qtbot.waitUntil(lambda: window.session.state == "finished")
     assert window.session.frame is not None and window.canvas.live._frame is window.session.frame
     window.flow.reset()
     assert window.canvas.live._frame is None
@@ -157,8 +164,7 @@ def test_the_canvas_shows_the_run_and_forgets_it(make_window: MakeWindow, qtbot:
 
 def test_a_hidden_window_watches_nothing(make_window: MakeWindow, qtbot: Any) -> None:
     window = make_window()
-    qtbot.wait(20)
-    assert {"activations", "gradients"} <= window.session.watched
+    qtbot.waitUntil(lambda: {"activations", "gradients"} <= window.session.watched)
     window.hide()
     assert window.session.watched == frozenset()
     window.show()
@@ -168,7 +174,7 @@ def test_a_hidden_window_watches_nothing(make_window: MakeWindow, qtbot: Any) ->
 def test_space_trains_where_nobody_else_wants_it(make_window: MakeWindow, qtbot: Any) -> None:
     window = make_window(blobs(epochs=1000), rate=300.0)
     QTest.keyClick(window.timeline, Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: window.session.state == "running", timeout=10_000)
+    qtbot.waitUntil(lambda: window.session.state == "running")
     QTest.keyClick(window.canvas, Qt.Key.Key_Space)
     assert window.flow.primary == "pause", "on the canvas, Space moves the view"
 
@@ -188,7 +194,7 @@ def test_the_device_is_chosen(make_window: MakeWindow, qtbot: Any) -> None:
     window.actions_by_id["device_cpu"].trigger()
     assert window.session.device == "cpu" and window.settings.device == "cpu"
     assert window.actions_by_id["device_cpu"].isChecked()
-    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: not window.jobs.busy)
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -217,9 +223,9 @@ def test_a_file_dropped_on_the_window_is_opened(make_window: MakeWindow, tmp_pat
 def test_opening_another_experiment_ends_the_run(make_window: MakeWindow, qtbot: Any) -> None:
     window = make_window(blobs(epochs=1000), rate=300.0)
     window.flow.press()
-    qtbot.waitUntil(lambda: window.session.state == "running", timeout=10_000)
+    qtbot.waitUntil(lambda: window.session.state == "running")
     assert window.filing.new_from("moons-mlp")
-    qtbot.waitUntil(lambda: window.session.state == "idle", timeout=10_000)
+    qtbot.waitUntil(lambda: window.session.state == "idle")
     assert window.document.experiment.name.startswith("Moons")
 
 
@@ -266,11 +272,11 @@ def test_a_file_that_cannot_be_read_is_told(make_window: MakeWindow, tmp_path: P
 def test_closing_during_a_run_is_quick_and_orderly(make_window: MakeWindow, qtbot: Any) -> None:
     window = make_window(blobs(epochs=10_000), fake=False)
     window.flow.press()
-    qtbot.waitUntil(lambda: len(window.session.live.epochs) > 1, timeout=20_000)
+    qtbot.waitUntil(lambda: len(window.session.live.epochs) > 1)
     run = window.session.run_id
     window.close()
     assert not window.ended and window.session.state == "stopping", "the window does not wait for the run"
-    qtbot.waitUntil(lambda: window.ended, timeout=20_000)
+    qtbot.waitUntil(lambda: window.ended)
     summary = next(item for item in window.session.store.list() if item.id == run)
     assert summary.status == "stopped" and summary.checkpoints
 
@@ -278,10 +284,10 @@ def test_closing_during_a_run_is_quick_and_orderly(make_window: MakeWindow, qtbo
 def test_a_trainer_that_does_not_listen_does_not_hold_the_window(make_window: MakeWindow, qtbot: Any) -> None:
     window = make_window(blobs(epochs=1000), rate=0.4)
     window.flow.press()
-    qtbot.waitUntil(lambda: window.session.live.step_count == 1, timeout=10_000)
+    qtbot.waitUntil(lambda: window.session.live.step_count == 1)
     window.close()
     assert window.isVisible() and "Stopping" in window.status.message.text()
-    qtbot.waitUntil(lambda: window.ended, timeout=8000)
+    qtbot.waitUntil(lambda: window.ended)
     assert not window.isVisible()
 
 

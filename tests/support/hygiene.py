@@ -14,7 +14,7 @@ import traceback
 import weakref
 from typing import Any
 
-GRACE_SECONDS = 2.0
+GRACE_SECONDS = 20.0
 """How long a thread that was told to stop may take to end."""
 
 _thread_starts: weakref.WeakKeyDictionary[threading.Thread, str] = weakref.WeakKeyDictionary()

@@ -1,4 +1,4 @@
-"""The writer: bounded memory, tries again, tells what failed, loses at most the last second to a kill."""
+"""The writer: bounded memory, tries again, tells what failed, loses at most a period and a write to a kill."""
 
 import sqlite3
 import subprocess
@@ -56,6 +56,45 @@ def test_rows_reach_the_disk_without_being_asked(store: RunStore) -> None:
     with store.create(experiment(), "CPU") as run:
         run.row(row(1))
         wait_for(lambda: len(store.open(run.run).steps()["step"]) == 1)
+
+
+class Periods:
+    """Lets the writer's periods go by one at a time, however long they take."""
+
+    def __init__(self) -> None:
+        self.begun = self.over = 0
+
+    def rest(self, run: writer.RunWriter) -> None:
+        self.begun += 1
+        run._mutex.notify_all()
+        assert run._mutex.wait_for(lambda: self.over >= self.begun or run._closing, 60)
+
+    def one(self, run: writer.RunWriter) -> None:
+        """Let a period go by, and the writing at its end."""
+        with run._mutex:
+            assert run._mutex.wait_for(lambda: self.begun > self.over, 60)
+            self.over += 1
+            run._mutex.notify_all()
+            assert run._mutex.wait_for(lambda: self.begun > self.over, 60)
+
+
+def test_at_each_periods_end_all_that_was_reported_is_written(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    periods = Periods()
+    monkeypatch.setattr(writer.RunWriter, "_rest", lambda run: periods.rest(run))
+    with store.create(experiment(), "CPU") as run:
+        last = 0
+        for count in (7, 1, 300):
+            for step in range(last + 1, last + count + 1):
+                run.row(row(step))
+            run.epoch(epoch(count, last + count))
+            assert len(store.open(run.run).steps()["step"]) == last, "nobody asked, and the period is not over"
+            periods.one(run)
+            last += count
+            reader = store.open(run.run)
+            assert reader.steps()["step"].tolist() == list(range(1, last + 1))
+            assert reader.epochs()[-1].step == last
+    # A kill loses a period and what is being written meanwhile: together less than a second.
+    assert writer.PERIOD <= 0.5
 
 
 def test_rows_of_a_slow_run_share_a_blob(store: RunStore) -> None:
@@ -218,27 +257,24 @@ while True:
         run.epoch(epoch(1, step))
         run.checkpoint(arrays(5), {"step": step, "epoch": 1.0}, best=True)
     if step % 200 == 0:
-        print(step, time.time(), flush=True)
+        print(step, flush=True)
     time.sleep(0.0005)
 """
 
 
-def test_a_killed_process_loses_at_most_the_last_second(store: RunStore) -> None:
+def test_a_killed_process_loses_only_its_last_moments(store: RunStore) -> None:
     root = Path(__file__).parents[3]
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(store.folder)], stdout=subprocess.PIPE, text=True, cwd=root
     )
-    times: list[tuple[int, float]] = []
     try:
         assert child.stdout is not None
-        begin = None
-        for line in child.stdout:
-            step, at = line.split()
-            times.append((int(step), float(at)))
-            begin = begin or float(at)
-            if float(at) - begin > 2.0:
-                break
-        assert store.list()[0].status == "running"
+        # Beyond step 500 nothing asks the writer to write: what is reported reaches the disk by itself. (How soon is
+        # measured in periods above; a loaded machine's disk may take seconds.)
+        reported = next(step for step in map(int, child.stdout) if step >= 1000)
+        running = store.list()[0]
+        assert running.status == "running"
+        wait_for(lambda: max(store.open(running.id).steps()["step"], default=0) >= reported)
         child.kill()
         child.wait(20)
     finally:
@@ -246,7 +282,6 @@ def test_a_killed_process_loses_at_most_the_last_second(store: RunStore) -> None
         child.wait()
         if child.stdout is not None:
             child.stdout.close()
-    killed = times[-1][1]
     (summary,) = store.list()
     assert summary.status == "interrupted" and summary.resumable
     connection = sqlite3.connect(store.database)
@@ -255,8 +290,7 @@ def test_a_killed_process_loses_at_most_the_last_second(store: RunStore) -> None
     reader = store.open(summary.id)
     steps = reader.steps()["step"]
     assert np.array_equal(steps, np.arange(1, len(steps) + 1))
-    # What was reported a second before the kill is there. (Twice the period and the writing itself are within it.)
-    assert steps[-1] >= max(step for step, at in times if at <= killed - 1.0)
+    assert steps[-1] >= reported
     assert summary.steps == steps[-1]
     found = reader.last_checkpoint()
     assert found is not None and same_arrays(found[0], arrays(5)) and found[1]["step"] == 500

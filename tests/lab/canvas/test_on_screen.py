@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.timeout(300)
 def test_quick_add_keeps_the_selection_on_a_screen(tmp_path: Path) -> None:
     from lab.display import missing_libraries
 
@@ -29,9 +30,9 @@ def test_quick_add_keeps_the_selection_on_a_screen(tmp_path: Path) -> None:
             display = f":{pipe.readline().strip()}"
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'inner'}",
-             "tests/lab/canvas/test_view_keys.py", "-k", "focus or quick_add_says"],
+             "--timeout=75", "tests/lab/canvas/test_view_keys.py", "-k", "focus or quick_add_says"],
             cwd=ROOT, env=os.environ | {"DISPLAY": display, "QT_QPA_PLATFORM": "xcb"},
-            capture_output=True, text=True, timeout=120,
+            capture_output=True, text=True, timeout=240,
         )  # fmt: skip
     finally:
         server.terminate()

@@ -185,7 +185,7 @@ def test_arranging_is_animated_and_ends_where_it_should(canvas, qtbot):
     hands.key(Qt.Key.Key_L)
     item = hands.view.net().nodes["dense_1"]
     assert item.pos().y() > 100
-    qtbot.waitUntil(lambda: item.pos().toTuple() == (168.0, 0.0), timeout=2000)
+    qtbot.waitUntil(lambda: item.pos().toTuple() == (168.0, 0.0))
 
 
 def test_fit_and_zoom_keys(canvas):
@@ -295,7 +295,7 @@ def focused(canvas, qtbot):
     window.resize(1100, 600)
     window.show()
     window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow, timeout=5000)
+    qtbot.waitUntil(window.isActiveWindow)
     hands.click(hands.middle("dense_1"))
     assert QApplication.focusWidget() is hands.view and hands.view.selection.nodes == ("dense_1",)
     hands.window, hands.last = window, last

@@ -16,6 +16,7 @@ from engine.files import save
 from engine.training.store import RunStore
 from tests.support.command import complaint, descent
 from tests.support.examples import blobs, make
+from tests.support.patience import WAIT
 
 ROOT = Path(__file__).parents[3]
 FINAL = [
@@ -188,7 +189,7 @@ def test_a_signal_stops_the_run_with_a_checkpoint_and_says_how_to_go_on(
 ) -> None:
     process = start(tmp_path / "x.dlab", home)
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=WAIT / 1000)
     final = json.loads(out.splitlines()[-1])
     assert process.returncode == 130
     go_on = f"go on with: descent train --resume {final['run']}"
@@ -203,7 +204,7 @@ def test_a_signal_stops_the_run_with_a_checkpoint_and_says_how_to_go_on(
 def test_a_killed_run_is_listed_as_interrupted_and_goes_on(tmp_path: Path, home: Path) -> None:
     process = start(tmp_path / "x.dlab", home)
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=WAIT / 1000)
     (summary,) = descent("runs", "--json").json
     assert summary["status"] == "interrupted"
     steps = summary["steps"] + 5

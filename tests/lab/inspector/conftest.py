@@ -32,7 +32,7 @@ def selection(document):
 
 @pytest.fixture
 def session():
-    session = Session(trainer_factory=functools.partial(FakeTrainer, rate=200.0))
+    session = Session(trainer_factory=functools.partial(FakeTrainer, rate=50.0))
     yield session
     session.stop()
     session.close()

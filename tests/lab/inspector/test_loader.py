@@ -3,6 +3,7 @@
 import threading
 
 from lab.inspector.loader import Loader
+from tests.support.patience import WAIT
 
 
 def test_results_arrive_on_the_windows_thread(qtbot):
@@ -19,7 +20,7 @@ def test_only_the_newest_job_is_delivered(qtbot):
     loader = Loader("test-loader")
     got, gate = [], threading.Event()
     loader.loaded.connect(got.append)
-    loader.submit(lambda: gate.wait(5) and "first")
+    loader.submit(lambda: gate.wait(WAIT / 1000) and "first")
     loader.submit(lambda: "second")
     loader.submit(lambda: "third")
     gate.set()
@@ -46,15 +47,15 @@ def test_what_was_cancelled_or_comes_after_closing_is_dropped(qtbot):
 
     def job():
         begun.set()
-        gate.wait(5)
+        gate.wait(WAIT / 1000)
         done.set()
         return "late"
 
     loader.submit(job)
-    assert begun.wait(5)
+    assert begun.wait(WAIT / 1000)
     loader.cancel()
     gate.set()
-    assert done.wait(5)
+    assert done.wait(WAIT / 1000)
     qtbot.waitUntil(lambda: not loader.busy)
     loader.close()
     loader.submit(lambda: "never")

@@ -114,8 +114,14 @@ def test_it_works_without_a_session(document, shown):
 
 def test_no_field_moves_when_a_run_begins_or_ends(inspector, document, start, session, qtbot):
     def places():
-        qtbot.wait(5)
-        return [row.mapTo(inspector, QPoint()) for row in inspector.form.rows.values()]
+        seen = []
+
+        def settled():
+            seen.append([row.mapTo(inspector, QPoint()) for row in inspector.form.rows.values()])
+            return len(seen) > 1 and seen[-1] == seen[-2]
+
+        qtbot.waitUntil(settled)
+        return seen[-1]
 
     before = places()
     start(document.experiment)
