@@ -147,14 +147,16 @@ class ProbePolicy:
             self._spent.appendleft((then, cost, self.frames))
 
     def _has_room(self, instrument: Instrument) -> bool:
-        """Whether one more look keeps to the budget, over the last seconds; the surface has one of its own."""
+        """Whether one more look keeps to the budget, over the last seconds or over all the time since the last one; the
+        surface has one of its own."""
         self._settle()
         now = self.clock()
         self._forget(now)
         elapsed = min(WINDOW, now - self._begun)
         own = instrument is self.surface
         spent = sum(cost for _, cost, other in self._spent if (other is self.surface) == own)
-        return spent + instrument.cost <= self.budget * min(WINDOW, HEAD_START * elapsed)
+        within = spent + instrument.cost <= self.budget * min(WINDOW, HEAD_START * elapsed)
+        return within or instrument.due(now, self.budget)
 
     def _forget(self, now: float) -> None:
         while self._spent and self._spent[0][0] < now - WINDOW:

@@ -184,3 +184,14 @@ def test_surface_and_filters_only_when_watched() -> None:
     assert not policy.wants_surface(frozenset({"surface"}))
     clock.now += 0.02
     assert policy.wants_surface(frozenset({"surface"}))
+
+
+def test_the_end_of_a_long_epoch_is_seen_although_one_look_takes_more_than_seconds_allow() -> None:
+    clock = Clock()
+    policy = ProbePolicy(budget=0.05, clock=clock)
+    policy.plain_steps.append(0.1)
+    policy.observed(0.4)  # a look costs 0.3 s, three times what two seconds allow
+    clock.now += 3.0
+    assert not policy.observe(NOTHING, first=False, epoch_end=True, by_hand=False)
+    clock.now += 4.0
+    assert policy.observe(NOTHING, first=False, epoch_end=True, by_hand=False)
