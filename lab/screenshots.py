@@ -89,11 +89,11 @@ def take(
 
 
 def _quieten() -> None:
-    """Drop the one warning that Qt has for every window of the platform that draws into memory."""
+    """Drop the warnings that Qt has for windows of the platform that draws into memory: what it has no screen for."""
     from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 
     def show(kind: QtMsgType, context: QMessageLogContext, text: str) -> None:
-        if "propagateSizeHints" not in text:
+        if not text.startswith("This plugin does not support "):
             sys.stderr.write(f"{text}\n")
 
     qInstallMessageHandler(show)

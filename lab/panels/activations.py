@@ -12,6 +12,7 @@ from engine.training.events import TensorStats
 from lab.panels.base import Panel, Rows
 from lab.panels.chart import Axis, Chart, draw_text, polygon
 from lab.panels.layers import Layer, density, layer, layers_of, percentiles
+from lab.panels.waiting import NEXT_STEPS, waiting_text
 from widgets import theme
 from widgets.text import number
 
@@ -221,7 +222,7 @@ class ActivationsPanel(Panel):
     name: ClassVar[str] = "activations"
     title: ClassVar[str] = "Activations by layer"
     topics: ClassVar[frozenset[str]] = frozenset({"activations"})
-    listens: ClassVar[tuple[str, ...]] = ("frameChanged",)
+    listens: ClassVar[tuple[str, ...]] = ("frameChanged", "stateChanged")
     empty: ClassVar[str] = (
         "Shows how the outputs of each layer are distributed, from input to output: dead, saturated and exploding "
         "layers show here first.\nPress Train, or Step for a single step."
@@ -261,6 +262,9 @@ class ActivationsPanel(Panel):
         step = self.when(frame)
         # What lies beyond is marked by arrowheads.
         return step if self.chart.statistics or self.width() < NARROW else f"{step} · 99 % of values"
+
+    def empty_text(self) -> str:
+        return waiting_text(self.session, self.empty, NEXT_STEPS)
 
     def table(self) -> Rows:
         header = (

@@ -11,7 +11,9 @@ from PySide6.QtGui import QFont, QFontMetricsF, QPainter
 from engine.training.events import Confusion
 from lab.panels.base import Panel, Rows
 from lab.panels.chart import Chart, draw_text
+from lab.panels.waiting import EPOCH_END, waiting_text
 from widgets import theme
+from widgets.text import shortened
 
 __all__ = ["ConfusionPanel", "recall"]
 
@@ -44,7 +46,7 @@ class MatrixChart(Chart):
             return
         matrix = self.data.matrix
         n = len(matrix)
-        names = [*self.data.class_names, *(str(i) for i in range(len(self.data.class_names), n))]
+        names = [*map(shortened, self.data.class_names), *(str(i) for i in range(len(self.data.class_names), n))]
         painter.setFont(theme.mono_font(10))
         metrics = QFontMetricsF(painter.font())
         label = min(max(metrics.horizontalAdvance(name) for name in names), area.width() * 0.22)
@@ -120,7 +122,7 @@ class ConfusionPanel(Panel):
     name: ClassVar[str] = "confusion"
     title: ClassVar[str] = "Confusion matrix"
     topics: ClassVar[frozenset[str]] = frozenset({"confusion"})
-    listens: ClassVar[tuple[str, ...]] = ("confusionChanged",)
+    listens: ClassVar[tuple[str, ...]] = ("confusionChanged", "stateChanged")
     empty: ClassVar[str] = (
         "Shows, for a classifier, which classes are taken for which on the validation data, and the recall of each.\n"
         "Press Train; it appears with the first epoch’s end."
@@ -149,6 +151,9 @@ class ConfusionPanel(Panel):
         total = int(confusion.matrix.sum())
         right = int(np.trace(confusion.matrix))
         return f"{self.when(confusion)} · {right / total:.1%} right · {right:,} of {total:,}"
+
+    def empty_text(self) -> str:
+        return waiting_text(self.session, self.empty, EPOCH_END)
 
     def table(self) -> Rows:
         confusion = self._confusion()

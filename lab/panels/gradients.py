@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from lab.panels.base import Panel, Rows
 from lab.panels.marks import ChangeMarks
+from lab.panels.waiting import NEXT_STEPS, waiting_text
 from widgets.plot import Curve, Plot
 
 __all__ = ["GradientsPanel"]
@@ -76,6 +77,9 @@ class GradientsPanel(Panel):
             gap = round((steps[-1] - steps[0]) / (len(steps) - 1))
             parts.append(f"a point every {gap} steps" if gap > 1 else "every step")
         return " · ".join([*parts, "L2 · log y" if self.log_y.isChecked() else "L2"])
+
+    def empty_text(self) -> str:
+        return waiting_text(self.session, self.empty, NEXT_STEPS)
 
     def table(self) -> Rows:
         assert self.session is not None

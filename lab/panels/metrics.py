@@ -14,6 +14,7 @@ from lab.live import LiveHistory
 from lab.panels.base import Panel, Rows
 from lab.panels.loss import LABEL, style_points
 from lab.panels.marks import ChangeMarks
+from lab.panels.waiting import FIRST_EPOCH, waiting_text
 from widgets import theme
 from widgets.clutter import clutter, legend_area
 from widgets.plot import Curve, Plot
@@ -199,9 +200,16 @@ class MetricsPanel(Panel):
         return f"gap {gap:.3f}" if gap < 100 else f"gap {number(gap, 3)}"
 
     def empty_text(self) -> str:
-        if self.session is not None and self.session.live.epochs:
+        session = self.session
+        if session is not None and (session.live.epochs or self._takes_none()):
             return "This experiment takes no metrics. Add one under Training, then press Train."
-        return self.empty
+        return waiting_text(session, self.empty, FIRST_EPOCH)
+
+    def _takes_none(self) -> bool:
+        """Whether the run that goes on takes no metrics."""
+        session = self.session
+        run = session.experiment if session is not None and session.active else None
+        return run is not None and not run.training.metrics
 
     def table(self) -> Rows:
         assert self.session is not None

@@ -12,6 +12,7 @@ from engine.data import load, peek
 from engine.training.events import Surface
 from lab.panels.base import Panel, Rows
 from lab.panels.chart import Axis, Chart, draw_text, polygon
+from lab.panels.waiting import NEXT_STEPS, waiting_text
 from widgets import theme
 from widgets.text import number
 
@@ -136,7 +137,7 @@ class SurfacePanel(Panel):
     name: ClassVar[str] = "surface"
     title: ClassVar[str] = "Decision surface"
     topics: ClassVar[frozenset[str]] = frozenset({"surface"})
-    listens: ClassVar[tuple[str, ...]] = ("surfaceChanged",)
+    listens: ClassVar[tuple[str, ...]] = ("surfaceChanged", "stateChanged")
     empty: ClassVar[str] = f"{WHAT}\nChoose a two-dimensional data set, such as the spirals, and press Train."
     interval_ms: ClassVar[int] = 200
     priority: ClassVar[float] = 1.0  # it is there to be seen moving
@@ -188,8 +189,8 @@ class SurfacePanel(Panel):
                 "Choose a two-dimensional data set, such as the spirals, under Data."
             )
         if signature is not None:
-            return f"{WHAT}\nPress Train, or Step for a single step."
-        return self.empty
+            return waiting_text(session, f"{WHAT}\nPress Train, or Step for a single step.", NEXT_STEPS)
+        return waiting_text(session, self.empty, NEXT_STEPS)
 
     def caption(self) -> str:
         surface = self._surface()

@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
 from lab.panels.base import Panel, Rows
 from lab.panels.chart import Axis, Chart, draw_text
 from lab.panels.layers import update_ratios
+from lab.panels.waiting import NEXT_STEPS, waiting_text
 from widgets import theme
 from widgets.text import number
 
@@ -19,6 +20,9 @@ __all__ = ["GUIDE", "UpdatesPanel", "judgement"]
 GUIDE = 1e-3
 BAND = 10**0.5
 """Within this factor of the guide a ratio is drawn as good, within its cube as worth a look, beyond as bad."""
+
+ALL = "all"
+"""In the table, all parameters of a layer together: the bars."""
 
 
 def judgement(ratio: float) -> str:
@@ -128,7 +132,7 @@ class UpdatesPanel(Panel):
     name: ClassVar[str] = "updates"
     title: ClassVar[str] = "Update : weight ratio"
     topics: ClassVar[frozenset[str]] = frozenset({"gradients"})
-    listens: ClassVar[tuple[str, ...]] = ("frameChanged",)
+    listens: ClassVar[tuple[str, ...]] = ("frameChanged", "stateChanged")
     empty: ClassVar[str] = (
         "Shows how far one step moves each layer’s weights, as a share of their size. About 1e-3 is usual; far below, "
         "a layer hardly learns, far above, it is thrown about.\nPress Train, or Step for a single step."
@@ -156,13 +160,22 @@ class UpdatesPanel(Panel):
         frame = self.session.moment().frame
         return f"{self.when(frame)} · target 1e-3" if frame is not None else "target 1e-3"
 
+    def empty_text(self) -> str:
+        return waiting_text(self.session, self.empty, NEXT_STEPS)
+
     def table(self) -> Rows:
         assert self.session is not None
         frame = self.session.moment().frame
         rows: list[tuple[Any, ...]] = []
         if frame is not None:
-            rows += [(node, frame.step, ratio, "", "", "", "") for node, ratio in self._ratios().items()]
-            for path, item in frame.parameters.items():
-                norms = (item.weight_norm, item.gradient_norm, item.update_norm)
-                rows.append((item.node, frame.step, item.update_ratio, path, *norms))
-        return ("layer", "step", "update_ratio", "parameter", "weight_norm", "gradient_norm", "update_norm"), rows
+            for node, ratio in self._ratios().items():
+                parts = {path: item for path, item in frame.parameters.items() if item.node == node}
+                whole = [
+                    math.hypot(*(getattr(item, name) for item in parts.values()))
+                    for name in ("weight_norm", "gradient_norm", "update_norm")
+                ]
+                rows.append((node, ALL, frame.step, *whole, ratio))
+                for path, item in parts.items():
+                    norms = (item.weight_norm, item.gradient_norm, item.update_norm)
+                    rows.append((node, path.rpartition("/")[2], frame.step, *norms, item.update_ratio))
+        return ("layer", "parameter", "step", "weight_norm", "gradient_norm", "update_norm", "update_ratio"), rows

@@ -13,6 +13,7 @@ from engine.training.events import FirstLayer, ParameterStats
 from lab.panels.base import Panel, Rows
 from lab.panels.chart import Chart, draw_text
 from lab.panels.layers import layer, layers_of
+from lab.panels.waiting import NEXT_STEPS, waiting_text
 from widgets import theme
 from widgets.histogram import legible
 from widgets.text import number, shape
@@ -138,7 +139,7 @@ class WeightsPanel(Panel):
     name: ClassVar[str] = "weights"
     title: ClassVar[str] = "Weights"
     topics: ClassVar[frozenset[str]] = frozenset({"weights", "filters"})
-    listens: ClassVar[tuple[str, ...]] = ("frameChanged", "filtersChanged")
+    listens: ClassVar[tuple[str, ...]] = ("frameChanged", "filtersChanged", "stateChanged")
     empty: ClassVar[str] = (
         "Shows how the weights of each layer are distributed, and the first layer’s filters as images. Select a layer "
         "on the canvas to see it alone.\nPress Train, or Step for a single step."
@@ -186,6 +187,9 @@ class WeightsPanel(Panel):
         nodes = {stats.node for _, _, stats in self._parameters()}
         which = f" · {next(iter(nodes))}" if len(nodes) == 1 else ""
         return f"{self.when(frame)}{which}" if frame else ""
+
+    def empty_text(self) -> str:
+        return waiting_text(self.session, self.empty, NEXT_STEPS)
 
     def table(self) -> Rows:
         filters = self._filters()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import qInstallMessageHandler
+from PySide6.QtCore import qInstallMessageHandler, qWarning
 from PySide6.QtGui import QImage
 
 from engine import files
@@ -54,13 +54,15 @@ def test_a_picture_of_the_window(file: Path, tmp_path: Path, home: Path, name: s
     assert not home.exists(), "nothing is kept of it"
 
 
-def test_a_picture_of_one_panel_shows_the_run(file: Path, tmp_path: Path) -> None:
+def test_a_picture_of_one_panel_shows_the_run(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "loss.png"
     take(file, out, size=(700, 400), train_steps=40, panel="loss")
     image = QImage(str(out))
     assert (image.width(), image.height()) == (700, 400)
     blank = tmp_path / "blank.png"
     take(file, blank, size=(700, 400), panel="loss")
+    qWarning("Something that should be known")
+    assert capsys.readouterr().err == "Something that should be known\n", "not what the platform cannot do"
     assert share(image, theme.DARK.series[0]) > 5 * share(QImage(str(blank)), theme.DARK.series[0])
 
 

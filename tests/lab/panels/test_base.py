@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
@@ -14,6 +15,7 @@ from pytestqt.qtbot import QtBot
 from engine.training.control import TOPICS
 from lab.panels import PANELS, Panel, panel_names
 from lab.session import Session
+from tests.lab import fakes
 from widgets import theme
 
 Show = Callable[..., Panel]
@@ -35,6 +37,40 @@ def test_an_empty_panel_says_what_it_will_show_and_what_to_press(
     assert panel.stack.currentIndex() == 0
     text = panel._empty.text()
     assert text.startswith("Shows") and "Train" in text
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("metrics", "at the end of the first epoch"),
+        ("confusion", "at the end of the epoch"),
+        *((name, "with the next steps") for name in ("activations", "gradients", "updates", "weights", "surface")),
+    ],
+)
+def test_while_a_run_goes_on_an_empty_panel_says_what_it_waits_for(name: str, words: str, show: Show) -> None:
+    session = Session()
+    panel = show(next(kind for kind in PANELS if kind.name == name), session)
+    before = panel._empty.text()
+    session.experiment = fakes.experiment()
+    session._set_state("running")
+    panel.refresh()
+    text = panel._empty.text()
+    assert text.endswith(f"{words}.") and "Press" not in text
+    assert text.splitlines()[0] == before.splitlines()[0], "what it shows is still said"
+    session._set_state("finished")
+    panel.refresh()
+    assert panel._empty.text() == before
+    session.close()
+
+
+def test_a_run_without_metrics_is_not_waited_for(show: Show) -> None:
+    session = Session()
+    run = fakes.experiment()
+    session.experiment = replace(run, training=replace(run.training, metrics=()))
+    session._set_state("running")
+    panel = show(next(kind for kind in PANELS if kind.name == "metrics"), session)
+    assert panel._empty.text().startswith("This experiment takes no metrics.")
     session.close()
 
 

@@ -131,6 +131,22 @@ def test_ratios_are_of_the_whole_layer(show: Show, session: Session) -> None:
     assert update_ratios(session.frame.parameters).keys() == fakes.GRADIENTS.keys()
 
 
+def test_the_table_has_every_layer_and_each_of_its_parameters_in_full(show: Show, session: Session) -> None:
+    panel = show(UpdatesPanel)
+    assert isinstance(panel, UpdatesPanel) and session.frame is not None
+    names, rows = panel.table()
+    table = [dict(zip(names, row, strict=True)) for row in rows]
+    assert not any(cell in ("", None) for row in table for cell in row.values())
+    assert {row["layer"]: row["update_ratio"] for row in table if row["parameter"] == "all"} == panel.chart.ratios
+    for row in table:
+        norms = (row["weight_norm"], row["gradient_norm"], row["update_norm"])
+        assert row["update_ratio"] == pytest.approx(norms[2] / norms[0])
+        if row["parameter"] != "all":
+            stats = session.frame.parameters[f"{row['layer']}/{row['parameter']}"]
+            assert norms == (stats.weight_norm, stats.gradient_norm, stats.update_norm)
+    assert len(table) == len(panel.chart.ratios) + len(session.frame.parameters)
+
+
 @pytest.mark.parametrize(
     ("ratio", "colour"),
     [(1e-3, "good"), (3e-3, "good"), (4e-3, "warn"), (1e-4, "warn"), (1e-5, "bad"), (0.5, "bad"), (0.0, "bad")],
