@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_train_arguments", "run_train"]
 
+STOP_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)  # Windows has no SIGHUP
 INTERRUPTED = 130
 
 
@@ -107,7 +110,7 @@ def run_train(options: argparse.Namespace) -> int:
             bar.clear()
     if options.json:
         show(print_json, _result_json(result))
-    else:
+    elif result.device:  # "" where the run was stopped before it began
         show(print, _result_text(result))
     if lost and not isinstance(lost[0], BrokenPipeError):
         raise lost[0]
@@ -147,7 +150,8 @@ def _what_to_train(options: argparse.Namespace, store: RunStore) -> tuple[Experi
 
 @contextmanager
 def _stopping(control: Control) -> Iterator[list[int]]:
-    """While it lasts, Ctrl-C (or a request to end) stops the run after its step; a second one ends at once."""
+    """While it lasts, Ctrl-C, a request to end, or the end of the terminal stops the run after its step; a second one
+    ends at once."""
     caught: list[int] = []
 
     def stop(number: int, frame: Any) -> None:
@@ -156,7 +160,7 @@ def _stopping(control: Control) -> Iterator[list[int]]:
         caught.append(number)
         control.stop()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
     try:
         yield caught
     finally:
@@ -168,10 +172,14 @@ def _status(result: Result, options: argparse.Namespace, *, interrupted: bool) -
     if result.reason == "diverged":
         warn(result.message or "the loss is no longer a finite number")
         return 1
+    if interrupted and result.reason == "stopped" and not result.run:
+        warn("stopped before the first step; nothing was trained")
+        return INTERRUPTED
     if interrupted and result.reason == "stopped":
         out = ("--out", shlex.quote(options.out)) if options.out is not None else ()
         again = command("train", "--resume", result.run, *out)
-        warn(f"stopped after step {result.steps}; go on with: {again}")
+        where = f"after step {result.steps}" if result.device else "before it went on"
+        warn(f"stopped {where}; go on with: {again}")
         return INTERRUPTED
     return 0
 
@@ -204,7 +212,7 @@ def _metric_name(tag: str) -> str:
 
 def _result_json(result: Result) -> dict[str, Any]:
     return {
-        "run": result.run,
+        "run": result.run or None,
         "epochs": result.epochs,
         "steps": result.steps,
         "train_loss": result.train_loss,

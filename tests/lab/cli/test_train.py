@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from engine.files import save
 from engine.training.store import RunStore
+from engine.training.trainer import Trainer
+from lab.cli.train import STOP_SIGNALS
 from tests.support.command import complaint, descent
 from tests.support.examples import blobs, make
 from tests.support.patience import WAIT
@@ -183,7 +186,7 @@ def start(path: Path, home: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_signal_stops_the_run_with_a_checkpoint_and_says_how_to_go_on(
     tmp_path: Path, home: Path, number: signal.Signals
 ) -> None:
@@ -200,6 +203,25 @@ def test_a_signal_stops_the_run_with_a_checkpoint_and_says_how_to_go_on(
     assert descent("train", "--resume", final["run"], "--steps", more, "--json").lines[-1]["steps"] == more
 
 
+@pytest.mark.parametrize("json_too", [False, True])
+def test_a_stop_before_the_first_step_says_that_nothing_was_trained(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, json_too: bool
+) -> None:
+    save(blobs(), tmp_path / "x.dlab")
+
+    load = Trainer._load
+
+    def interrupted(trainer: Trainer) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return load(trainer)
+
+    monkeypatch.setattr(Trainer, "_load", interrupted)
+    done = descent("train", tmp_path / "x.dlab", *(["--json"] if json_too else []))
+    assert done.status == 130 and done.err == "descent: stopped before the first step; nothing was trained\n"
+    assert (done.lines[-1]["run"] is None) if json_too else (done.out == "")
+    assert RunStore(home).list() == []
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs signals")
 def test_a_killed_run_is_listed_as_interrupted_and_goes_on(tmp_path: Path, home: Path) -> None:
     process = start(tmp_path / "x.dlab", home)
@@ -211,3 +233,26 @@ def test_a_killed_run_is_listed_as_interrupted_and_goes_on(tmp_path: Path, home:
     called = descent("train", "--resume", summary["run"], "--steps", steps, "--json")
     assert called.status == 0, called.err
     assert called.lines[-1]["steps"] == steps
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a terminal of POSIX")
+def test_a_terminal_that_is_closed_ends_the_run_with_a_checkpoint(tmp_path: Path, home: Path) -> None:
+    import fcntl
+    import pty
+    import termios
+
+    save(blobs(epochs=100_000), tmp_path / "x.dlab")
+    screen, line = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lab", "train", str(tmp_path / "x.dlab")],
+        cwd=ROOT, env={**os.environ, "DESCENT_HOME": str(home)}, stdin=line, stdout=line, stderr=line,
+        start_new_session=True, preexec_fn=lambda: fcntl.ioctl(line, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(line)
+    seen = b""
+    while b"epoch 3/" not in seen:
+        seen += os.read(screen, 4096)
+    os.close(screen)
+    process.wait(timeout=WAIT / 1000)
+    (summary,) = RunStore(home).list()
+    assert (summary.status, summary.resumable) == ("stopped", True)
