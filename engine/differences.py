@@ -1,16 +1,26 @@
-"""What one experiment has otherwise than another, field by field: for lists of runs and for words about an edit."""
+"""What one experiment has otherwise than another, field by field, and what was changed in one during its run: for lists
+of runs and for words about an edit."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.experiment import Experiment, NetworkSpec, Node
-from engine.schema import Component, Unknown, fields_of, info_of
+from engine.paths import spec_at
+from engine.schema import Component, SchemaError, Unknown, fields_of, info_of
 from engine.text import number_text
 
-__all__ = ["Change", "differences", "summary", "value_text"]
+if TYPE_CHECKING:
+    from engine.training.events import Changed
+
+__all__ = ["Change", "LiveChange", "differences", "during", "summary", "value_text"]
+
+CLOSE = 0.02
+"""Changes of one field within this share of a run's epochs are one: a slider that was dragged."""
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -32,6 +42,21 @@ class Change(Struct, frozen=True, kw_only=True):
         return f"{self.label} {value_text(self.after)}"
 
 
+class LiveChange(Struct, frozen=True, kw_only=True):
+    """A field that was changed while the run went on, in the epoch (counted from 1) whose steps follow."""
+
+    path: str
+    label: str
+    before: Any
+    after: Any
+    epoch: int
+
+    @property
+    def words(self) -> str:
+        """From what to what, and when: "learning rate 0.1 → 0.05 in epoch 12"."""
+        return f"{self.label} {_short(self.before)} → {_short(self.after)} in epoch {self.epoch}"
+
+
 def differences(before: Experiment, after: Experiment) -> tuple[Change, ...]:
     """Every field whose value differs, in order of declaration; nodes are matched by their id. Names, notes and where
     nodes lie on the canvas do not count: they change no result."""
@@ -44,7 +69,41 @@ def differences(before: Experiment, after: Experiment) -> tuple[Change, ...]:
     return tuple(changes)
 
 
-def summary(changes: tuple[Change, ...], most: int = 2) -> str:
+def during(run: Experiment, changes: Sequence[Changed], steps_per_epoch: int) -> tuple[LiveChange, ...]:
+    """What was changed during a run, in its order; a slider's many values are one change, from first to last."""
+    found: list[LiveChange] = []
+    last: dict[str, tuple[int, int]] = {}  # by path: the place of its last change in `found`, and that one's step
+    for event in changes:
+        place, step = last.get(event.path, (-1, 0))
+        if place >= 0 and event.step - step <= CLOSE * run.training.epochs * steps_per_epoch:
+            found[place] = replace(found[place], after=event.after)
+        else:
+            place = len(found)
+            epoch = event.step // steps_per_epoch + 1
+            label = _label(run, event.path)
+            found.append(LiveChange(path=event.path, label=label, before=event.before, after=event.after, epoch=epoch))
+        last[event.path] = (place, event.step)
+    return tuple(change for change in found if change.before != change.after)
+
+
+def _label(experiment: Experiment, path: str) -> str:
+    """What `differences` calls the field at a path; of one that the experiment lacks, its name."""
+    owner = path.split(".")[1] if path.startswith("nodes.") else ""
+    try:
+        label = _lowered(spec_at(experiment, path).label)
+    except SchemaError:
+        label = path.rpartition(".")[2].replace("_", " ")
+    return f"{owner} {label}".strip()
+
+
+def _short(value: Any) -> str:
+    """A value in few digits: a slider has given it many."""
+    if isinstance(value, float):
+        value = float(f"{value:.3g}")
+    return "none" if value is None else value_text(value)
+
+
+def summary(changes: Sequence[Change | LiveChange], most: int = 2) -> str:
     """The first changes in words and how many more there are: "learning rate 0.3, batch size 32 and 4 more"."""
     text = ", ".join(change.words for change in changes[:most])
     rest = len(changes) - most

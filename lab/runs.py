@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QHideEvent, QShowEvent
@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.differences import Change, differences, summary
+from engine.differences import Change, LiveChange, differences, during, summary
 from engine.training.result import words
 from lab.jobs import Jobs
 from lab.run_row import LOOK, SUMMARY, RowLook, RunDelegate, run_heading, status_words
@@ -40,7 +40,14 @@ COMPARED = 300
 """The newest so many runs are compared with the ones before them."""
 REASONS = 3
 """So many different reasons why runs could not be deleted are told."""
-Listing = tuple[list["RunSummary"], dict[str, tuple[Change, ...]]]
+
+
+class Listing(NamedTuple):
+    """The runs, what each has otherwise than the one before it of the same name, and what was changed while it ran."""
+
+    runs: list[RunSummary]
+    changes: dict[str, tuple[Change, ...]]
+    live: dict[str, tuple[LiveChange, ...]]
 
 
 class RunsTab(QWidget):
@@ -58,7 +65,10 @@ class RunsTab(QWidget):
         self.summaries: list[RunSummary] = []
         self.changes: dict[str, tuple[Change, ...]] = {}
         """What each run has otherwise than the one before it of the same name."""
+        self.live: dict[str, tuple[LiveChange, ...]] = {}
+        """What was changed during each run."""
         self._experiments: dict[str, Experiment | None] = {}
+        self._changed: dict[str, tuple[object, tuple[LiveChange, ...]]] = {}
         self.setAccessibleName("Runs")
         self._filling = False
         self._positions: dict[str, int] = {}
@@ -146,8 +156,8 @@ class RunsTab(QWidget):
         self._soon.stop()
 
     def _read_list(self, store: RunStore) -> Listing:
-        """Off the window's thread: the runs, and what each has otherwise than the one before it of the same name. The
-        experiment of a run never changes, so that each is read once."""
+        """Off the window's thread. The experiment of a run never changes, so that each is read once; what was changed
+        while it ran is read again only of a run that has gone on since."""
         summaries = store.list()
         changes: dict[str, tuple[Change, ...]] = {}
         later: dict[str, str] = {}
@@ -162,17 +172,30 @@ class RunsTab(QWidget):
             if newer is not None and old is not None and new is not None:
                 changes[newer] = differences(old, new)
             later[run.name] = run.id
-        return summaries, changes
+        return Listing(summaries, changes, {run.id: self._read_live(store, run) for run in summaries[:COMPARED]})
+
+    def _read_live(self, store: RunStore, run: RunSummary) -> tuple[LiveChange, ...]:
+        mark = (run.status, run.steps, run.finished)
+        known, live = self._changed.get(run.id, (None, ()))
+        experiment = self._experiments.get(run.id)
+        if known != mark and experiment is not None:
+            try:
+                live = during(experiment, *store.open(run.id).changes())
+            except Exception:  # deleted meanwhile, or locked: the next reading tries again
+                return live
+            self._changed[run.id] = mark, live
+        return live
 
     def _show_read(self, listing: Listing) -> None:
-        summaries, self.changes = listing
-        self._show_list(summaries)
+        _, self.changes, self.live = listing
+        self._show_list(listing.runs)
 
     def _show_looks(self) -> None:
         filling, self._filling = self._filling, True
         for row, run in enumerate(self.summaries):
             item = self.list.item(row)
-            look = RowLook(self._position(run), summary(self.changes.get(run.id, ())), self.session.series_of(run.id))
+            changes: list[Change | LiveChange] = [*self.live.get(run.id, ()), *self.changes.get(run.id, ())]
+            look = RowLook(self._position(run), summary(changes), self.session.series_of(run.id))
             if item is not None and item.data(LOOK) != look:
                 item.setData(LOOK, look)
         self._filling = filling
@@ -230,6 +253,10 @@ class RunsTab(QWidget):
             lines.append("Since the run before it:" if changes else "The same experiment as the run before it.")
             lines += [f"  {change.words}" for change in changes[:12]]
             lines += [f"  and {len(changes) - 12} more"] if len(changes) > 12 else []
+        live = self.live.get(run.id, ())
+        if live:
+            lines += ["", "Changed while it ran:", *(f"  {change.words}" for change in live[:12])]
+            lines += [f"  and {len(live) - 12} more"] if len(live) > 12 else []
         return "\n".join(lines)
 
     def number_of(self, run_id: str) -> tuple[int, str] | None:

@@ -164,8 +164,9 @@ class Failed(Event, frozen=True, kw_only=True):
 
 
 class Finished(Event, frozen=True, kw_only=True):
-    """The run ended: all epochs done ("done"), or on demand or at a step limit before ("stopped"). Always the last event,
-    after Failed or Diverged too ("failed", "diverged"). `seconds` is the training time since this start or resume."""
+    """The run ended: all epochs done ("done"), or on demand or at a step limit before ("stopped"). Always the last
+    event, after Failed or Diverged too ("failed", "diverged"). `seconds` is the training time since this start or
+    resume."""
 
     reason: Literal["done", "stopped", "failed", "diverged"]
     seconds: float

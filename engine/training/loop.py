@@ -108,8 +108,8 @@ class Loop:
     # -- the loop ------------------------------------------------------------------------------------------------------
 
     def run(self) -> Reason:
-        """All steps up to the limit. Returns "done" when the experiment has come to its end, "stopped" when the limit or
-        an order came before; raises Divergence."""
+        """All steps up to the limit. Returns "done" when the experiment has come to its end, "stopped" when the limit
+        or an order came before; raises Divergence."""
         reason = self._run()
         # Orders may have come during the last evaluation: whoever goes on with this run has them.
         self.steering.apply_changes()

@@ -29,7 +29,7 @@ from engine.schema import SchemaError
 from engine.training.checkpoint import CheckpointError, read_checkpoint, sweep
 from engine.training.codec import CodecError, decode
 from engine.training.database import StoreError, connect, data_folder, database_errors, expanded, os_error_in_words
-from engine.training.events import EpochEnd, Event, Frame
+from engine.training.events import Changed, EpochEnd, Event, Frame, Started
 from engine.training.history import HistoryError, join, unpack, valid_until
 from engine.training.locks import FileLock, held
 from engine.training.writer import RunWriter
@@ -358,6 +358,12 @@ class RunReader:
         With `void` also those after a checkpoint from which the run was resumed later.
         """
         return self._events("type NOT IN ('EpochEnd', 'Frame')", void)
+
+    def changes(self) -> tuple[list[Changed], int]:
+        """The live changes, in order, and the number of steps of an epoch (1 before the run has started); quick."""
+        found = self._events("type IN ('Changed', 'Started')")
+        lengths = [event.steps_per_epoch for event in found if isinstance(event, Started)]
+        return [event for event in found if isinstance(event, Changed)], lengths[-1] if lengths else 1
 
     def frames(self) -> list[Frame]:
         """The frames kept at epochs' ends, in order."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from engine import edits
-from engine.differences import Change, differences, summary
+from engine.differences import Change, differences, during, summary
 from engine.paths import get_path, set_path
+from engine.training.events import Changed
 from tests.support.examples import blobs, make
 
 
@@ -47,6 +50,36 @@ def test_nodes_that_come_and_go_and_wires() -> None:
     assert words[0] == "relu_1 taken out" and "dense_2 reads dense_1" in words
     assert differences(after, before)[0].words == "relu_1 added"
     assert differences(before, edits.bypass(before, ["relu_1"], True))[0].words == "relu_1 bypass on"
+
+
+def changed(step: int, path: str, before: Any, after: Any) -> Changed:
+    return Changed(run="r", step=step, path=path, before=before, after=after)
+
+
+def test_changes_during_a_run_say_from_what_to_what_and_when() -> None:
+    run = blobs(epochs=50)
+    rate = "training.optimizer.learning_rate"
+    found = during(run, [changed(0, rate, 0.1, 0.05), changed(119, "training.clip_norm", None, 1.0)], 10)
+    assert [item.words for item in found] == [
+        "learning rate 0.1 → 0.05 in epoch 1",
+        "clip gradient norm none → 1 in epoch 12",
+    ]
+    (gone,) = during(run, [changed(120, "nodes.dropout_9.rate", 0.2, 0.123456789)], 10)
+    assert gone.words == "dropout_9 rate 0.2 → 0.123 in epoch 13"
+
+
+def test_a_slider_that_is_dragged_is_one_change() -> None:
+    run = blobs(epochs=50)
+    rate, other = "training.optimizer.learning_rate", "training.clip_norm"
+    drag = [changed(100 + i, rate, 0.1 + i / 100, 0.11 + i / 100) for i in range(5)]
+    drag.insert(2, changed(102, other, 0.0, 1.0))
+    later = changed(200, rate, 0.15, 0.2)
+    assert [item.words for item in during(run, [*drag, later], 10)] == [
+        "learning rate 0.1 → 0.15 in epoch 11",
+        "clip gradient norm 0 → 1 in epoch 11",
+        "learning rate 0.15 → 0.2 in epoch 21",
+    ]
+    assert during(run, [changed(5, rate, 0.1, 0.2), changed(6, rate, 0.2, 0.1)], 10) == (), "there and back"
 
 
 def test_a_summary_is_short() -> None:

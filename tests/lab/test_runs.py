@@ -12,7 +12,9 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMessageBox
 
-from engine.training.store import RunStore
+from engine.training.control import Control
+from engine.training.events import Event, StepRow
+from engine.training.store import RunReader, RunStore
 from engine.training.trainer import Trainer
 from lab.run_row import LOOK
 from lab.window import Window
@@ -166,6 +168,32 @@ def test_rows_say_which_run_it_is_what_is_different_and_its_colour(
     runs.overlay(runs.summaries[2].id, True)
     qtbot.waitUntil(lambda: len(window.session.overlays) == 2)
     assert [runs.list.item(row).data(LOOK).series for row in range(3)] == [None, 3, 2]
+
+
+def test_a_row_says_what_was_changed_during_the_run(
+    make_window: MakeWindow, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, control = RunStore(tmp_path / "store"), Control()
+
+    def change(event: Event) -> None:
+        if isinstance(event, StepRow) and event.step == 4:
+            control.set("training.optimizer.learning_rate", 0.05)
+
+    Trainer(blobs(epochs=3), store=store, device="cpu").run()
+    Trainer(blobs(epochs=3), store=store, device="cpu", control=control, report=change).run()
+    read: list[str] = []
+    changes = RunReader.changes
+    monkeypatch.setattr(RunReader, "changes", lambda reader: read.append(reader.run) or changes(reader))
+    window = make_window(fake=False, store=store)
+    window.show_left("runs")
+    settled(qtbot, window)
+    runs = window.runs
+    words = "learning rate 0.01 → 0.05 in epoch 2"
+    assert [runs.list.item(row).data(LOOK).changes for row in range(2)] == [words, ""]
+    assert f"Changed while it ran:\n  {words}" in runs.list.item(0).toolTip()
+    runs.refresh()
+    settled(qtbot, window)
+    assert sorted(read) == sorted(run.id for run in runs.summaries), "each is read once"
 
 
 def test_a_button_that_is_off_says_why_and_the_focus_is_seen(
