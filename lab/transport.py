@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from msgspec.structs import replace
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QFont, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -21,6 +21,7 @@ from widgets.text import number
 
 __all__ = ["TopBar", "duration"]
 
+SOON_MS = 100
 LEVELS = 8
 """In so many steps the bar gives way to a narrow window: see `TopBar._fit`."""
 
@@ -88,9 +89,12 @@ class TopBar(QFrame):
         row.addWidget(self.pill)
         row.addWidget(self.seed)
         self._device = ""
-        for signal in (session.stateChanged, session.runChanged, session.progressChanged, session.stepsChanged):
+        self._soon = QTimer(self, singleShot=True, interval=SOON_MS)
+        self._soon.timeout.connect(self.refresh)
+        for signal in (session.stateChanged, session.runChanged):
             signal.connect(self.refresh)
-        session.epochEnded.connect(self.refresh)
+        for signal in (session.progressChanged, session.stepsChanged, session.epochEnded):
+            signal.connect(self._on_news)
         document.changed.connect(self.refresh)
         document.signatureChanged.connect(self.refresh)
         theme.signals.changed.connect(self.restyle)
@@ -110,8 +114,14 @@ class TopBar(QFrame):
             self.edited.setVisible(on)
             self._fit()
 
+    def _on_news(self, *_: object) -> None:
+        """Numbers that change thirty times a second cannot be read, and each is laid out anew."""
+        if not self._soon.isActive():
+            self._soon.start()
+
     def refresh(self, *_: object) -> None:
         """Bring every number up to date."""
+        self._soon.stop()
         session = self.session
         self._show_standing()
         steps = session.live.steps
