@@ -104,7 +104,7 @@ def interruption() -> str:
     """What is said of a run that was interrupted."""
     result = Result(
         run="r", epochs=0, steps=9, train_loss=None, val_loss=None, val_accuracy=None, metrics={}, seconds=1.0,
-        samples_per_second=1.0, device="", reason="stopped",
+        samples_per_second=1.0, device="NumPy", reason="stopped",
     )  # fmt: skip
     said = io.StringIO()
     with redirect_stderr(said):
