@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from engine.experiment import Experiment, NetworkSpec, Node
 from engine.paths import spec_at
 from engine.schema import Component, SchemaError, Unknown, fields_of, info_of
-from engine.text import number_text
+from engine.text import number_text, shortened
 
 if TYPE_CHECKING:
     from engine.training.events import Changed
@@ -123,7 +123,7 @@ def value_text(value: Any) -> str:
             return ", ".join(value_text(item) for item in value) or "none"
         case "":
             return "none"
-    return str(value)
+    return shortened(str(value), 120)
 
 
 def _compare(before: Any, after: Any, path: str, owner: str, changes: list[Change]) -> None:

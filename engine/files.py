@@ -20,6 +20,7 @@ from typing import Any
 from engine.experiment import Experiment, experiment_from_plain, experiment_to_plain
 from engine.file_paths import anchored, portable
 from engine.schema import SchemaError
+from engine.text import shortened
 
 __all__ = [
     "FORMAT",
@@ -84,7 +85,7 @@ def loads(text: str | bytes) -> Experiment:
         )
     for key in document:
         if key not in ("format", "version", "experiment"):
-            raise FileError("there is no such field", key)
+            raise FileError("there is no such field", shortened(key))
     plain = document.get("experiment")
     try:
         for known in range(version, VERSION):
@@ -165,7 +166,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"“{twice}” stands twice in one object")
+        raise ValueError(f"“{shortened(twice)}” stands twice in one object")
     return found
 
 

@@ -12,6 +12,7 @@ from engine.diagnostics import Fix
 from engine.experiment import Experiment, Node
 from engine.layers.base import Loss, NodeComponent, Shape, ShapeProblem
 from engine.schema import fields_of, info_of, lookup
+from engine.text import shortened
 
 OUTPUT_FIELDS = ("units", "filters")
 """The fields that say how many outputs a layer has."""
@@ -53,7 +54,7 @@ def _outputs_fix(count: int, node: Node, nodes: Mapping[str, Node], wires: Mappi
         names = {spec.name for spec in fields_of(type(component))}
         field = next((name for name in OUTPUT_FIELDS if name in names), None)
         if field is not None:
-            label = nodes[current].title or info_of(component).label
+            label = shortened(nodes[current].title) or info_of(component).label
             return _set_fix(f"Give {label} {count} {field}", current, field, count)
     return None
 
@@ -65,7 +66,7 @@ def _set_fix(label: str, node: str, field: str, value: object) -> Fix:
 def disconnect_fix(reader: str, source: str, nodes: Mapping[str, Node]) -> Fix:
     """Take one wire away."""
     name = nodes[source].title or source if source in nodes else source
-    return Fix(f"Remove the wire from “{name}”", lambda value: edits.disconnect(value, source, reader))
+    return Fix(f"Remove the wire from “{shortened(name)}”", lambda value: edits.disconnect(value, source, reader))
 
 
 def remove_fix(node: str) -> Fix:
@@ -108,7 +109,7 @@ def wire_fix(
             continue
         follow = () if isinstance(component, Loss) or readers.get(node.id) else tuple(readers.get(source.id, ()))
         if not follow or output == shape:
-            name = source.title or source.component.title()
+            name = shortened(source.title) or source.component.title()
             return Fix(f"Wire it in after “{name}”", _wiring(node.id, source.id, follow))
     return None
 

@@ -15,6 +15,7 @@ from engine.fixes import bypass_fix, disconnect_fix, fix_for, remove_fix, wire_f
 from engine.layers.base import Loss, NodeComponent, Shape, ShapeProblem
 from engine.lower import active_inputs, behind_bypass, lower
 from engine.schema import Component, Unknown, fields_of, info_of
+from engine.text import shortened
 
 
 def check(network: NetworkSpec, data: DataSignature | None) -> Report:
@@ -34,9 +35,9 @@ def check_experiment(experiment: Experiment, data: DataSignature | None) -> Repo
 
 def title_of(node: Node) -> str:
     """What people call a node: its own title, or its component's."""
-    if node.title:
-        return node.title
-    return node.component.title() if isinstance(node.component, NodeComponent) else info_of(node.component).label
+    component = node.component
+    own = component.title() if isinstance(component, NodeComponent) else info_of(component).label
+    return shortened(node.title) or shortened(own)
 
 
 class _Checker:
@@ -76,12 +77,13 @@ class _Checker:
                 self._add(
                     node,
                     "",
-                    f"This version does not know the layer “{node.component.tag}”. It is kept in the file as it is.",
+                    f"This version does not know the layer “{info_of(node.component).label}”. "
+                    "It is kept in the file as it is.",
                     fix=bypass_fix(node.id),
                 )
                 continue
             for spec, value in unknown_fields(node.component):
-                self._add(node, spec, f"This version does not know the {value.of_kind} “{value.tag}”.")
+                self._add(node, spec, f"This version does not know the {value.of_kind} “{info_of(value).label}”.")
 
     def _topological_order(self) -> tuple[str, ...] | None:
         sorter = graphlib.TopologicalSorter({node: self.wires[node] for node in self.wires})
@@ -109,7 +111,10 @@ class _Checker:
         for item in node.inputs:
             if item not in self.nodes:
                 self._add(
-                    node, "inputs", f"It reads “{item}”, which does not exist.", fix=disconnect_fix(node.id, item, {})
+                    node,
+                    "inputs",
+                    f"It reads “{shortened(item)}”, which does not exist.",
+                    fix=disconnect_fix(node.id, item, {}),
                 )
             elif any(
                 isinstance(self.nodes[one].component, Loss) for one in (item, self.behind(item)) if one is not None
@@ -186,7 +191,8 @@ class _Checker:
                 target = self.data.targets.get(component.target)
                 if target is None:
                     raise ShapeProblem(
-                        f"The data have no target “{component.target}”; they have {_names(self.data.targets)}.",
+                        f"The data have no target “{shortened(component.target)}”; they have "
+                        f"{_names(self.data.targets)}.",
                         "target",
                     )
                 component.check_target(shapes[0], target)
@@ -205,7 +211,9 @@ class _Checker:
         assert self.data is not None
         source: str = component.source  # type: ignore[attr-defined]  # only Input has no inputs
         if source not in self.data.inputs:
-            raise ShapeProblem(f"The data have no array “{source}”; they have {_names(self.data.inputs)}.", "source")
+            raise ShapeProblem(
+                f"The data have no array “{shortened(source)}”; they have {_names(self.data.inputs)}.", "source"
+            )
         return self.data.inputs[source]
 
     def _leading_to_a_loss(self, order: tuple[str, ...]) -> tuple[str, ...]:
@@ -258,7 +266,7 @@ def _training_findings(experiment: Experiment, data: DataSignature | None, repor
             node="",
             field=f"training.{field}",
             severity="error",
-            message=f"This version does not know the {value.of_kind} “{value.tag}”.",
+            message=f"This version does not know the {value.of_kind} “{info_of(value).label}”.",
         )
     for unknown in (experiment.data.source, *experiment.data.preprocessing):
         if isinstance(unknown, Unknown):
@@ -266,7 +274,7 @@ def _training_findings(experiment: Experiment, data: DataSignature | None, repor
                 node="",
                 field="data",
                 severity="error",
-                message=f"This version does not know the {unknown.of_kind} “{unknown.tag}”.",
+                message=f"This version does not know the {unknown.of_kind} “{info_of(unknown).label}”.",
             )
     losses = [found for item in report.order if isinstance(found := nodes[item].component, Loss)]
     for metric in training.metrics:
@@ -324,4 +332,4 @@ def _lone_sample_fix(size: int, train_size: int) -> Fix | None:
 
 
 def _names(names: Iterable[str]) -> str:
-    return ", ".join(f"“{name}”" for name in names) or "none"
+    return ", ".join(f"“{shortened(name)}”" for name in names) or "none"

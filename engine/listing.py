@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.ops.base import DType, Role, Value
 from engine.placement import nbytes
+from engine.text import shortened
 
 if TYPE_CHECKING:
     from engine.plan import Program
@@ -16,8 +17,8 @@ def listing(program: Program) -> str:
     """One line per group of operations, with the calls of a group indented below it where there are several."""
     mode = "training step" if program.training else "evaluation"
     lines = [
-        f"{program.title} · {mode}{' with instruments' if program.observe else ''} · batch {program.batch_size} · "
-        f"{program.precision}",
+        f"{shortened(program.title)} · {mode}{' with instruments' if program.observe else ''} · "
+        f"batch {program.batch_size} · {program.precision}",
         f"{len(program.calls)} operations in {len(program.groups)} groups · {_count(program.flops)}FLOP · arena "
         f"{_bytes(program.arena_bytes)} of {_bytes(_unshared(program))} unshared · parameters "
         f"{sum(s.size for s in program.layout.parameters):,}",

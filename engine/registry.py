@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from engine.text import shortened
+
 
 class Component(Struct, frozen=True, kw_only=True):
     """Base of everything that can be chosen. Subclass a kind's base (Layer, Optimizer, ...), never this directly."""
@@ -100,8 +102,9 @@ def lookup(kind: str, tag: str) -> type[Component] | None:
 def info_of(value: Component | type[Component]) -> ComponentInfo:
     """What the declaration of a component (class or value) says about it. An `Unknown` describes itself."""
     if isinstance(value, Unknown):
-        text = f"This version of Descent Lab does not know the {value.of_kind} “{value.tag}”."
-        return ComponentInfo(value.of_kind, value.tag, value.tag, "", text, text, "", "", (), Unknown)
+        name = shortened(value.tag)
+        text = f"This version of Descent Lab does not know the {value.of_kind} “{name}”."
+        return ComponentInfo(value.of_kind, value.tag, name, "", text, text, "", "", (), Unknown)
     return _INFO[value if isinstance(value, type) else type(value)]
 
 

@@ -35,7 +35,7 @@ from engine.registry import (
     kinds,
     lookup,
 )
-from engine.text import number_text
+from engine.text import folded, number_text, shortened
 
 __all__ = [
     "Component",
@@ -210,7 +210,7 @@ def no_such_field(path: str, name: str, fields: Iterable[str]) -> SchemaError:
     close = difflib.get_close_matches(name, names, n=1)
     known = f"the fields are {', '.join(names)}" if names else "there are no fields here"
     hint = f"did you mean “{close[0]}”?" if close else known
-    return SchemaError(path, f"there is no such field; {hint}")
+    return SchemaError(path.removesuffix(name) + shortened(name), f"there is no such field; {hint}")
 
 
 def _join(path: str, name: str) -> str:
@@ -229,7 +229,7 @@ def _found(value: Any) -> str:
             text = number_text(value)
             return text if len(text) <= 40 else text[:37] + "..."
         case str():
-            return f"“{value}”" if len(value) <= 40 else f"“{value[:37]}...”"
+            return f"“{folded(value if len(value) <= 40 else f'{value[:37]}...')}”"
         case list() | tuple():
             return "a list"
         case dict():

@@ -1,11 +1,15 @@
-"""Numbers and shapes as people write them, for messages."""
+"""Numbers, shapes and names as people write them, for messages."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
-__all__ = ["number_text", "shape_text"]
+__all__ = ["folded", "number_text", "shape_text", "shortened"]
+
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Characters that a terminal obeys, and those that turn the direction of what follows."""
 
 
 def number_text(value: float) -> str:
@@ -17,3 +21,14 @@ def number_text(value: float) -> str:
 def shape_text(shape: Sequence[int]) -> str:
     """A shape: "28 × 28 × 1", "128"."""
     return " × ".join(map(str, shape)) if shape else "a single number"
+
+
+def folded(text: str) -> str:
+    """A text on one line, without control characters."""
+    return _UNSEEN.sub("", " ".join(text.split()))
+
+
+def shortened(name: str, most: int = 60) -> str:
+    """A name as it fits into a sentence: on one line, cut off with “…” after `most` characters."""
+    line = folded(name[: 4 * most])
+    return line if len(line) <= most and len(name) <= 4 * most else line[: most - 1] + "…"

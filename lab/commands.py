@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from lab.catalog import search
 from lab.run_row import when_text
 from widgets import theme
+from widgets.text import shortened
 
 if TYPE_CHECKING:
     from lab.window import Window
@@ -95,7 +96,7 @@ def entries_of(window: Window) -> list[Entry]:
     for path in window.settings.recent:
         entries.append(Entry("File", path.stem, _bind(window.filing.open, path), words=f"recent open {path.parent}"))
     for run in window.runs.summaries[:RECENT_RUNS]:
-        text = f"{run.name}, {when_text(run.created)}"
+        text = f"{shortened(run.name)}, {when_text(run.created)}"
         entries.append(Entry("Run", text, _bind(window.runs.open_run, run.id), words=f"open {run.status}"))
     return entries
 

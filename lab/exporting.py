@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 from engine.training.result import TrainingError, words
 from lab.jobs import Jobs
 from lab.panels import Panel
+from widgets.text import shortened
 
 if TYPE_CHECKING:
     from engine.training.store import RunStore
@@ -87,7 +88,7 @@ class ExportDialog(QDialog):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self.setWindowTitle(f"Export “{name}”")
+        self.setWindowTitle(f"Export “{shortened(name)}”")
         self.setMinimumWidth(560)
         self._store, self._run, self._name, self._jobs = store, run_id, name, jobs
         self._panels = {panel.name: panel for panel in panels}

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 from engine.kinds import Metric
 from engine.schema import lookup
 from widgets import theme
-from widgets.text import number
+from widgets.text import number, shortened
 
 if TYPE_CHECKING:
     from engine.training.store import RunSummary
@@ -89,7 +89,7 @@ def run_heading(run: RunSummary, position: int) -> str:
 
 def run_facts(run: RunSummary, changes: str = "") -> str:
     """What the run has otherwise than the one before it of the same name, or how long it is; and that name."""
-    return f"{changes or f'{run.epochs:,} epoch' + ('' if run.epochs == 1 else 's')} · {run.name}"
+    return f"{changes or f'{run.epochs:,} epoch' + ('' if run.epochs == 1 else 's')} · {shortened(run.name)}"
 
 
 class RunDelegate(QStyledItemDelegate):

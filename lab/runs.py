@@ -27,7 +27,7 @@ from lab.run_row import LOOK, SUMMARY, RowLook, RunDelegate, run_heading, status
 from lab.session import Session
 from lab.stored import StoredRun, stored_history
 from widgets import theme
-from widgets.text import number
+from widgets.text import number, shortened
 
 if TYPE_CHECKING:
     from engine.experiment import Experiment
@@ -220,9 +220,9 @@ class RunsTab(QWidget):
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
                 self.list.addItem(item)
             item.setData(SUMMARY, run)
-            item.setText(run.name)
-            heading = run_heading(run, self._position(run))
-            item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{run.name} {heading}, {status_words(run.status)[0]}")
+            item.setText(shortened(run.name))
+            spoken = f"{shortened(run.name)} {run_heading(run, self._position(run))}, {status_words(run.status)[0]}"
+            item.setData(Qt.ItemDataRole.AccessibleTextRole, spoken)
             item.setToolTip(self._tip(run))
             ticked = Qt.CheckState.Checked if run.id in self.session.overlays else Qt.CheckState.Unchecked
             if item.checkState() != ticked or item.data(Qt.ItemDataRole.CheckStateRole) is None:
@@ -240,7 +240,7 @@ class RunsTab(QWidget):
         self.listed.emit()
 
     def _tip(self, run: RunSummary) -> str:
-        lines = [f"{run.name} {run_heading(run, self._position(run))}"]
+        lines = [f"{shortened(run.name)} {run_heading(run, self._position(run))}"]
         lines.append(f"Run {run.id}, {status_words(run.status)[0]}")
         epochs = f"{run.epochs:,} epoch{'' if run.epochs == 1 else 's'}"
         lines.append(f"{epochs}, {run.steps:,} steps, {run.seconds:,.1f} s on {run.device}")
@@ -264,7 +264,7 @@ class RunsTab(QWidget):
         run = next((item for item in self.summaries if item.id == run_id), None)
         if run is None:
             return None
-        return self._position(run), run.name
+        return self._position(run), shortened(run.name)
 
     def _position(self, run: RunSummary) -> int:
         return self._positions.get(run.id, 0)
@@ -394,7 +394,7 @@ class RunsTab(QWidget):
         runs = [run for run in self.selected() if run.status != "running"]
         if not runs:
             return
-        what = f"the run “{runs[0].name}”" if len(runs) == 1 else f"{len(runs)} runs"
+        what = f"the run “{shortened(runs[0].name)}”" if len(runs) == 1 else f"{len(runs)} runs"
         box = QMessageBox(self)
         box.setWindowTitle("Delete")
         box.setText(f"Delete {what}? Curves and checkpoints are removed for good.")

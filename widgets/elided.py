@@ -6,18 +6,26 @@ from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QHelpEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QToolTip
 
+from widgets.text import shortened
+
 __all__ = ["ElidedLabel"]
+
+MOST = 500
+"""A line is cut off after so many characters, wherever it stands."""
 
 
 class ElidedLabel(QLabel):
     """Used as a QLabel of plain text; insists on no more than `least` pixels of width."""
 
     def __init__(self, text: str = "", role: str = "", least: int = 40) -> None:
-        super().__init__(text)
+        super().__init__(shortened(text, MOST))
         self._least = least
         self.setTextFormat(Qt.TextFormat.PlainText)
         if role:
             self.setProperty("role", role)
+
+    def setText(self, text: str) -> None:
+        super().setText(shortened(text, MOST))
 
     @property
     def shown(self) -> str:

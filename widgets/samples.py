@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from widgets import theme
 from widgets.axis import linear_labels, linear_ticks
 from widgets.curve import series_color
-from widgets.text import number
+from widgets.text import number, shortened
 
 __all__ = ["Samples", "to_image"]
 
@@ -126,7 +126,7 @@ class Samples(QWidget):
             area = QRectF(x + (cell - width) / 2, y + (cell - height) / 2, width, height)
             painter.drawImage(area, image)
             if index < len(self._labels):
-                text = metrics.elidedText(self._labels[index], Qt.TextElideMode.ElideRight, cell)
+                text = metrics.elidedText(shortened(self._labels[index]), Qt.TextElideMode.ElideRight, cell)
                 painter.drawText(QRectF(x, y + cell + 1, cell, 15), Qt.AlignmentFlag.AlignHCenter, text)
 
     def _paint_points(self, painter: QPainter) -> None:
@@ -163,7 +163,7 @@ class Samples(QWidget):
         colors = theme.current()
         flat = self._values.reshape(len(self._values), -1)
         columns = max(1, min(flat.shape[1], int((self.width() - 64) // 62)))
-        names = self._names or tuple(f"x{i}" for i in range(flat.shape[1]))
+        names = [shortened(name) for name in self._names] or [f"x{i}" for i in range(flat.shape[1])]
         metrics = QFontMetricsF(theme.mono_font(11))
         painter.setFont(theme.mono_font(11))
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -181,7 +181,7 @@ class Samples(QWidget):
             painter.drawText(
                 QRectF(0, y, 58, 16),
                 Qt.AlignmentFlag.AlignVCenter,
-                metrics.elidedText(label, Qt.TextElideMode.ElideRight, 56),
+                metrics.elidedText(shortened(label), Qt.TextElideMode.ElideRight, 56),
             )
             for column in range(columns):
                 last = column == columns - 1 and flat.shape[1] > columns

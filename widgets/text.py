@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 
 __all__ = ["compact", "full", "number", "shape", "shortened"]
+
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that turn the direction of what follows."""
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -60,5 +64,5 @@ def shape(sizes: Iterable[int]) -> str:
 
 def shortened(name: str, most: int = 60) -> str:
     """A name as it fits into a sentence: on one line, cut off with “…” after `most` characters."""
-    line = " ".join(name[: 4 * most].split())
+    line = _UNSEEN.sub("", " ".join(name[: 4 * most].split()))
     return line if len(line) <= most and len(name) <= 4 * most else line[: most - 1] + "…"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from engine.experiment import Experiment, Node
+from engine.graph import title_of
 from engine.layers.base import Loss, NodeComponent
 from engine.schema import Unknown, fields_of, info_of
 from lab.canvas.node import Face
-from lab.canvas.text import count_text, group_of, shape_text, title_of
+from lab.canvas.text import count_text, group_of, shape_text
 from lab.document import Document
 
 __all__ = ["faces_of"]

@@ -6,18 +6,11 @@ from collections.abc import Sequence
 
 from engine.diagnostics import Report
 from engine.experiment import NetworkSpec, Node
-from engine.layers.base import Loss, NodeComponent
+from engine.layers.base import Loss
 from engine.schema import info_of
 from lab.catalog import layers_text
 
-__all__ = ["count_text", "flops_text", "group_of", "percent_text", "shape_text", "summary_text", "title_of"]
-
-
-def title_of(node: Node) -> str:
-    """What people call a node: its own title, or its component's."""
-    if node.title:
-        return node.title
-    return node.component.title() if isinstance(node.component, NodeComponent) else info_of(node.component).label
+__all__ = ["count_text", "flops_text", "group_of", "percent_text", "shape_text", "summary_text"]
 
 
 def group_of(node: Node) -> str:

@@ -12,6 +12,7 @@ from lab.cli.common import (
     print_json,
     print_table,
     read_experiment,
+    sentence,
     shape_text,
     signature_of,
 )
@@ -106,7 +107,7 @@ def _print_report(experiment: Experiment, report: Report, findings: tuple[Diagno
     for item in findings:
         place = ".".join(part for part in (item.node, item.field) if part)
         fix = f" Fix: {item.fix.label}." if item.fix is not None else ""
-        print(f"{item.severity}: {f'{place}: ' if place else ''}{item.message}{fix}")
+        print(sentence(f"{item.severity}: {f'{place}: ' if place else ''}{item.message}{fix}"))
 
 
 def add_program_arguments(parser: Parser) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from engine.text import shortened
 from lab.cli.streams import is_utf8
 
 if TYPE_CHECKING:
@@ -28,11 +29,16 @@ __all__ = [
     "print_json",
     "print_table",
     "read_experiment",
+    "sentence",
     "shape_text",
     "signature_of",
     "time_text",
     "whole",
 ]
+
+
+MOST, CELL = 4000, 160
+"""Characters of a sentence, and of a table's cell, that are printed; a check may find something at every layer."""
 
 
 class UserError(Exception):
@@ -47,7 +53,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the call, and leave with status 2."""
-        self.exit(2, f"descent{self.prog.removeprefix(command())}: {message}; see “{self.prog} --help”\n")
+        self.exit(2, f"descent{self.prog.removeprefix(command())}: {sentence(message)}; see “{self.prog} --help”\n")
 
 
 def in_words(error: Exception) -> str | None:
@@ -79,10 +85,11 @@ def in_words(error: Exception) -> str | None:
     if isinstance(error, OSError):
         reason = (error.strerror or str(error)).lower()
         # Whoever opens a file names it: without a name it is a stream that could not be written.
-        return f"{error.filename if error.filename is not None else 'the output cannot be written'}: {reason}"
+        name = error.filename if error.filename is not None else "the output cannot be written"
+        return sentence(f"{name}: {reason}")
     if isinstance(error, DataError) and error.field:
-        return f"data.{error.field}: {' '.join(str(error).split())}"
-    return " ".join(str(error).split()) if isinstance(error, known) else None
+        return sentence(f"data.{error.field}: {error}")
+    return sentence(str(error)) if isinstance(error, known) else None
 
 
 def command(*words: str) -> str:
@@ -185,10 +192,17 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def sentence(text: str) -> str:
+    """A text as it may stand on a terminal: one line without control characters, and not endless."""
+    return shortened(text, MOST)
+
+
 def print_table(rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> None:
-    """Rows of cells in columns, the first row the heading; the columns `right` are aligned to the right."""
+    """Rows of cells in columns, the first row the heading; the columns `right` are aligned to the right. What is too
+    long for a cell is cut off."""
     if not rows:
         return
+    rows = [[shortened(cell, CELL) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     aligned = set(right)
     for row in rows:
@@ -221,4 +235,4 @@ def time_text(seconds: float) -> str:
 
 def warn(text: str) -> None:
     """A sentence on standard error."""
-    print(f"descent: {text}", file=sys.stderr, flush=True)
+    print(f"descent: {sentence(text)}", file=sys.stderr, flush=True)

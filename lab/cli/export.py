@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.cli.common import Parser, UserError, folder_path, output_path, warn
+from lab.cli.common import Parser, UserError, folder_path, output_path, sentence, warn
 from lab.cli.runs import find_run
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def run_export(options: argparse.Namespace) -> int:
             raise UserError(f"the run {run.run} has nothing to draw yet")
         written += pictures
     for path in written:
-        print(f"{path}: written")
+        print(sentence(f"{path}: written"))
     for problem in run.problems:
         warn(problem)
     return 0

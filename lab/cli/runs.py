@@ -6,6 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
+from engine.text import shortened
 from engine.training.store import RunReader, RunStore, RunSummary
 from lab.cli.common import Parser, UserError, command, folder_path, in_help, print_json, print_table, time_text
 
@@ -55,7 +56,7 @@ def _row(run: RunSummary) -> tuple[str, ...]:
     started = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created))
     metrics = ", ".join(f"{name} {value:.4g}" for name, value in run.metrics.items()) or "–"
     counts = (str(run.epochs), str(run.steps))
-    return (run.id, run.name, run.status, *counts, *losses, metrics, time_text(run.seconds), started)
+    return (run.id, shortened(run.name), run.status, *counts, *losses, metrics, time_text(run.seconds), started)
 
 
 def _as_json(run: RunSummary) -> dict[str, object]:

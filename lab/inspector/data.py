@@ -22,7 +22,7 @@ from widgets.form import Form, Severity
 from widgets.layout import Facts, Section, SidePanel, label
 from widgets.samples import Samples
 from widgets.switch import Switch
-from widgets.text import shape
+from widgets.text import shape, shortened
 
 if TYPE_CHECKING:
     from engine.data import Dataset, PartName, Preview
@@ -42,10 +42,11 @@ def signature_facts(signature: DataSignature) -> list[tuple[str, str]]:
         ("Validation", f"{signature.validation_size:,} samples"),
         ("Test", f"{signature.test_size:,} samples"),
     ]
-    facts += [(f"Input “{name}”", shape(sizes)) for name, sizes in signature.inputs.items()]
+    facts += [(f"Input “{shortened(name)}”", shape(sizes)) for name, sizes in signature.inputs.items()]
     for name, target in signature.targets.items():
+        name = shortened(name)
         if target.classes:
-            names = ", ".join(target.class_names[:12]) + (", …" if len(target.class_names) > 12 else "")
+            names = ", ".join(shortened(item, 40) for item in target.class_names[:12]) + (", …" if len(target.class_names) > 12 else "")
             facts.append(
                 (f"Target “{name}”", f"{target.classes} classes: {names}" if names else f"{target.classes} classes")
             )

@@ -6,7 +6,8 @@ import numpy as np
 from msgspec import Struct
 
 from engine.experiment import Experiment
-from engine.schema import Unknown, info_of
+from engine.graph import title_of
+from engine.schema import info_of
 from engine.training.events import ParameterStats, TensorStats
 from widgets import theme
 from widgets.histogram import legible
@@ -32,7 +33,7 @@ def layers_of(experiment: Experiment | None) -> dict[str, Layer]:
     return {
         node.id: Layer(
             node.id,
-            node.title or (node.component.tag if isinstance(node.component, Unknown) else node.component.title()),
+            title_of(node),
             info_of(node.component).group,
         )
         for node in experiment.network.nodes

@@ -1,10 +1,10 @@
-"""Numbers and shapes in messages."""
+"""Numbers, shapes and names in messages."""
 
 from __future__ import annotations
 
 import pytest
 
-from engine.text import number_text, shape_text
+from engine.text import folded, number_text, shape_text, shortened
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,15 @@ def test_shapes() -> None:
     assert shape_text((28, 28, 1)) == "28 × 28 × 1"
     assert shape_text((128,)) == "128"
     assert shape_text(()) == "a single number"
+
+
+def test_texts_on_one_line() -> None:
+    assert folded("a\nb\r\n\tc\u2028d") == "a b c d"
+    assert folded("\x1b[31mred\x07\x9b\u202eback") == "[31mredback"
+    assert folded("naïve 👩‍🔬 – schön") == "naïve 👩‍🔬 – schön"
+
+
+def test_long_names_are_cut_off() -> None:
+    assert shortened("MNIST CNN") == "MNIST CNN" and shortened("a\nb\x1bc") == "a bc"
+    assert shortened("x" * 61) == "x" * 59 + "…" and len(shortened("x y" * 100_000)) <= 60
+    assert shortened(" " * 300 + "x") == "…" and shortened("x" * 50, 10) == "x" * 9 + "…"

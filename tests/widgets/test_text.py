@@ -56,6 +56,6 @@ def test_shapes():
 
 def test_long_names_are_cut_off_and_stay_on_a_line():
     assert shortened("MNIST CNN") == "MNIST CNN"
-    assert shortened("a\nb\t c") == "a b c"
+    assert shortened("a\nb\t c") == "a b c" and shortened("a\x1b[31m\u202eb") == "a[31mb"
     assert shortened("x" * 61) == "x" * 59 + "…" and len(shortened("x y" * 100_000)) <= 60
     assert shortened(" " * 300 + "x") == "…"
