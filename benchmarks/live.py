@@ -42,9 +42,8 @@ def main() -> int:
         app = QApplication(sys.argv[:1])
         theme.apply(app, "dark")
         size = tuple(map(int, options.size.split("x")))
-        print(
-            f"{'preset':<20} {'headless':>10} {'window':>10} {'kept':>6}   late ms: {'median':>6} {'p99':>6} {'worst':>6}"
-        )
+        heads = ("headless", "window", "kept", "median", "p99", "worst")
+        print(f"{'preset':<20} {heads[0]:>10} {heads[1]:>10} {heads[2]:>6}   late ms:", *(f"{h:>6}" for h in heads[3:]))
         for name in options.presets:
             plain: list[float] = []
             shown: list[float] = []

@@ -11,6 +11,7 @@ from PySide6.QtGui import QActionGroup
 from lab.live import LiveHistory, smooth
 from lab.panels.base import Panel, Rows
 from lab.panels.marks import ChangeMarks
+from lab.panels.waiting import NEXT_STEPS, waiting_text
 from widgets import theme
 from widgets.plot import Curve, Plot
 from widgets.text import number, shortened
@@ -199,6 +200,9 @@ class LossPanel(Panel):
             train, validation = self._overlays[run_id]
             train.set(*self.smoothed(run.history, run.history.step_count))
             validation.set(*run.history.epoch_curve("validation/loss"))
+
+    def empty_text(self) -> str:
+        return waiting_text(self.session, self.empty, NEXT_STEPS)
 
     def caption(self) -> str:
         parts = ["epoch" + (" (log)" if self.log_x.isChecked() else "")]
