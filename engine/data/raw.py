@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.data.errors import DataError
 from engine.data.signature import TargetSignature
-from engine.text import shape_text
+from engine.text import shape_text, shortened
 
 __all__ = ["Outline", "Raw", "class_targets", "image_outline", "number_targets", "samples_of", "targets_of"]
 
@@ -179,7 +179,8 @@ def class_targets(
     names = sorted(set(labels))  # type: ignore[type-var]
     if len(names) == 1:
         raise DataError(
-            f"{name}: all {len(labels)} samples have the label “{names[0]}”; two classes are the least", field
+            f"{name}: all {len(labels)} samples have the label “{shortened(str(names[0]))}”; two classes are the least",
+            field,
         )
     if len(names) > MAX_CLASSES:
         raise DataError(

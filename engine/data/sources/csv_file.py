@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,11 +16,14 @@ from engine.data.errors import DataError, check_file, decoding, require_memory
 from engine.data.raw import Raw, class_targets, targets_of
 from engine.data.sources.base import DataSource, user_path
 from engine.schema import component, field
+from engine.text import shortened
 
 __all__ = ["CsvFile"]
 
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
+_DECIMAL_COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+)(e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
+_COMMA_REMEDY = "if the table writes 1,5 for one and a half, set Decimal sign to “comma”"
 _BYTES_PER_BYTE = 12  # Python strings and floats for one byte of text, roughly.
 
 
@@ -85,11 +89,13 @@ class CsvFile(DataSource, frozen=True):
             features = [i for i in range(len(table.names)) if i != target]
         twice = next((i for n, i in enumerate(features) if i in features[:n]), None)
         if twice is not None:
-            raise DataError(f"“{table.names[twice]}” is named twice", "source.columns")
+            raise DataError(f"“{shortened(table.names[twice])}” is named twice", "source.columns")
         if not features:
             raise DataError("the table has only one column; it needs features beside the target", "source.path")
         if target in features:
-            raise DataError(f"“{table.names[target]}” is the target and cannot be a feature too", "source.columns")
+            raise DataError(
+                f"“{shortened(table.names[target])}” is the target and cannot be a feature too", "source.columns"
+            )
         notes = self._drop_missing(table, [*features, target])
         x = np.stack([self._numbers(table, i) for i in features], axis=1)
         y, signature = self._target(table, target)
@@ -106,11 +112,14 @@ class CsvFile(DataSource, frozen=True):
             reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
             rows, places = [], []
             before = 0
-            for row in reader:
-                if any(cell.strip() for cell in row):
-                    rows.append([cell.strip() for cell in row])
-                    places.append(before + 1)
-                before = reader.line_num
+            try:
+                for row in reader:
+                    if any(cell.strip() for cell in row):
+                        rows.append([cell.strip() for cell in row])
+                        places.append(before + 1)
+                    before = reader.line_num
+            except csv.Error as error:
+                raise DataError(_unreadable(error, path, before + 1), "source.path") from None
         if not rows:
             raise DataError(f"“{path.name}” holds only blank lines", "source.path")
         width = len(rows[0])
@@ -128,19 +137,23 @@ class CsvFile(DataSource, frozen=True):
                 raise DataError(f"“{path.name}” holds the names of its columns and no other row", "source.path")
             twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
             if twice is not None:
-                raise DataError(f"two columns have the name “{twice}”: rename one", "source.path")
+                raise DataError(f"two columns have the name “{shortened(twice)}”: rename one", "source.path")
         else:
             names = [str(i + 1) for i in range(width)]
         return Table(names, rows, places)
 
     def _has_header(self, rows: list[list[str]]) -> bool:
-        # A column of numbers with something else above it; when row 1 has a number itself, it is data.
+        # A column of numbers with something else above it; when row 1 has a number itself, it is data. Numbers with the
+        # other decimal sign count: it is the sign that is wrong then, not the header.
         first, rest = rows[0], rows[1:21]
-        if any(self._is_number(cell) for cell in first):
+        if any(self._is_number(cell) or _has_decimal_comma(cell) for cell in first):
             return False
         if not rest:
             return True
-        return any(all(self._is_number(row[i]) or _is_missing(row[i]) for row in rest) for i in range(len(first)))
+        return any(
+            all(self._is_number(row[i]) or _has_decimal_comma(row[i]) or _is_missing(row[i]) for row in rest)
+            for i in range(len(first))
+        )
 
     def _column(self, table: Table, name: str, place: str) -> int:
         name = name.strip()
@@ -149,9 +162,11 @@ class CsvFile(DataSource, frozen=True):
         if name.isdecimal() and 1 <= int(name[:9]) <= len(table.names):
             return int(name[:9]) - 1
         close = difflib.get_close_matches(name, table.names, n=1)
-        listed = ", ".join(f"“{item}”" for item in table.names[:12]) + (", …" if len(table.names) > 12 else "")
-        hint = f"did you mean “{close[0]}”?" if close else f"the columns are {listed}"
-        raise DataError(f"there is no column “{name}”; {hint}", place)
+        listed = ", ".join(f"“{shortened(item)}”" for item in table.names[:12]) + (
+            ", …" if len(table.names) > 12 else ""
+        )
+        hint = f"did you mean “{shortened(close[0])}”?" if close else f"the columns are {listed}"
+        raise DataError(f"there is no column “{shortened(name)}”; {hint}", place)
 
     # -- cells ---------------------------------------------------------------------------------------------------------
 
@@ -182,28 +197,32 @@ class CsvFile(DataSource, frozen=True):
             values = np.array([self._number(cell) for cell in cells])
         except ValueError:
             row = next(n for n, cell in enumerate(cells) if not self._is_number(cell))
-            raise DataError(self._not_a_number(table, row, column), "source.columns") from None
+            comma = self.decimal == "point" and _has_decimal_comma(cells[row])
+            place = "source.decimal" if comma else "source.columns"
+            raise DataError(self._not_a_number(table, row, column), place) from None
         if not np.isfinite(values).all():
             row = int(np.flatnonzero(~np.isfinite(values))[0])
             raise DataError(
-                f"{table.cell(table.places[row], column)} holds “{cells[row]}”, not a finite number", "source.path"
+                f"{table.cell(table.places[row], column)} holds “{shortened(cells[row])}”, not a finite number",
+                "source.path",
             )
         return values
 
     def _not_a_number(self, table: Table, row: int, column: int) -> str:
         cell = table.rows[row][column]
-        shown = cell if len(cell) <= 40 else cell[:37] + "..."
-        text = f"{table.cell(table.places[row], column)} holds “{shown}”, which is not a number"
-        if "," in cell and self.decimal == "point" and _parses(cell.replace(",", ".")):
-            return f"{text}: if the table writes 1,5 for one and a half, set Decimal sign to “comma”"
+        text = f"{table.cell(table.places[row], column)} holds “{shortened(cell, 40)}”, which is not a number"
+        if self.decimal == "point" and _has_decimal_comma(cell):
+            return f"{text}: {_COMMA_REMEDY}"
         if row == 0 and table.places[row] == 1:
             return f"{text}: if row 1 holds the names of the columns, set Header to “yes”"
         return f"{text}: mend the cell, or choose the feature columns without this one"
 
     def _target(self, table: Table, column: int) -> tuple:
         cells = [row[column] for row in table.rows]
-        what = f"the target column “{table.names[column]}”"
+        what = f"the target column “{shortened(table.names[column])}”"
         numeric = all(self._is_number(cell) for cell in cells)
+        if not numeric and self.task == "auto" and self.decimal == "point":
+            self._refuse_decimal_commas(table, column, cells)
         if self.task == "regression" or (numeric and self.task == "auto"):
             return targets_of(self._numbers(table, column), self.task, what, "source.target")
         if numeric:
@@ -211,6 +230,16 @@ class CsvFile(DataSource, frozen=True):
             if (values == np.floor(values)).all():
                 return targets_of(values, "classification", what, "source.target")
         return class_targets(cells, what, "source.target")
+
+    def _refuse_decimal_commas(self, table: Table, column: int, cells: list[str]) -> None:
+        """Numbers with a decimal comma are not the names of classes."""
+        if all(self._is_number(cell) or _has_decimal_comma(cell) for cell in cells):
+            row = next(n for n, cell in enumerate(cells) if _has_decimal_comma(cell))
+            raise DataError(
+                f"{self._not_a_number(table, row, column)}; if these are the names of classes, set Task to "
+                "“classification”",
+                "source.decimal",
+            )
 
     def _number(self, cell: str) -> float:
         if "_" in cell:  # Python reads 1_000 as a number; a table does not mean one.
@@ -236,7 +265,7 @@ class Table:
     def cell(self, place: int, column: int) -> str:
         """ "row 17, column 3 (“age”)", as the user counts them."""
         name = self.names[column]
-        return f"row {place}, column {column + 1}" + (f" (“{name}”)" if name != str(column + 1) else "")
+        return f"row {place}, column {column + 1}" + (f" (“{shortened(name)}”)" if name != str(column + 1) else "")
 
 
 def _text(path: Path) -> str:
@@ -255,10 +284,29 @@ def _text(path: Path) -> str:
         ) from None
 
 
+def _unreadable(error: csv.Error, path: Path, row: int) -> str:
+    """Why the row cannot be taken apart into cells, and what to do about it."""
+    where, reason = f"row {row} of “{path.name}”", str(error)
+    if "field limit" in reason:
+        return (
+            f"{where} has a cell of more than {csv.field_size_limit():,} characters: if a quotation mark is opened "
+            "there and never closed, close it; otherwise shorten the text"
+        )
+    if "end of data" in reason:
+        return f"{where} opens a quotation mark that is never closed: close it, or take it out"
+    return f"{where} is damaged or not a row of a table ({reason}): a quotation mark inside of quoted text is doubled"
+
+
 def _sniff(text: str) -> str:
-    """The delimiter that the first line with content has most of, outside quotes; a comma when it has none."""
+    """The delimiter that the first line with content has most of, outside quotes; a comma when it has none. Commas
+    that are decimal signs of cells between semicolons or tabs do not count."""
     line = next((line for line in text.splitlines() if line.strip()), "")
     bare = "".join(line.split('"')[::2])
+    for delimiter in (";", "\t"):
+        cells = [cell.strip() for cell in bare.split(delimiter)]
+        commas = [cell for cell in cells if "," in cell]
+        if len(cells) > 1 and commas and all(map(_has_decimal_comma, commas)):
+            return delimiter
     return max(_DELIMITERS.values(), key=lambda delimiter: (bare.count(delimiter), delimiter == ","))
 
 
@@ -266,9 +314,6 @@ def _is_missing(cell: str) -> bool:
     return cell.lower() in _MISSING
 
 
-def _parses(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _has_decimal_comma(cell: str) -> bool:
+    """Whether the cell is a number that has a comma for its decimal sign."""
+    return _DECIMAL_COMMA.fullmatch(cell) is not None

@@ -97,6 +97,38 @@ def test_decimal_comma(table) -> None:
     assert "Decimal sign" in error.message
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a;b;y\n1,5;2,5;x\n3,5;4,5;y\n", "row 2, column 1 (“a”) holds “1,5”"),
+        ("a;b;y\n1;2,5;x\n3,5;4,5;y\n", "row 3, column 1 (“a”) holds “3,5”"),
+        ("1,5;2,5;x\n3,5;4,5;y\n", "row 1, column 1 holds “1,5”"),
+        ("1,5;2;,5\n3,5;4;-1,e3\n", "row 1, column 1 holds “1,5”"),
+        ("1\t2,5\n3\t4,5\n", "row 1, column 2 holds “2,5”"),
+        ("a;y\n1;2,5\n2;3\n", "row 2, column 2 (“y”) holds “2,5”"),
+        ('a,y\n"1,5",2\n"2,5",3\n', "row 2, column 1 (“a”) holds “1,5”"),
+    ],
+)
+def test_decimal_commas_are_named_at_once(table, text: str, place: str) -> None:
+    error = refused(table(text))
+    remedy = "which is not a number: if the table writes 1,5 for one and a half, set Decimal sign to “comma”"
+    assert error.message.startswith(f"{place}, {remedy}") and error.field == "source.decimal"
+    assert table(text, decimal="comma").read().samples >= 2
+
+
+def test_numbers_with_commas_may_be_names_of_classes(table) -> None:
+    text = "a;y\n1;2,5\n2;3\n"
+    assert "set Task to “classification”" in refused(table(text)).message
+    assert table(text, task="classification").read().signatures["y"].class_names == ("2,5", "3")
+    assert "set Decimal sign" in refused(table(text, task="regression")).message
+
+
+def test_long_cells_and_names_are_cut_off_in_messages(table) -> None:
+    name = "long\u202e " * 2000
+    assert len(refused(table(f"a,{name},y\n1,{name},x\n2,3,y\n", header="yes")).message) < 300
+    assert len(refused(table(f"a,y\n1,{name}\n2,{name}\n")).message) < 300
+
+
 def test_rows_with_missing_values_are_refused_or_dropped(table) -> None:
     text = "a,b,y\n1,2,x\n3,,y\n5,NaN,x\n7,8,y\n"
     error = refused(table(text))
@@ -129,7 +161,13 @@ def test_rows_with_missing_values_are_refused_or_dropped(table) -> None:
         ("y\n1\n2\n", {}, "only one column"),
         (" \n\n", {}, "only blank lines"),
         ("a,y\n1,x\n2,y\n", {"task": "regression"}, "row 2, column 2 (“y”) holds “x”, which is not a number"),
-        ('a,y\n1,"x\n2,y\n', {}, "damaged or not a table"),
+        ('a,y\n1,x\n1,"x\n2,y\n', {}, "row 3 of “table.csv” opens a quotation mark that is never closed: close it"),
+        ('a,y\n1,"x"z\n2,y\n', {}, "row 2 of “table.csv” is damaged or not a row of a table"),
+        (
+            "a,y\n1," + "x" * 131_073,
+            {},
+            "row 2 of “table.csv” has a cell of more than 131,072 characters: if a quotation",
+        ),
         (b"a,y\n1,caf\xe9\n2,x\n", {}, "is not UTF-8 text (byte 0xe9 in line 2)"),
         ("a,y\n1,x\n".encode("utf-16"), {}, "UTF-16"),
         (b"a,y\n1,\0\n", {}, "zero bytes"),
