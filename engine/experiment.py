@@ -18,6 +18,7 @@ from engine.schema import (
     lookup,
     no_such_field,
     parse_field,
+    require,
     to_plain,
 )
 from engine.text import number_text
@@ -210,9 +211,7 @@ def experiment_from_plain(plain: Any) -> Experiment:
     for key in plain:
         if key not in specs:
             raise no_such_field(key, key, specs)
-    for key in ("data", "network", "training"):
-        if key not in plain:
-            raise SchemaError(key, "is missing")
+    require(("data", "network", "training"), plain)
     texts = {key: parse_field(specs[key], plain[key], key) for key in ("name", "notes", "seed") if key in plain}
     network = plain["network"]
     if not isinstance(network, dict) or not isinstance(network.get("nodes"), list):

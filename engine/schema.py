@@ -18,7 +18,7 @@ from __future__ import annotations
 import difflib
 import math
 import typing
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -55,6 +55,7 @@ __all__ = [
     "lookup",
     "no_such_field",
     "parse_field",
+    "require",
     "to_plain",
     "validate",
 ]
@@ -111,9 +112,7 @@ def from_plain(target: type[Struct] | str, plain: Any, path: str = "") -> Any:
         if name not in specs:
             raise no_such_field(_join(path, name), name, specs)
         values[name] = parse_field(specs[name], item, _join(path, name))
-    for spec in specs.values():
-        if spec.required and spec.name not in values:
-            raise SchemaError(_join(path, spec.name), "is missing")
+    require([spec.name for spec in specs.values() if spec.required], values, path)
     return cls(**values)
 
 
@@ -211,6 +210,15 @@ def no_such_field(path: str, name: str, fields: Iterable[str]) -> SchemaError:
     known = f"the fields are {', '.join(names)}" if names else "there are no fields here"
     hint = f"did you mean “{close[0]}”?" if close else known
     return SchemaError(path.removesuffix(name) + shortened(name), f"there is no such field; {hint}")
+
+
+def require(names: Iterable[str], given: Container[str], path: str = "") -> None:
+    """Refuse an object at `path` that lacks some of the fields, naming all of them at once. Raises SchemaError."""
+    first, *others = [name for name in names if name not in given] or [""]
+    if first:
+        verb = "is" if len(others) == 1 else "are"
+        more = f", and so {verb} {' and '.join(', '.join(others).rsplit(', ', 1))}" if others else ""
+        raise SchemaError(_join(path, first), f"is missing{more}")
 
 
 def _join(path: str, name: str) -> str:

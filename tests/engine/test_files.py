@@ -186,6 +186,11 @@ def test_a_version_that_cannot_be_read(version: Any, message: str) -> None:
             "training.optimizer.type: expected the name of an optimizer, got nothing",
         ),
         (lambda e: e.pop("training"), "training: is missing"),
+        (lambda e: [e.pop(key) for key in ("data", "training")], "data: is missing, and so is training"),
+        (
+            lambda e: e.update(training={"epochs": 3}),
+            "training.optimizer: is missing, and so are schedule and warmup",
+        ),
         (lambda e: e.update(sede=1), "sede: there is no such field; did you mean “seed”?"),
         (lambda e: e["network"].update(node=[]), "network.node: there is no such field; did you mean “nodes”?"),
         (
