@@ -46,7 +46,8 @@ def signature_facts(signature: DataSignature) -> list[tuple[str, str]]:
     for name, target in signature.targets.items():
         name = shortened(name)
         if target.classes:
-            names = ", ".join(shortened(item, 40) for item in target.class_names[:12]) + (", …" if len(target.class_names) > 12 else "")
+            listed = [shortened(item, 40) for item in target.class_names[:12]]
+            names = ", ".join(listed) + (", …" if len(target.class_names) > 12 else "")
             facts.append(
                 (f"Target “{name}”", f"{target.classes} classes: {names}" if names else f"{target.classes} classes")
             )
