@@ -51,6 +51,7 @@ class Board(Camera):
         document.reportChanged.connect(self._on_changed)
         selection.changed.connect(self._on_selection)
         self.minimap.centreRequested.connect(self.centre_on)
+        self._net.routed.connect(self.minimap.update)
         self.horizontalScrollBar().valueChanged.connect(self._on_scrolled)
         self.verticalScrollBar().valueChanged.connect(self._on_scrolled)
         theme.signals.changed.connect(self.apply_style)
@@ -59,6 +60,21 @@ class Board(Camera):
 
     def cancel_gesture(self) -> None:
         """Give up what the mouse is doing, if anything."""
+
+    def look_at(self, zoom: float, scene_point: QPointF, pixel: QPointF) -> None:
+        super().look_at(zoom, scene_point, pixel)
+        self._net.show_window(self.legible)
+
+    @property
+    def legible(self) -> QRectF:
+        """The visible part of the scene, without its very edge."""
+        edge = 4.0 / self.zoom
+        return self.seen.adjusted(edge, edge, -edge, -edge)
+
+    def show_node(self, node: str) -> None:
+        """Bring a node's card and its message into view."""
+        if node in self._net.nodes:
+            self.reveal(self._net.nodes[node].extent)
 
     # -- what gestures and menus need ----------------------------------------------------------------------------------
 
@@ -109,6 +125,7 @@ class Board(Camera):
         return self._net.nodes_in(self.seen) if self.isVisible() else ()
 
     def _on_scrolled(self) -> None:
+        self._net.show_window(self.legible)
         self.live.schedule()
         self._place_minimap()
 
@@ -198,6 +215,7 @@ class Board(Camera):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._net.columns = self.columns
+        self._net.show_window(self.legible)
         if self.following:
             self.home()
         self._place_overlays()

@@ -11,7 +11,7 @@ from engine.experiment import Experiment, NetworkSpec, Node
 from engine.layers.base import Loss, NodeComponent
 from engine.schema import info_of
 from lab.canvas.fitting import Fit, fit
-from lab.canvas.layout import arrange, is_tidy, placed, rearranged
+from lab.canvas.layout import arrange, is_tidy, placed, rearranged, with_room
 from lab.document import Document, Selection
 
 __all__ = ["Commands"]
@@ -83,21 +83,28 @@ class Commands:
         return new_id
 
     def insert(self, component: NodeComponent, source: str, target: str, at: Point | None = None) -> str:
-        """Put a new node on a wire."""
+        """Put a new node on a wire; what it would cover makes room."""
         experiment = self._settled()
         new_id = edits.unique_id(experiment.network, info_of(component).tag)
         place = None if is_tidy(experiment.network) else at
         after = edits.insert_on_edge(experiment, component, source, target, node_id=new_id, at=place)
+        if place is not None:
+            after = edits.move(after, with_room(after.network, new_id, source))
         self._apply(f"Insert {component.title()}", after, tidy=True)
         self.selection.set([new_id])
         return new_id
 
     def splice(self, node_id: str, source: str, target: str, at: Point) -> None:
-        """Move an unwired node onto a wire."""
+        """Move an unwired node onto a wire; what it would cover makes room."""
         experiment = edits.move(self._settled(), {node_id: at})
         after = edits.disconnect(experiment, source, target)
         after = edits.connect(after, source, node_id)
         after = _in_place_of(after, target, source, node_id, experiment)
+        rest = edits.remove_nodes(experiment, [node_id], reconnect=False).network
+        if is_tidy(rest):
+            after = edits.move(after, rearranged(rest, after.network, self.columns))
+        else:
+            after = edits.move(after, with_room(after.network, node_id, source))
         self._apply(f"Insert {_title(self.network.node(node_id))}", after)
 
     # -- wires ---------------------------------------------------------------------------------------------------------

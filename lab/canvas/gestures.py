@@ -73,8 +73,8 @@ class Gesture:
 class MoveGesture(Gesture):
     """Move the selected cards with the one that was pressed; without a move it is a click that selects.
 
-    Cards line up with others near them (Alt: freely). A single card without wires that is dropped on a wire goes into
-    it.
+    Cards line up with others near them (Alt: freely), and dropped over others they go to the nearest free place. A
+    single card without wires that is dropped on a wire goes into it.
     """
 
     def __init__(self, host: Host, node: str, start: QPointF, modifiers: Qt.KeyboardModifier) -> None:
@@ -142,7 +142,10 @@ class MoveGesture(Gesture):
                 self.scene.restore_places()
                 self.host.say(error.message)
             return
-        if places != self._places:
+        places = self.scene.uncovered(places)
+        if places == self._places:
+            self.scene.place(places)
+        else:
             commands.move({node: (at.x(), at.y()) for node, at in places.items()})
 
     def cancel(self) -> None:

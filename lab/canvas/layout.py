@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
+
+from engine import wiring
 from engine.experiment import NetworkSpec
 from lab.canvas.geometry import CARD_HEIGHT, CARD_WIDTH, COLUMN, ROW
 
-__all__ = ["arrange", "best_columns", "is_tidy", "placed", "rearranged", "tidy_columns"]
+__all__ = ["arrange", "best_columns", "is_tidy", "placed", "rearranged", "tidy_columns", "way_out", "with_room"]
 
-Positions = dict[str, tuple[float, float]]
+Point = tuple[float, float]
+Positions = dict[str, Point]
+
+APART = 8.0
+"""How far from another card one is put that was dropped upon it."""
 
 
 def placed(network: NetworkSpec, columns: int = 6) -> Positions:
@@ -215,3 +223,44 @@ def rearranged(before: NetworkSpec, after: NetworkSpec, columns: int) -> Positio
     kept = tidy_columns(before) or columns
     places = arrange(after, max(kept, columns) if one_row else kept)
     return {node: (x + left, y + top) for node, (x, y) in places.items()}
+
+
+def way_out(moving: Collection[Point], standing: Collection[Point]) -> Point:
+    """The shortest way that cards, given by their upper left corners, must all go to cover none of those that stand."""
+    wide, high = CARD_WIDTH + APART, CARD_HEIGHT + APART
+
+    def free(dx: float, dy: float) -> bool:
+        return not any(
+            abs(x + dx - left) < wide - 0.01 and abs(y + dy - top) < high - 0.01
+            for x, y in moving
+            for left, top in standing
+        )
+
+    if not any(abs(x - left) < CARD_WIDTH and abs(y - top) < CARD_HEIGHT for x, y in moving for left, top in standing):
+        return (0.0, 0.0)
+    # At the nearest free place a card touches the margin of another, above or below or at a side, or of two of them.
+    across = sorted({left - x + side for x, _ in moving for left, _ in standing for side in (-wide, wide)}, key=abs)
+    along = sorted({top - y + side for _, y in moving for _, top in standing for side in (-high, high)}, key=abs)
+    straight = [(dx, 0.0) for dx in across] + [(0.0, dy) for dy in along]
+    best = min((way for way in straight if free(*way)), key=lambda way: math.hypot(*way))
+    for dx in across:
+        for dy in along:
+            if math.hypot(dx, dy) >= math.hypot(*best):
+                break
+            if free(dx, dy):
+                best = (dx, dy)
+    return best
+
+
+def with_room(network: NetworkSpec, node_id: str, source: str) -> Positions:
+    """Places for a network in which a node was put on a wire that came from `source`: the node clear of that one and
+    of any other, and what reads it moved to the right as far as it needs."""
+    node, before = network.node(node_id), network.node(source)
+    x, y = node.position
+    if abs(y - before.position[1]) < CARD_HEIGHT and abs(x - before.position[0]) < COLUMN:
+        x = before.position[0] + COLUMN
+    moved = wiring.make_room(network.nodes, tuple(wiring.readers(network, node_id)), (x, y))
+    places = {item.id: item.position for item in moved}
+    others = [place for name, place in places.items() if name != node_id]
+    dx, dy = way_out([(x, y)], others)
+    return places | {node_id: (x + dx, y + dy)}

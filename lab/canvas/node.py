@@ -27,6 +27,8 @@ _HISTOGRAM = QRectF(9.5, 45.0, 94.0, 38.0)
 _GRADIENT = QRectF(111.0, 46.0, 8.0, 37.0)
 _DOT = QPointF(CARD_WIDTH - 11.5, 11.5)
 _EDGE = 9.0
+BUBBLE_GAP = 6.0
+BUBBLE_TOP = CARD_HEIGHT + BUBBLE_GAP
 _NO_VITALS = Vitals()
 
 _BODY = QPainterPath()
@@ -158,10 +160,15 @@ class NodeItem(QGraphicsItem):
         """How wide the message below the card may be before it would cover that of the next."""
         self._bubble.set_room(width)
 
+    def place_bubble(self, seen: QRectF) -> None:
+        """Put the message where all of it lies in `seen` (of the scene): below the card or above it, and not beyond
+        either side."""
+        self._bubble.place(seen.translated(-self.pos()))
+
     @property
     def extent(self) -> QRectF:
-        """The card and the message below it, in units of the scene."""
-        bubble = self._bubble.boundingRect().translated(self._bubble.pos()) if self.message[1] else QRectF()
+        """The card and the message below it (where there is room), in units of the scene."""
+        bubble = self._bubble.boundingRect().translated(0.0, BUBBLE_TOP) if self.message[1] else QRectF()
         return CARD.united(bubble).translated(self.pos())
 
     def _refresh_bubble(self) -> None:
@@ -310,7 +317,8 @@ class NodeItem(QGraphicsItem):
 
 
 class BubbleItem(QGraphicsItem):
-    """The message below a card: at most two lines, as wide as its words need and the next card's message allows."""
+    """The message below a card (above it at the view's lower edge): at most two lines, as wide as its words need and
+    the next card's message allows."""
 
     _PAD = 7.0
 
@@ -320,7 +328,7 @@ class BubbleItem(QGraphicsItem):
         self._level, self._text, self._whole = "", "", ""
         self._room = BUBBLE_ROOM
         self._rect = QRectF()
-        self.setPos(0.0, CARD_HEIGHT + 6.0)
+        self.setPos(0.0, BUBBLE_TOP)
         self.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
         self.setZValue(1)
         self.hide()
@@ -334,6 +342,16 @@ class BubbleItem(QGraphicsItem):
         if width != self._room:
             self._room = width
             self._fit_words()
+
+    def place(self, seen: QRectF) -> None:
+        """See `NodeItem.place_bubble`; here `seen` counts from the card's corner."""
+        x, y = 0.0, BUBBLE_TOP
+        if not seen.isEmpty() and seen.intersects(CARD):
+            above = -BUBBLE_GAP - self._rect.height()
+            if y + self._rect.height() > seen.bottom() and above >= seen.top():
+                y = above
+            x = max(seen.left(), min(0.0, seen.right() - self._rect.width()))
+        self.setPos(x, y)
 
     @property
     def shown(self) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct
-from PySide6.QtCore import QEasingCurve, QPointF, QRectF, QVariantAnimation
+from PySide6.QtCore import QEasingCurve, QPointF, QRectF, QVariantAnimation, Signal
 from PySide6.QtGui import QPainterPath
 from PySide6.QtWidgets import QGraphicsScene
 
@@ -23,7 +23,7 @@ from lab.canvas.geometry import (
     plan_route,
     wire_path,
 )
-from lab.canvas.layout import placed
+from lab.canvas.layout import placed, way_out
 from lab.canvas.node import NodeItem
 from lab.canvas.overlays import GuideItem
 from lab.canvas.style import Style, style
@@ -45,7 +45,10 @@ class Hit(Struct, frozen=True):
 
 
 class CanvasScene(QGraphicsScene):
-    """Items by node id and by wire. Positions follow the document; while a gesture drags cards, `place` moves them."""
+    """Items by node id and by wire. Positions follow the document; while a gesture drags cards, `place` moves them.
+    `routed` tells that cards or wires may lie elsewhere."""
+
+    routed = Signal()
 
     def __init__(self, document: Document, selection: Selection) -> None:
         super().__init__()
@@ -59,6 +62,7 @@ class CanvasScene(QGraphicsScene):
         self.addItem(self.guides)
         # The index of moving items costs more than looking through a few hundred of them.
         self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
+        self._seen = QRectF()
         self._goal: dict[str, QPointF] = {}
         self._start: dict[str, QPointF] = {}
         self._animation = QVariantAnimation(self)
@@ -79,7 +83,6 @@ class CanvasScene(QGraphicsScene):
         faces = faces_of(self.document)
         for gone in [item for item in self.nodes if item not in places]:
             self.removeItem(self.nodes.pop(gone))
-            self._goal.pop(gone, None)
         moved: dict[str, QPointF] = {}
         for node in network.nodes:
             place, item = QPointF(*places[node.id]), self.nodes.get(node.id)
@@ -150,7 +153,9 @@ class CanvasScene(QGraphicsScene):
     # -- moving --------------------------------------------------------------------------------------------------------
 
     def _move_to(self, goals: Mapping[str, QPointF]) -> None:
-        self.settle()
+        # What is on its way to somewhere else goes on from where it is seen.
+        self._animation.stop()
+        self._goal = {}
         far = {n: p for n, p in goals.items() if (p - self.nodes[n].pos()).manhattanLength() > 12}
         if self.animated and far:
             self._start = {node: self.nodes[node].pos() for node in goals}
@@ -207,15 +212,24 @@ class CanvasScene(QGraphicsScene):
                 taken.append((route, source, level))
                 wire.set_path(wire_path(start, end, route, level))
         self.spread_bubbles()
+        self.routed.emit()
+
+    def show_window(self, seen: QRectF) -> None:
+        """Tell which part of the scene is seen: messages keep within it."""
+        if seen != self._seen:
+            self._seen = seen
+            self.spread_bubbles()
 
     def spread_bubbles(self) -> None:
-        """Let messages below the cards be as wide as the next message to the right allows."""
+        """Let messages beside the cards be as wide as the next message to the right allows, and lie where all of them
+        can be seen."""
         talking = [(item.pos(), item) for item in self.nodes.values() if item.message[1]]
         for here, item in talking:
             gaps = [
                 at.x() - here.x() for at, _ in talking if at.x() > here.x() and abs(at.y() - here.y()) < CARD_HEIGHT / 2
             ]
             item.set_bubble_room(min([BUBBLE_WIDEST, *(gap - 4.0 for gap in gaps)]))
+            item.place_bubble(self._seen)
 
     # -- what lies where -----------------------------------------------------------------------------------------------
 
@@ -301,11 +315,17 @@ class CanvasScene(QGraphicsScene):
         return tuple(node for node, item in self.nodes.items() if area.intersects(card_rect(item.pos())))
 
     def free_spot(self, wanted: QPointF) -> QPointF:
-        """`wanted`, or the first place below it where a card covers no other."""
-        spot = QPointF(wanted)
-        while any(card_rect(spot).adjusted(-8, -8, 8, 8).intersects(card_rect(i.pos())) for i in self.nodes.values()):
-            spot += QPointF(0, CARD_HEIGHT + 24)
-        return spot
+        """`wanted`, or the nearest place where a card covers no other."""
+        return wanted + QPointF(*way_out([(wanted.x(), wanted.y())], self._places(())))
+
+    def uncovered(self, positions: Mapping[str, QPointF]) -> dict[str, QPointF]:
+        """Places for cards that stand like `positions` to one another, as near as can be, and cover no other card."""
+        moving = [(at.x(), at.y()) for at in positions.values()]
+        step = QPointF(*way_out(moving, self._places(positions)))
+        return {node: at + step for node, at in positions.items()}
+
+    def _places(self, but: Container[str]) -> list[tuple[float, float]]:
+        return [(item.pos().x(), item.pos().y()) for node, item in self.nodes.items() if node not in but]
 
 
 def _distance(a: QPointF, b: QPointF) -> float:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QColor, QImage
+from PySide6.QtGui import QColor, QImage, QPainterPathStroker, QPen
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from engine import edits
 from engine.experiment import NetworkSpec
-from lab.canvas.geometry import card_rect
+from lab.canvas.geometry import card_box, card_rect, plan_route, wire_path
+from lab.canvas.style import style
+from lab.canvas.wire import WireItem
 from tests.support.examples import blobs, chain, make
 from widgets import theme
 
@@ -120,6 +124,65 @@ def test_the_minimap_appears_when_not_everything_is_seen(canvas):
     assert view.seen.center().x() > before + 100
     view.home()
     assert not view.minimap.isVisible()
+
+
+def on_screen(view) -> QImage:
+    """What is on the screen, without painting anything anew."""
+    return view.screen().grabWindow(view.winId()).toImage().convertToFormat(QImage.Format.Format_RGB32)
+
+
+def test_nothing_stays_where_cards_and_wires_were(canvas):
+    hands = canvas()
+    QApplication.processEvents()
+    hands.view.net().place({"relu_1": QPointF(336, 200)})
+    hands.view.viewport().repaint(0, 0, 10, 10)  # as quick-add does, before Qt has looked at what moved
+    QApplication.processEvents()
+    seen = on_screen(hands.view)
+    hands.view.viewport().repaint()
+    assert seen == on_screen(hands.view)
+
+
+def test_the_minimap_follows_cards_on_their_way(canvas):
+    network = chain(make("layer", "input"), *(make("layer", "relu") for _ in range(10)))
+    hands = canvas(replace(blobs(), network=network), (700, 400))
+    hands.view.zoom_to(1.0)
+    QApplication.processEvents()
+    hands.view.net().place({"relu_1": QPointF(168, 120)})
+    QApplication.processEvents()
+    seen = on_screen(hands.view)
+    hands.view.minimap.repaint()
+    assert hands.view.minimap.isVisible() and seen == on_screen(hands.view)
+
+
+PLACE = st.builds(QPointF, st.floats(-3000, 3000), st.floats(-3000, 3000))
+
+
+@given(start=PLACE, end=PLACE, cards=st.lists(PLACE, max_size=4), level=st.integers(0, 3))
+def test_a_wire_is_painted_within_its_bounds(start, end, cards, level):
+    look = style()
+    wire = WireItem(("a", "b"), look)
+    wire.set_path(wire_path(start, end, plan_route(start, end, [card_box(card) for card in cards]), level))
+    for pen in (look.wire, look.wire_hover, look.wire_selected, look.wire_live, look.wire_bypassed, look.wire_faulty):
+        stroker = QPainterPathStroker(QPen(pen.color(), pen.widthF(), Qt.PenStyle.SolidLine, pen.capStyle()))
+        painted = stroker.createStroke(wire.path).boundingRect()
+        assert wire.boundingRect().contains(painted.adjusted(-1, -1, 1, 1))
+
+
+LONG = "The data hold images of 28 × 28 × 1 values, so it needs as many inputs as that."
+
+
+@pytest.mark.parametrize("corner", [(300.0, 260.0), (700.0, 100.0), (700.0, 260.0)])
+def test_a_message_lies_within_the_view(canvas, corner):
+    hands = canvas(size=(840, 380))
+    view, item = hands.view, hands.view.net().nodes["dense_1"]
+    item.set_face(replace(item.face, error=LONG))
+    view.look_at(1.0, QPointF(0, 0), QPointF(0, 0))
+    view.net().place({"dense_1": QPointF(*corner)})
+    bubble = item._bubble
+    assert bubble.shown == LONG and view.seen.contains(bubble.sceneBoundingRect().adjusted(2, 2, -2, -2))
+    assert not bubble.sceneBoundingRect().adjusted(2, 2, -2, -2).intersects(card_rect(item.pos()))
+    view.scroll_by(QPoint(0, 100))  # the card goes up: there is room below it again
+    assert bubble.pos().y() > 0
 
 
 def test_what_does_not_change_is_not_painted_again(canvas):

@@ -179,6 +179,20 @@ def test_arrange_is_one_step(canvas):
     assert place(hands, "dense_1") == (400.0, 300.0)
 
 
+@pytest.mark.parametrize("wait", [0, 40])
+def test_what_is_taken_back_on_its_way_goes_back(canvas, qtbot, wait):
+    hands = canvas()
+    before = {"relu_1": (400.0, 300.0), "dense_2": (40.0, 260.0)}
+    hands.view.commands.move(before)
+    hands.view.net().animated = True
+    hands.view.lay_out()
+    qtbot.wait(wait)
+    hands.view.document.undo()
+    qtbot.wait(300)
+    items = hands.view.net().nodes
+    assert {node: items[node].pos().toTuple() for node in before} == before
+
+
 def test_arranging_is_animated_and_ends_where_it_should(canvas, qtbot):
     hands = canvas(edits.move(blobs(), {"dense_1": (400.0, 300.0)}))
     hands.view.net().animated = True

@@ -209,6 +209,62 @@ def test_an_unwired_card_dropped_on_a_wire_goes_into_it(canvas):
     assert ("relu_1", "dense_2") in wires(hands) and place(hands, "tanh_1") == (480.0, 220.0)
 
 
+def covered(hands) -> list[tuple[str, str]]:
+    """The pairs of cards of which one covers a part of the other."""
+    nodes = hands.view.document.experiment.network.nodes
+    boxes = {node.id: card_rect(QPointF(*node.position)) for node in nodes}
+    return [(a, b) for a in boxes for b in boxes if a < b and boxes[a].intersects(boxes[b])]
+
+
+@pytest.mark.parametrize("source", ["input_1", "dense_1", "relu_1", "dense_2"])
+@pytest.mark.parametrize("tidy", [True, False])
+def test_a_card_dropped_on_a_wire_has_room(canvas, source, tidy):
+    experiment = loose(blobs(), make("layer", "tanh"), (480.0, 220.0))
+    if not tidy:
+        experiment = edits.move(experiment, {"dense_2": (504.0, 40.0), "input_1": (8.0, 0.0)})
+    hands = canvas(experiment)
+    before = hands.view.document.experiment
+    target = CHAIN[CHAIN.index(source) + 1]
+    start, grip = hands.middle("tanh_1"), hands.view.net().nodes["tanh_1"].pos() + QPointF(64, 46)
+    hands.drag(start, start + (hands.output(source) + hands.input(target)) / 2 - grip)
+    assert {(source, "tanh_1"), ("tanh_1", target)} <= wires(hands) and not covered(hands)
+    hands.view.document.undo()
+    assert hands.view.document.experiment.network == before.network
+
+
+def test_a_chip_dropped_on_a_wire_has_room_also_among_cards_that_were_moved(canvas):
+    hands = canvas(edits.move(blobs(), {"dense_2": (504.0, 60.0)}))
+    middle = (hands.output("dense_1") + hands.input("relu_1")) / 2
+    drop(hands, component("layer/batch_norm"), [QPointF(100, 300), middle])
+    assert {("dense_1", "batch_norm_1"), ("batch_norm_1", "relu_1")} <= wires(hands) and not covered(hands)
+    assert place(hands, "input_1") == (0.0, 0.0) and place(hands, "dense_1") == (168.0, 0.0)
+
+
+def test_a_card_dropped_over_another_goes_to_the_nearest_free_place(canvas):
+    hands = canvas(loose(blobs(), make("layer", "tanh"), (480.0, 220.0)))
+    start = hands.middle("tanh_1")
+    hands.drag(start, hands.middle("dense_1") + QPointF(4, 60))
+    x, y = place(hands, "tanh_1")
+    assert not covered(hands) and abs(x - 172) <= 6 and 93 < y < 110
+    hands.drag(hands.middle("input_1"), hands.middle("softmax_cross_entropy_1") - QPointF(0, 12))
+    assert not covered(hands)
+
+
+def test_several_cards_dropped_over_others_keep_together(canvas):
+    hands = canvas()
+    hands.view.selection.set(["input_1", "dense_1"])
+    start = hands.middle("dense_1")
+    hands.drag(start, start + QPointF(168, 30))
+    (x, y), (left, top) = place(hands, "dense_1"), place(hands, "input_1")
+    assert not covered(hands) and (x - left, y - top) == (168.0, 0.0) and y > 90
+
+
+def test_a_chip_dropped_over_a_card_goes_to_the_nearest_free_place(canvas):
+    hands = canvas()
+    drop(hands, component("layer/tanh"), [QPointF(100, 300), hands.middle("relu_1") + QPointF(0, 70)])
+    assert not covered(hands) and place(hands, "tanh_1")[1] > 0
+
+
 def test_a_wire_can_be_selected_and_deleted(canvas):
     hands = canvas()
     hands.click((hands.output("relu_1") + hands.input("dense_2")) / 2)
