@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QHideEvent, QShowEvent
@@ -20,9 +20,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.differences import Change, LiveChange, differences, during, summary
-from engine.training.result import words
+from engine.differences import Change, LiveChange, summary
 from lab.jobs import Jobs
+from lab.run_listing import Listing, ListReader, delete_runs
 from lab.run_row import LOOK, SUMMARY, RowLook, RunDelegate, run_heading, status_words
 from lab.session import Session
 from lab.stored import StoredRun, stored_history
@@ -30,24 +30,13 @@ from widgets import theme
 from widgets.text import number, shortened
 
 if TYPE_CHECKING:
-    from engine.experiment import Experiment
-    from engine.training.store import RunStore, RunSummary
+    from engine.training.store import RunSummary
 
 __all__ = ["RunsTab"]
 
 SOON_MS = 1000
-COMPARED = 300
-"""The newest so many runs are compared with the ones before them."""
 REASONS = 3
 """So many different reasons why runs could not be deleted are told."""
-
-
-class Listing(NamedTuple):
-    """The runs, what each has otherwise than the one before it of the same name, and what was changed while it ran."""
-
-    runs: list[RunSummary]
-    changes: dict[str, tuple[Change, ...]]
-    live: dict[str, tuple[LiveChange, ...]]
 
 
 class RunsTab(QWidget):
@@ -67,8 +56,7 @@ class RunsTab(QWidget):
         """What each run has otherwise than the one before it of the same name."""
         self.live: dict[str, tuple[LiveChange, ...]] = {}
         """What was changed during each run."""
-        self._experiments: dict[str, Experiment | None] = {}
-        self._changed: dict[str, tuple[object, tuple[LiveChange, ...]]] = {}
+        self._reader = ListReader()
         self.setAccessibleName("Runs")
         self._filling = False
         self._positions: dict[str, int] = {}
@@ -140,7 +128,7 @@ class RunsTab(QWidget):
         self._soon.stop()
         if self.session.store is not None:
             store = self.session.store
-            self._jobs.run(lambda: self._read_list(store), self._show_read, self.said.emit, key="runs")
+            self._jobs.run(lambda: self._reader.read(store), self._show_read, self.said.emit, key="runs")
 
     def _on_epoch(self, *_: object) -> None:
         """The run that goes on has come further: the list says so within a second."""
@@ -154,37 +142,6 @@ class RunsTab(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._soon.stop()
-
-    def _read_list(self, store: RunStore) -> Listing:
-        """Off the window's thread. The experiment of a run never changes, so that each is read once; what was changed
-        while it ran is read again only of a run that has gone on since."""
-        summaries = store.list()
-        changes: dict[str, tuple[Change, ...]] = {}
-        later: dict[str, str] = {}
-        for run in summaries[:COMPARED]:
-            if run.id not in self._experiments:
-                try:
-                    self._experiments[run.id] = store.open(run.id).experiment
-                except Exception:  # deleted meanwhile, or of another version: opening it says why
-                    self._experiments[run.id] = None
-            newer = later.get(run.name)
-            old, new = self._experiments[run.id], self._experiments.get(newer) if newer is not None else None
-            if newer is not None and old is not None and new is not None:
-                changes[newer] = differences(old, new)
-            later[run.name] = run.id
-        return Listing(summaries, changes, {run.id: self._read_live(store, run) for run in summaries[:COMPARED]})
-
-    def _read_live(self, store: RunStore, run: RunSummary) -> tuple[LiveChange, ...]:
-        mark = (run.status, run.steps, run.finished)
-        known, live = self._changed.get(run.id, (None, ()))
-        experiment = self._experiments.get(run.id)
-        if known != mark and experiment is not None:
-            try:
-                live = during(experiment, *store.open(run.id).changes())
-            except Exception:  # deleted meanwhile, or locked: the next reading tries again
-                return live
-            self._changed[run.id] = mark, live
-        return live
 
     def _show_read(self, listing: Listing) -> None:
         _, self.changes, self.live = listing
@@ -342,17 +299,9 @@ class RunsTab(QWidget):
             return
         chosen = tuple(run_ids)
 
-        def work() -> tuple[tuple[str, ...], tuple[str, ...]]:
-            deleted, refusals = [], []
-            for run_id in chosen:
-                try:
-                    store.delete(run_id)
-                    deleted.append(run_id)
-                except Exception as error:  # told in words; the others are none the worse for it
-                    refusals.append(words(error))
-            return tuple(deleted), tuple(dict.fromkeys(refusals))
-
-        self._jobs.run(work, lambda found: self._on_deleted(len(chosen), *found), self.said.emit)
+        self._jobs.run(
+            lambda: delete_runs(store, chosen), lambda found: self._on_deleted(len(chosen), *found), self.said.emit
+        )
 
     def _on_deleted(self, asked: int, deleted: tuple[str, ...], refusals: tuple[str, ...]) -> None:
         for run_id in deleted:

@@ -191,15 +191,6 @@ class Session(ShownRun):
             self._show(stored_history(reader, up_to=step))
         self._resumed_at = step
 
-    def _cut(self, step: int) -> None:
-        self.live.cut(step)
-        self.looking = self.progress = None
-        self.events = [event for event in self.events if event.step <= step]
-        for name in ("frame", "surface", "confusion", "filters"):
-            picture = getattr(self, name)
-            if picture is not None and picture.step > step:
-                setattr(self, name, getattr(self.live.moments[-1], name) if self.live.moments else None)
-
     def pause(self) -> None:
         """Wait before the next step. The state becomes "paused" when the trainer has come to it."""
         if self._can_steer():

@@ -148,6 +148,16 @@ class ShownRun(QObject):
                 last.confusion,
             )
 
+    def _cut(self, step: int) -> None:
+        """Forget what came after a step."""
+        self.live.cut(step)
+        self.looking, self.progress = None, None
+        self.events = [event for event in self.events if event.step <= step]
+        for name in ("frame", "surface", "confusion", "filters"):
+            picture = getattr(self, name)
+            if picture is not None and picture.step > step:
+                setattr(self, name, getattr(self.live.moments[-1], name) if self.live.moments else None)
+
     def _take_slot(self, event: Event) -> None:
         match event:
             case Frame():

@@ -13,36 +13,22 @@ data: the plot sets the ranges itself, because pyqtgraph's own auto-range would 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, QSizeF, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPen
+from PySide6.QtCore import QEvent, QPointF, Qt, QTimer, Signal
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from widgets import export, theme
 from widgets.axis import Axis
-from widgets.clutter import PLACES, STAY, Place, quiet_place
+from widgets.clutter import Place
 from widgets.curve import Curve, Guide, LineStyle, series_color
+from widgets.legend import Legend
 from widgets.text import number
 
 __all__ = ["Curve", "Guide", "Plot", "series_color"]
-
-
-class _Sample(pg.ItemSample):
-    """A curve's mark in the legend: a short thick line, whole or in two dashes as the curve is."""
-
-    def paint(self, painter: QPainter, *_args: Any) -> None:
-        pen = QPen(pg.mkPen(self.item.opts["pen"]))
-        if pen.style() != Qt.PenStyle.SolidLine:
-            pen.setDashPattern([1.8, 1.4])
-        pen.setWidthF(2.5)
-        pen.setCapStyle(Qt.PenCapStyle.FlatCap)
-        painter.setOpacity(1.0 if self.item.isVisible() else 0.3)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(pen)
-        painter.drawLine(QPointF(4, 11), QPointF(17, 11))
 
 
 class Plot(pg.PlotWidget):
@@ -93,12 +79,9 @@ class Plot(pg.PlotWidget):
         box.disableAutoRange()
         box.setDefaultPadding(0.0)
         box.sigRangeChangedManually.connect(self._on_touched)
-        self.legend: pg.LegendItem | None = None
+        self.legend: Legend | None = None
         if legend is not None:
-            self.legend = pg.LegendItem(sampleType=_Sample, verSpacing=-5, horSpacing=4, labelTextSize="11px")
-            self.legend.layout.setContentsMargins(4, 0, 4, 0)
-            self.legend.setParentItem(box)
-            self._put_legend(legend)
+            self.legend = Legend(box, legend)
         self._arranging = QTimer(self, singleShot=True, interval=0)
         self._arranging.timeout.connect(self.arrange)
         box.sigResized.connect(lambda _box: self._arranging.start())
@@ -268,38 +251,7 @@ class Plot(pg.PlotWidget):
         for guide in self.guides:
             guide.settle()
         if self.legend is not None and self.legend.items:
-            self._arrange_legend(self.legend)
-
-    def _arrange_legend(self, legend: pg.LegendItem) -> None:
-        """One name below the other, or side by side where a column would cover the curves, as in a low plot."""
-        widths = [sample.width() + label.minimumWidth() + 8 for sample, label in legend.items]
-        height = max(label.minimumHeight() for _, label in legend.items)
-        below = legend.layout.verticalSpacing()
-        count = len(widths)
-        box = self.getPlotItem().getViewBox().rect()
-        fitting: dict[int, QSizeF] = {}
-        for columns in dict.fromkeys((1, min(2, count), count)):
-            widest = [max(widths[i::columns]) for i in range(columns)]
-            size = QSizeF(8 + sum(widest), -(-count // columns) * (height + below) - below)
-            if size.width() < 0.95 * box.width() and size.height() < 0.6 * box.height():
-                fitting[columns] = size
-        legend.setVisible(bool(fitting))  # where it would be the whole picture, the read-out tells the names
-        if not fitting:
-            return
-        found = {columns: quiet_place(self, size, self._place) for columns, size in fitting.items()}
-        columns = min(found, key=lambda item: found[item][1] + (0.0 if item == legend.columnCount else STAY))
-        place, size = found[columns][0], fitting[columns]
-        legend.setColumnCount(columns)
-        # Its own measure leaves more room around the names than a small plot has.
-        if legend.geometry().size() != size or place != self._place:
-            legend.resize(size)
-            self._put_legend(place)
-
-    def _put_legend(self, place: Place) -> None:
-        assert self.legend is not None
-        self._place: Place = place
-        anchor, offset = PLACES[place]
-        self.legend.anchor(itemPos=anchor, parentPos=anchor, offset=offset)
+            self.legend.arrange(self)
 
     # -- the read-out --------------------------------------------------------------------------------------------------
 
@@ -374,13 +326,7 @@ class Plot(pg.PlotWidget):
             f"background: {colors.raised}; color: {colors.text}; border: 1px solid {colors.border}; padding: 4px 6px;"
         )
         if self.legend is not None:
-            back = QColor(colors.panel)
-            back.setAlphaF(0.72)
-            self.legend.setBrush(pg.mkBrush(back))
-            self.legend.setPen(pg.mkPen(None))
-            self.legend.setLabelTextColor(colors.text_dim)
-            for _, label in self.legend.items:
-                label.setText(label.text)
+            self.legend.retheme()
 
     def _tint_band(self, item: pg.LinearRegionItem, tint: int | str) -> None:
         color = series_color(tint)

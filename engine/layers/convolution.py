@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from engine.initializers import Constant, He
-from engine.kinds import Initializer
 from engine.layers.base import Layer, ParameterSpec, Shape, ShapeProblem
-from engine.layers.core import affine_parameters
+from engine.layers.core import BiasInit, WeightInit, affine_parameters
 from engine.layers.words import require_image
 from engine.ops.convolution import Conv2d, window_count
 from engine.ops.linear import AddBias
@@ -54,14 +53,8 @@ class Conv2D(Layer, frozen=True):
     use_bias: Annotated[
         bool, field(label="Bias", help="Add a learned number to each channel. Superfluous before batch normalization.")
     ] = True
-    weight_init: Annotated[
-        Initializer,
-        field(label="Initializer", help="How the first weights are drawn. He suits ReLU, Xavier tanh and sigmoid."),
-    ] = He()
-    bias_init: Annotated[
-        Initializer,
-        field(label="Bias initializer", help="How the first biases are drawn; usually zero.", advanced=True),
-    ] = Constant()
+    weight_init: WeightInit = He()
+    bias_init: BiasInit = Constant()
 
     @property
     def pixels(self) -> int:

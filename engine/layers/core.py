@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from engine.builder import Builder
     from engine.ops.base import Value
 
+WeightInit = Annotated[
+    Initializer,
+    field(label="Initializer", help="How the first weights are drawn. He suits ReLU, Xavier tanh and sigmoid."),
+]
+BiasInit = Annotated[
+    Initializer,
+    field(label="Bias initializer", help="How the first biases are drawn; usually zero.", advanced=True),
+]
+
 
 @component(
     "input",
@@ -73,14 +82,8 @@ class Dense(Layer, frozen=True):
     use_bias: Annotated[
         bool, field(label="Bias", help="Add a learned number to each output. Superfluous before batch normalization.")
     ] = True
-    weight_init: Annotated[
-        Initializer,
-        field(label="Initializer", help="How the first weights are drawn. He suits ReLU, Xavier tanh and sigmoid."),
-    ] = He()
-    bias_init: Annotated[
-        Initializer,
-        field(label="Bias initializer", help="How the first biases are drawn; usually zero.", advanced=True),
-    ] = Constant()
+    weight_init: WeightInit = He()
+    bias_init: BiasInit = Constant()
 
     def infer(self, shapes: tuple[Shape, ...]) -> Shape:
         require_vector("Dense", shapes[0])

@@ -19,13 +19,56 @@ def _same_size(prediction: Tensor, target: Tensor) -> None:
 
 
 @dataclass(frozen=True)
-class SoftmaxCrossEntropy(Op):
+class _Loss(Op):
+    """What losses share: only the predictions have an adjoint, which `gradient` computes from the values that
+    `of(call)` names and the loss's adjoint."""
+
+    gradient: ClassVar[type[Op]]
+
+    def of(self, call: Call) -> tuple[Value, Value]:
+        return call.outputs[1], call.inputs[1]
+
+    def vjp(self, b: Builder, call: Call, *adjoints: Value | None) -> tuple[Value | None, ...]:
+        dloss = adjoints[0]
+        if dloss is None or not b.needs(call.inputs[0]):
+            return None, None
+        return b.op(self.gradient(), *self.of(call), dloss), None
+
+
+@dataclass(frozen=True)
+class _LossGradient(Op):
+    """What losses' gradients share: they are shaped like the first input."""
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (inputs[0],)
+
+    def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (SCALAR,)
+
+    def flops(self, *inputs: Tensor) -> int:
+        return 2 * inputs[0].size
+
+
+@dataclass(frozen=True)
+class SoftmaxCrossEntropyGradient(_LossGradient):
+    """(probabilities, labels, dloss (1,)) -> dlogits = dloss (p - one hot) / B."""
+
+    name: ClassVar[str] = "softmax_cross_entropy_gradient"
+
+    def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        batch, classes = inputs[0].shape
+        return Tensor((batch, classes), DType.BOOL), Tensor((classes,), DType.INT64), SCALAR
+
+
+@dataclass(frozen=True)
+class SoftmaxCrossEntropy(_Loss):
     """(logits (B, C), labels int64 (B,)) -> (loss (1,), probabilities (B, C)).
 
     loss = mean of log sum_j exp(z_j) - z_label, taken after subtracting each row's maximum.
     """
 
     name: ClassVar[str] = "softmax_cross_entropy"
+    gradient: ClassVar[type[Op]] = SoftmaxCrossEntropyGradient
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         logits, labels = inputs
@@ -43,41 +86,26 @@ class SoftmaxCrossEntropy(Op):
             SCALAR,
         )
 
-    def vjp(self, b: Builder, call: Call, *adjoints: Value | None) -> tuple[Value | None, ...]:
-        dloss = adjoints[0]
-        if dloss is None or not b.needs(call.inputs[0]):
-            return None, None
-        return b.op(SoftmaxCrossEntropyGradient(), call.outputs[1], call.inputs[1], dloss), None
-
     def flops(self, *inputs: Tensor) -> int:
         return 5 * inputs[0].size
 
 
 @dataclass(frozen=True)
-class SoftmaxCrossEntropyGradient(Op):
-    """(probabilities, labels, dloss (1,)) -> dlogits = dloss (p - one hot) / B."""
+class BinaryCrossEntropyGradient(_LossGradient):
+    """(probabilities, targets, dloss (1,)) -> dlogits = dloss (p - t) / count."""
 
-    name: ClassVar[str] = "softmax_cross_entropy_gradient"
-
-    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return (inputs[0],)
-
-    def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        batch, classes = inputs[0].shape
-        return Tensor((batch, classes), DType.BOOL), Tensor((classes,), DType.INT64), SCALAR
-
-    def flops(self, *inputs: Tensor) -> int:
-        return 2 * inputs[0].size
+    name: ClassVar[str] = "binary_cross_entropy_gradient"
 
 
 @dataclass(frozen=True)
-class BinaryCrossEntropy(Op):
+class BinaryCrossEntropy(_Loss):
     """(logits z, targets t in [0, 1], as many as logits; numbers or int64) -> (loss (1,), probabilities).
 
     loss = mean of max(z, 0) - z t + log(1 + exp(-|z|)), which never overflows.
     """
 
     name: ClassVar[str] = "binary_cross_entropy"
+    gradient: ClassVar[type[Op]] = BinaryCrossEntropyGradient
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         _same_size(*inputs)
@@ -86,37 +114,23 @@ class BinaryCrossEntropy(Op):
     def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         return inputs[0], inputs[0]
 
-    def vjp(self, b: Builder, call: Call, *adjoints: Value | None) -> tuple[Value | None, ...]:
-        dloss = adjoints[0]
-        if dloss is None or not b.needs(call.inputs[0]):
-            return None, None
-        return b.op(BinaryCrossEntropyGradient(), call.outputs[1], call.inputs[1], dloss), None
-
     def flops(self, *inputs: Tensor) -> int:
         return 8 * inputs[0].size
 
 
 @dataclass(frozen=True)
-class BinaryCrossEntropyGradient(Op):
-    """(probabilities, targets, dloss (1,)) -> dlogits = dloss (p - t) / count."""
+class MeanSquaredErrorGradient(_LossGradient):
+    """(predictions, targets, dloss (1,)) -> dpredictions = 2 dloss (y - t) / count."""
 
-    name: ClassVar[str] = "binary_cross_entropy_gradient"
-
-    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return (inputs[0],)
-
-    def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return (SCALAR,)
-
-    def flops(self, *inputs: Tensor) -> int:
-        return 2 * inputs[0].size
+    name: ClassVar[str] = "mean_squared_error_gradient"
 
 
 @dataclass(frozen=True)
-class MeanSquaredError(Op):
+class MeanSquaredError(_Loss):
     """(predictions, targets, as many) -> loss (1,) = mean of (y - t)^2 over samples and outputs."""
 
     name: ClassVar[str] = "mean_squared_error"
+    gradient: ClassVar[type[Op]] = MeanSquaredErrorGradient
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         _same_size(*inputs)
@@ -125,27 +139,8 @@ class MeanSquaredError(Op):
     def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         return (inputs[0],)
 
-    def vjp(self, b: Builder, call: Call, *adjoints: Value | None) -> tuple[Value | None, ...]:
-        (dloss,) = adjoints
-        if dloss is None or not b.needs(call.inputs[0]):
-            return None, None
-        return b.op(MeanSquaredErrorGradient(), *call.inputs, dloss), None
+    def of(self, call: Call) -> tuple[Value, Value]:
+        return call.inputs[0], call.inputs[1]
 
     def flops(self, *inputs: Tensor) -> int:
         return 3 * inputs[0].size
-
-
-@dataclass(frozen=True)
-class MeanSquaredErrorGradient(Op):
-    """(predictions, targets, dloss (1,)) -> dpredictions = 2 dloss (y - t) / count."""
-
-    name: ClassVar[str] = "mean_squared_error_gradient"
-
-    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return (inputs[0],)
-
-    def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return (SCALAR,)
-
-    def flops(self, *inputs: Tensor) -> int:
-        return 2 * inputs[0].size

@@ -43,10 +43,8 @@ def images_per_block(batch: int, image_size: int) -> int:
 
 
 @dataclass(frozen=True)
-class MaxPool(_Pool):
-    """x -> y: the largest value of each window; padding never wins."""
-
-    name: ClassVar[str] = "max_pool"
+class _PoolForward(_Pool):
+    """What pooling forwards shares, whatever is taken of a window."""
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         return (self.pooled(inputs[0]),)
@@ -54,15 +52,22 @@ class MaxPool(_Pool):
     def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         return (self.row_pooled(inputs[0]),)
 
+    def flops(self, *inputs: Tensor) -> int:
+        return self.pooled(inputs[0]).size * self.size * self.size
+
+
+@dataclass(frozen=True)
+class MaxPool(_PoolForward):
+    """x -> y: the largest value of each window; padding never wins."""
+
+    name: ClassVar[str] = "max_pool"
+
     def vjp(self, b: Builder, call: Call, *adjoints: Value | None) -> tuple[Value | None, ...]:
         (dy,) = adjoints
         if dy is None or not b.needs(call.inputs[0]):
             return (None,)
         gradient = MaxPoolGradient(self.size, self.stride, self.padding)
         return (b.op(gradient, call.inputs[0], call.outputs[0], dy),)
-
-    def flops(self, *inputs: Tensor) -> int:
-        return self.pooled(inputs[0]).size * self.size * self.size
 
 
 @dataclass(frozen=True)
@@ -84,16 +89,10 @@ class MaxPoolGradient(_Pool):
 
 
 @dataclass(frozen=True)
-class AveragePool(_Pool):
+class AveragePool(_PoolForward):
     """x -> y: the mean of each window; padding counts as zeros (as PyTorch's `count_include_pad=True`)."""
 
     name: ClassVar[str] = "average_pool"
-
-    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return (self.pooled(inputs[0]),)
-
-    def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return (self.row_pooled(inputs[0]),)
 
     def vjp(self, b: Builder, call: Call, *adjoints: Value | None) -> tuple[Value | None, ...]:
         (dy,) = adjoints
@@ -101,9 +100,6 @@ class AveragePool(_Pool):
         if dy is None or not b.needs(x):
             return (None,)
         return (b.op(AveragePoolGradient(self.size, self.stride, self.padding, x.shape), dy),)
-
-    def flops(self, *inputs: Tensor) -> int:
-        return self.pooled(inputs[0]).size * self.size * self.size
 
 
 @dataclass(frozen=True)
