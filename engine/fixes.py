@@ -109,9 +109,20 @@ def wire_fix(
             continue
         follow = () if isinstance(component, Loss) or readers.get(node.id) else tuple(readers.get(source.id, ()))
         if not follow or output == shape:
-            name = shortened(source.title) or source.component.title()
-            return Fix(f"Wire it in after “{name}”", _wiring(node.id, source.id, follow))
+            return Fix(f"Wire it in after {_named(source, nodes)}", _wiring(node.id, source.id, follow))
     return None
+
+
+def _named(node: Node, nodes: Mapping[str, Node]) -> str:
+    """What people call a node, and its id where another one is called the same."""
+    title = _title(node)
+    alone = all(_title(other) != title for other in nodes.values() if other.id != node.id)
+    return f"“{title}”" if alone else f"“{title}” ({shortened(node.id)})"
+
+
+def _title(node: Node) -> str:
+    component = node.component
+    return shortened(node.title) or (component.title() if isinstance(component, NodeComponent) else "")
 
 
 def _wiring(node: str, source: str, follow: tuple[str, ...]) -> Callable[[Experiment], Experiment]:

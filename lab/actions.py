@@ -25,7 +25,8 @@ Ask = Callable[["Window"], bool]
 class Action(Struct, frozen=True, kw_only=True):
     """One thing a person can order. `keys` work in the whole window; `shown` is a key that works on the canvas only.
 
-    `short` is the text on a button; `words` are more words by which the command palette finds it.
+    `short` is the text on a button, `full` that in the command palette where `text` needs its menu; `words` are more
+    words by which the palette finds it.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Action(Struct, frozen=True, kw_only=True):
     keys: tuple[str, ...] = ()
     shown: str = ""
     short: str = ""
+    full: str = ""
     tip: str = ""
     words: str = ""
     icon: str = ""
@@ -129,12 +131,13 @@ ACTIONS: tuple[Action, ...] = (
     Action(id="restore_panels", text="Restore all panels", run=lambda w: w.area.take_back(),
            words="restore maximize", enabled=lambda w: bool(w.area.maximized)),
     Action(id="reset_layout", text="Reset the layout", run=lambda w: w.reset_layout(), words="panels docks arrange"),
-    Action(id="theme_dark", text="Dark", run=lambda w: errands.set_theme(w, "dark"), icon="moon", words="theme colours",
-           checked=lambda w: w.settings.theme == "dark"),
-    Action(id="theme_light", text="Light", run=lambda w: errands.set_theme(w, "light"), icon="sun",
+    Action(id="theme_dark", text="Dark", full="Theme: dark", run=lambda w: errands.set_theme(w, "dark"),
+           icon="moon", words="theme colours", checked=lambda w: w.settings.theme == "dark"),
+    Action(id="theme_light", text="Light", full="Theme: light", run=lambda w: errands.set_theme(w, "light"), icon="sun",
            words="theme colours", checked=lambda w: w.settings.theme == "light"),
-    Action(id="theme_system", text="Follow the system", run=lambda w: errands.set_theme(w, "system"),
-           words="theme colours", checked=lambda w: w.settings.theme == "system"),
+    Action(id="theme_system", text="Follow the system", full="Theme: follow the system",
+           run=lambda w: errands.set_theme(w, "system"), words="theme colours",
+           checked=lambda w: w.settings.theme == "system"),
     Action(id="full_screen", text="Full screen", run=errands.toggle_full_screen, keys=("Shift+F11",),
            checked=lambda w: w.isFullScreen()),
 

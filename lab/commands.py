@@ -83,7 +83,7 @@ def entries_of(window: Window) -> list[Entry]:
         if action.spec.id == "palette":
             continue
         action.refresh()
-        text = action.text().partition("\t")[0].replace("&", "")
+        text = action.spec.full or action.text().partition("\t")[0].replace("&", "")
         entries.append(
             Entry("Action", text.rstrip("…"), action.trigger, action.key_text, action.spec.words, action.isEnabled())
         )

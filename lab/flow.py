@@ -16,7 +16,7 @@ from engine.training.result import words
 from lab.document import Document
 from lab.session import Session, edited_since_run
 
-__all__ = ["Flow", "Primary"]
+__all__ = ["PRIMARY", "WAITING", "Flow", "Primary"]
 
 Primary = Literal["train", "pause", "resume", "continue", "again", "wait"]
 
@@ -29,6 +29,9 @@ PRIMARY = {
     "wait": ("Wait", "Wait for the step that is under way", "pause"),
 }
 """Text, help and icon of the main button for each thing that it can do (`Flow.primary`)."""
+
+WAITING = {"pause": "Pausing…", "stop": "Stopping…"}
+"""What it says instead of “Wait”, after what is waited for."""
 
 
 class Flow(QObject):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
@@ -24,6 +26,7 @@ _OCTAGON = QPolygonF(
     + [QPointF(x, _CORNER) for x in (_FLAT, -_FLAT)]
     + [QPointF(-_CORNER, y) for y in (_FLAT, -_FLAT)]
 )
+_NONE = "No problems: the network fits together and can be trained."
 _WORDS = {"error": "Error", "warning": "Warning", "info": "Note"}
 
 
@@ -42,8 +45,14 @@ class Problems(QWidget):
         self.cards: list[ProblemCard] = []
         self._heading = QLabel("Problems", self)
         self._count = QLabel(self)
-        self._none = QLabel("No problems: this network can be trained.", self)
+        self._none = QLabel(_NONE, self)
         self._none.setWordWrap(True)
+        self.run_line = QPushButton(self)
+        self.run_line.setProperty("kind", "fold")
+        self.run_line.setToolTip("What is measured in these layers is far from healthy. Shows the first of them.")
+        self.run_line.clicked.connect(self._choose_measured)
+        self.run_line.hide()
+        self._measured: tuple[str, ...] = ()
         top = QHBoxLayout()
         top.setContentsMargins(12, 10, 12, 2)
         top.addWidget(self._heading)
@@ -54,6 +63,7 @@ class Problems(QWidget):
         self._list.setContentsMargins(12, 2, 12, 12)
         self._list.setSpacing(8)
         self._list.addWidget(self._none)
+        self._list.addWidget(self.run_line, 0, Qt.AlignmentFlag.AlignLeft)
         self._list.addStretch(1)
         scroll = QScrollArea(self)
         scroll.setWidget(body)
@@ -94,12 +104,26 @@ class Problems(QWidget):
                 self.cards.append(card)
             self.cards[i].show_finding(finding, self._place(finding))
         reading = self._document.signature is None and self._document.loading
-        self._none.setText("Reading the data…" if reading else "No problems: this network can be trained.")
+        self._none.setText("Reading the data…" if reading else _NONE)
         self._none.setVisible(not found)
         errors = sum(item.severity == "error" for item in found)
         warnings = sum(item.severity == "warning" for item in found)
         self._count.setText(f"{len(found)} finding{'s' if len(found) != 1 else ''}" if found else "")
         self.countChanged.emit(errors, warnings)
+
+    def show_run(self, nodes: Sequence[str]) -> None:
+        """Say how many layers a run shows to be unwell; a click on it chooses the first."""
+        self._measured = tuple(nodes)
+        count = len(self._measured)
+        self.run_line.setText(f"In this run: {count} layer{' needs' if count == 1 else 's need'} a look")
+        self.run_line.setVisible(bool(count))
+
+    def _choose_measured(self) -> None:
+        known = {node.id for node in self._document.experiment.network.nodes}
+        node = next((node for node in self._measured if node in known), "")
+        if node:
+            self._selection.set([node])
+            self.activated.emit(node)
 
     def _place(self, finding: Diagnostic) -> str:
         if not finding.node:
@@ -130,6 +154,7 @@ class Problems(QWidget):
     def _apply_style(self) -> None:
         look = theme.current()
         self._heading.setFont(theme.ui_font(13, self._heading.font().weight().DemiBold))
+        self.run_line.setIcon(theme.icon("warning", "bad"))
         for label in (self._count, self._none):
             label.setStyleSheet(f"color: {look.text_dim}; background: transparent")
         for card in self.cards:

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from lab.document import Document
+from lab.flow import PRIMARY, WAITING
 from lab.session import Session
 from lab.transport_parts import ActionButton, Figure, Pill, SeedPopup, Standing
 from widgets import theme
@@ -232,6 +233,7 @@ class TopBar(QFrame):
             part.restyle()
         for button in (self.train, *self.minor, self.edited):
             button.sync()
+        self.train.reserve((*(text for text, _, _ in PRIMARY.values()), *WAITING.values()))
         font = theme.ui_font(13, QFont.Weight.Medium)
         self.seed.setFont(font)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 
 from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QPainter, QPaintEvent
@@ -33,6 +34,7 @@ class ActionButton(QPushButton):
     def __init__(self, action: QAction, icon: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._action, self._icon, self._bare = action, icon, False
+        self._texts: tuple[str, ...] = ()
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setMinimumHeight(32)
         self.setIconSize(QSize(14, 14))
@@ -46,6 +48,17 @@ class ActionButton(QPushButton):
     def set_icon(self, name: str) -> None:
         self._icon = name
         self.sync()
+
+    def reserve(self, texts: Iterable[str] = ()) -> None:
+        """Be wide enough for each of these texts (of those said before), so that what stands beside it stays put."""
+        self._texts = tuple(texts) or self._texts
+        self.ensurePolished()
+        words, widths = self.text(), []
+        for text in self._texts:
+            self.setText(text)
+            widths.append(self.sizeHint().width())
+        self.setText(words)
+        self.setMinimumWidth(max(widths, default=0))
 
     def set_bare(self, bare: bool) -> None:
         """Show the icon alone."""

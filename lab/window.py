@@ -19,7 +19,7 @@ from lab.commands import CommandPalette
 from lab.document import Document, Selection
 from lab.errands import ask_device
 from lab.filing import Filing, dropped_file
-from lab.flow import PRIMARY, Flow
+from lab.flow import PRIMARY, WAITING, Flow
 from lab.inspector import DataInspector, LayerInspector, NotesInspector, TrainingInspector
 from lab.jobs import Jobs
 from lab.keeper import Keeper
@@ -164,6 +164,7 @@ class Window(QMainWindow):
         self.runs.exportRequested.connect(self.taking.export_stored)
         self.palette_tab.addRequested.connect(self.add_component)
         self.canvas.inspectRequested.connect(self._on_inspect)
+        self.canvas.live.judged.connect(self.problems.show_run)
         self.problems.activated.connect(self._on_problem)
         self.problems.placeActivated.connect(self.show_right)
         self.area.maximizedChanged.connect(self._on_maximized)
@@ -179,7 +180,7 @@ class Window(QMainWindow):
         actions["redo"].set_words(f"Redo {document.redo_label}".strip())
         text, tip, icon = PRIMARY[flow.primary]
         if flow.primary == "wait":
-            text = "Pausing…" if self.session.pausing else "Stopping…"
+            text = WAITING["pause" if self.session.pausing else "stop"]
         actions["train"].set_words(text, text, tip)
         self.top.train.set_icon(icon)
         self.top.set_edited(flow.edited and self.session.state != "idle")
@@ -208,6 +209,7 @@ class Window(QMainWindow):
         known = any(item.id == node for item in self.document.experiment.network.nodes)
         if known:
             self.selection.set([node])
+            self.canvas.show_node(node)
             self.show_right("layer")
 
     def _on_inspect(self, node: str) -> None:

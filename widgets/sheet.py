@@ -55,6 +55,7 @@ QPushButton[kind="fold"] { background: transparent; border: 1px solid transparen
     text-align: left; }
 QPushButton[kind="fold"]:hover { color: $text; }
 QPushButton[kind="fold"]:focus { border-color: $accent; }
+QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
 QToolButton { background: transparent; color: $text; border: 1px solid transparent; border-radius: 4px; padding: 2px; }
 QToolButton:hover { background: $border; }
 QToolButton:checked { background: $accent_soft; border-color: $accent; }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
-from PySide6.QtCore import QElapsedTimer, QObject, QTimer
+from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
 
 from engine.experiment import Experiment, Node
 from engine.layers.base import Loss
@@ -43,7 +43,10 @@ class LiveLayer(QObject):
     """Keeps the newest frame and puts it on the cards of `scene` that `visible()` names.
 
     A card shows what was measured only while its node is the one that the run trains: an edited node shows nothing.
+    `judged` tells which nodes are unwell, seen or not, when these become others.
     """
+
+    judged = Signal(tuple)
 
     def __init__(self, scene: CanvasScene, visible: Callable[[], tuple[str, ...]], parent: QObject) -> None:
         super().__init__(parent)
@@ -52,6 +55,7 @@ class LiveLayer(QObject):
         self._run: Experiment | None = None
         self._loss: float | None = None
         self._fault: Fault | None = None
+        self._unwell: tuple[str, ...] = ()
         self._since = QElapsedTimer()
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self.refresh)
@@ -87,23 +91,35 @@ class LiveLayer(QObject):
         if self._run is None or (self._frame is None and self._fault is None):
             for card in items.values():
                 card.set_vitals(None)
+            self._judge(())
             return
         network = self._scene.document.experiment.network
         trained = {node.id: node for node in self._run.network.nodes}
         found = vitals_of(network, self._frame) if self._frame is not None else {}
         shown = set(self._visible())
+        unwell = []
         for node in network.nodes:
             item = items.get(node.id)
             if item is None:
                 continue
             if not same_node(node, trained.get(node.id)):
                 item.set_vitals(None)
-            elif node.id in shown:
+                continue
+            told = self._told(node.id, found.get(node.id))
+            if told is not None and told.health == "bad":
+                unwell.append(node.id)
+            if node.id in shown:
                 text = ""
                 if isinstance(node.component, Loss) and self._loss is not None:
                     text = f"loss {self._loss:.3g}"
-                item.set_vitals(self._told(node.id, found.get(node.id)), text)
+                item.set_vitals(told, text)
         self._scene.spread_bubbles()
+        self._judge(tuple(unwell))
+
+    def _judge(self, unwell: tuple[str, ...]) -> None:
+        if unwell != self._unwell:
+            self._unwell = unwell
+            self.judged.emit(unwell)
 
     def _told(self, node: str, vitals: Vitals | None) -> Vitals | None:
         """What a card shows, after what is known of the run as a whole."""

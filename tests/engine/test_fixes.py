@@ -36,6 +36,14 @@ def test_a_loose_layer_is_wired_in_between_the_nearest_and_its_reader(source, ti
     assert check(after.network, POINTS).ok
 
 
+def test_of_layers_with_one_title_the_id_says_which():
+    experiment = edits.set_field(near("dense_2", "dropout"), "dense_2", "units", 8)
+    experiment = edits.disconnect(experiment, "dense_2", "softmax_cross_entropy_1")
+    assert unwired(experiment, "dropout_1").fix.label == "Wire it in after “Dense 8” (dense_2)"
+    titled = edits.set_title(experiment, "dense_1", "First")
+    assert unwired(titled, "dropout_1").fix.label == "Wire it in after “Dense 8”"
+
+
 def test_before_the_data_are_known_places_alone_decide():
     fix = unwired(near("relu_1", "dropout"), "dropout_1", None).fix
     assert fix.label == "Wire it in after “ReLU”"

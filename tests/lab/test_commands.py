@@ -59,6 +59,7 @@ def test_the_keyboard_finds_and_does(make_window: MakeWindow, qtbot: Any) -> Non
         ("moons", "Preset", "Moons, MLP"),
         ("confusion", "Panel", "Confusion matrix"),
         ("one step", "Action", "One step"),
+        ("light", "Action", "Theme: light"),
         ("batchnorm", "Layer", "Add BatchNorm"),
     ],
 )

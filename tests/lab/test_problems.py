@@ -98,3 +98,23 @@ def test_data_that_cannot_be_read_are_an_error_with_a_way_to_their_tab(problems,
     assert told.args == ["data"]
     document.undo()
     assert document.report.diagnostics == () or all(item.field != "data" for item in document.report.diagnostics)
+
+
+def test_a_run_may_show_layers_that_need_a_look(problems, document, qtbot):
+    line = problems.run_line
+    assert not line.isVisible()
+    problems.show_run(("gone", "relu_1"))
+    assert line.isVisible() and line.text() == "In this run: 2 layers need a look"
+    with qtbot.waitSignal(problems.activated) as signal:
+        QTest.mouseClick(line, Qt.MouseButton.LeftButton)
+    assert signal.args == ["relu_1"] and problems._selection.nodes == ("relu_1",)
+    problems.show_run(("relu_1",))
+    assert line.text() == "In this run: 1 layer needs a look"
+    document.undo()
+    problems.show_run(())
+    assert not line.isVisible()
+
+
+def test_without_findings_it_speaks_of_the_network_alone(problems, document):
+    document.apply("Delete", edits.remove_nodes(document.experiment, ["tanh_1"]))
+    assert problems._none.isVisible() and "fits together" in problems._none.text()

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
+from lab.flow import PRIMARY, WAITING
 from lab.transport import duration
 from lab.window import Window
 from tests.support.examples import blobs
+from widgets import theme
 
 MakeWindow = Callable[..., Window]
 
@@ -72,6 +75,20 @@ def test_every_width_shows_whole_parts(make_window: MakeWindow, qtbot: Any, widt
         assert part.width() >= part.minimumSizeHint().width()
     assert (top.step.text() == "Step") == (width >= 1600)
     assert top.loss.isVisible() and top.score.isVisible()
+
+
+def test_nothing_moves_when_the_main_button_says_something_else(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window(size=(1600, 900))
+    top, action = window.top, window.actions_by_id["train"]
+    places = set()
+    for text in (*(text for text, _, _ in PRIMARY.values()), *WAITING.values()):
+        action.set_words(text, text)
+        top.layout().activate()
+        assert top.train.text() == text and top.train.width() >= top.train.sizeHint().width()
+        places.add((top.train.width(), top.step.x(), top.standing.x()))
+    assert len(places) == 1
+    theme.apply(QApplication.instance(), "light")  # type: ignore[arg-type]
+    assert top.train.minimumWidth() == places.pop()[0]
 
 
 def test_the_seed_is_edited_in_place(make_window: MakeWindow) -> None:

@@ -301,3 +301,12 @@ def test_adding_from_the_palette_and_the_actions(make_window: MakeWindow) -> Non
     window.actions_by_id["add"].trigger()
     assert window.canvas.quick_add.isVisible()
     QTest.keyClick(window.canvas.quick_add.field, Qt.Key.Key_Escape)
+
+
+def test_layers_that_a_run_shows_to_be_unwell_are_told_and_shown(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window()
+    window.canvas.centre_on(QPointF(4000, 4000))
+    window.canvas.live.judged.emit(("relu_1",))
+    qtbot.mouseClick(window.problems.run_line, Qt.MouseButton.LeftButton)
+    assert window.selection.nodes == ("relu_1",)
+    assert window.canvas.seen.contains(window.canvas.net().nodes["relu_1"].extent)

@@ -3,6 +3,7 @@
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFontInfo, QFontMetricsF, QPalette
+from PySide6.QtWidgets import QDialogButtonBox, QMessageBox, QProxyStyle, QStyle
 
 from widgets import theme
 
@@ -108,3 +109,29 @@ def test_colours_mix_and_fade(qapp):
     assert theme.rgba("accent", 0.5).alpha() == 128
     assert theme.group_color("Convolution") == "#2aa198"
     assert theme.group_color("no such group") == theme.current().groups["unknown"]
+
+
+class Iconic(QProxyStyle):
+    """As on a desktop that puts icons on the buttons of dialogs."""
+
+    def styleHint(self, hint, option=None, widget=None, data=None):
+        if hint == QStyle.StyleHint.SH_DialogButtonBox_ButtonsHaveIcons:
+            return 1
+        return super().styleHint(hint, option, widget, data)
+
+
+@pytest.mark.parametrize("mode", ["dark", "light"])
+def test_buttons_of_dialogs_carry_no_foreign_icons(qapp, qtbot, mode):
+    theme.apply(qapp, mode)
+    desktop = Iconic("Fusion")
+    box, kinds = QDialogButtonBox(), QDialogButtonBox.StandardButton
+    qtbot.addWidget(box)
+    box.setStyle(desktop)
+    box.setStandardButtons(kinds.Save | kinds.Discard | kinds.Cancel | kinds.Close)
+    box.show()
+    assert len(box.buttons()) == 4 and all(button.icon().isNull() for button in box.buttons())
+    question = QMessageBox()
+    qtbot.addWidget(question)
+    question.setStandardButtons(QMessageBox.StandardButton.Save | QMessageBox.StandardButton.Discard)
+    question.show()
+    assert all(button.icon().isNull() for button in question.buttons())

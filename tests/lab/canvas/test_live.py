@@ -123,3 +123,16 @@ def test_after_a_divergence_no_card_pretends_to_be_well(canvas, seen):
         assert "measured at step 1, before" in hands.view.tip_at(item(hands, "dense_1").pos() + QPointF(60, 60))
     hands.view.set_live(None, None)
     assert item(hands, "relu_1").message == ("", "")
+
+
+def test_which_layers_are_unwell_is_told_also_of_those_out_of_sight(canvas, qtbot):
+    hands = canvas()
+    told = []
+    hands.view.live.judged.connect(told.append)
+    hands.view.centre_on(QPointF(4000, 4000))
+    hands.view.set_live(frame(dead_share=0.9), hands.view.document.experiment)
+    qtbot.waitUntil(lambda: told == [("relu_1",)])
+    hands.view.set_live(frame(dead_share=0.8), hands.view.document.experiment)
+    hands.view.live.refresh()
+    hands.view.set_live(None, None)
+    assert told == [("relu_1",), ()]
