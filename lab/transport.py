@@ -246,7 +246,7 @@ class TopBar(QFrame):
         for level in range(LEVELS):
             for button in self.minor:
                 button.set_bare(level >= 1)
-            self.standing.setFixedWidth(240 if level < 2 else 200 if level < 4 else 170)
+            self.standing.setFixedWidth(240 if level < 1 else 232 if level < 2 else 200 if level < 4 else 170)
             self.cost.setVisible(level < 3)
             self.speed.setVisible(level < 5)
             self.pill.setVisible(level < 6 and bool(self.pill.text()))

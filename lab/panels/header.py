@@ -13,6 +13,9 @@ __all__ = ["Caption", "Chip", "PanelHeader", "Title", "look_words"]
 EXPORTS = (("png", "PNG image…"), ("svg", "SVG drawing…"), ("csv", "CSV table…"))
 """Suffix and label of what a panel can be exported as."""
 
+SHORTER = (("nearest kept:", "nearest:"), ("step ", ""), ("nearest:", "near"))
+"""Words of captions that give way one after another, and what takes their place."""
+
 
 def look_words(epoch: int, epochs: int | None) -> tuple[str, ...]:
     """That panels look back at an epoch, in ever fewer words."""
@@ -49,18 +52,21 @@ class Chip(QLabel):
 
 class Caption(QLabel):
     """A text that gives way, so that it never widens the panel: where there is no room its last parts (between dots)
-    are left out."""
+    are left out, then the words about its number."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def fitting(self, room: int) -> str:
-        """As much of the text as fits into `room` pixels."""
+        """As much of the text as fits into `room` pixels; where not even its number does, nothing, since a number cut
+        short is another one."""
         parts = self.text().split(" · ")
         texts = [" · ".join(parts[:count]) for count in range(len(parts), 0, -1)]
-        texts.append(texts[-1].replace("nearest kept:", "nearest:"))
-        return next((text for text in texts if self.fontMetrics().horizontalAdvance(text) <= room), texts[-1])
+        for long, short in SHORTER:
+            texts.append(texts[-1].replace(long, short))
+        spare = "" if texts[-1][-1:].isdigit() else texts[-1]
+        return next((text for text in texts if self.fontMetrics().horizontalAdvance(text) <= room), spare)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

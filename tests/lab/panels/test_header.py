@@ -51,6 +51,14 @@ def test_a_caption_gives_way_from_its_end(show: Show) -> None:
     assert caption.fitting(wide("step 439 · target 1e-3") - 1) == "step 439"
     caption.setText("nearest kept: step 439")
     assert caption.fitting(wide("nearest: step 439")) == "nearest: step 439"
+    assert caption.fitting(wide("nearest: step 439") - 1) == "nearest: 439"
+    assert caption.fitting(wide("nearest: 439") - 1) == "near 439"
+    caption.setText("step 3,300")
+    assert caption.fitting(wide("step 3,300")) == "step 3,300"
+    assert caption.fitting(wide("step 3,300") - 1) == "3,300"
+    assert caption.fitting(wide("3,300") - 1) == ""
+    caption.setText("cosine")
+    assert caption.fitting(wide("cosine") - 1) == "cosine"
 
 
 def test_a_double_click_on_the_title_asks_for_all_the_room(show: Show, qtbot: QtBot) -> None:
