@@ -37,7 +37,10 @@ def main() -> int:
         os.environ["DESCENT_HOME"] = home
         from PySide6.QtWidgets import QApplication
 
+        from lab.cores import leave_one_core
         from widgets import theme
+
+        leave_one_core()
 
         app = QApplication(sys.argv[:1])
         theme.apply(app, "dark")
@@ -100,8 +103,7 @@ def headless(name: str, seconds: float) -> float:
 
 def in_window(name: str, seconds: float, size: tuple[int, ...]) -> tuple[float, list[float]]:
     """(steps a second, lateness of each beat in seconds) with every panel on the screen."""
-    from PySide6.QtCore import Qt, QTimer
-    from PySide6.QtTest import QTest
+    from PySide6.QtCore import QEventLoop, Qt, QTimer
 
     from engine.training.store import RunStore
     from lab.settings import Settings
@@ -115,31 +117,37 @@ def in_window(name: str, seconds: float, size: tuple[int, ...]) -> tuple[float, 
         late.append(max(0.0, now - due[0]))
         due[0] = now + BEAT
 
+    def wait(seconds: float) -> None:
+        # QTest's own wait keeps the interpreter to itself while it sleeps.
+        loop = QEventLoop()
+        QTimer.singleShot(round(1000 * seconds), loop.quit)
+        loop.exec()
+
     with tempfile.TemporaryDirectory() as folder:
         window = Window(experiment(name), None, settings=Settings(), store=RunStore(folder))
         window.resize(*size)
         window.show()
-        QTest.qWait(500)
+        wait(0.5)
         session = window.session
         window.flow.begin()
         while session.live.step_count < 20:
-            QTest.qWait(10)
-        QTest.qWait(1500)  # the first drawing of each panel loads fonts and makes pens
+            wait(0.01)
+        wait(1.5)  # the first drawing of each panel loads fonts and makes pens
         heart = QTimer(interval=round(BEAT * 1000), timerType=Qt.TimerType.PreciseTimer)
         heart.timeout.connect(beat)
         first, begun = session.live.step_count, time.perf_counter()
         due[0] = begun + BEAT
         heart.start()
         while time.perf_counter() - begun < seconds:
-            QTest.qWait(200)
+            wait(0.2)
         heart.stop()
         session.drain()
         rate = (session.live.step_count - first) / (time.perf_counter() - begun)
         window.discard()
         while not window.ended:
-            QTest.qWait(10)
+            wait(0.01)
         window.deleteLater()
-        QTest.qWait(10)
+        wait(0.01)
     return rate, late
 
 

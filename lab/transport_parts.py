@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from widgets import theme
+from widgets.steady import SteadyLabel
 
 __all__ = ["ActionButton", "Figure", "Pill", "SeedPopup", "Standing"]
 
@@ -82,7 +83,7 @@ class Figure(QWidget):
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._name, self._value = QLabel(name, self), QLabel("–", self)
+        self._name, self._value = QLabel(name, self), SteadyLabel("–", self)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(1)
@@ -101,12 +102,7 @@ class Figure(QWidget):
     def show_value(self, text: str, name: str = "") -> None:
         if name and name != self._name.text():
             self._name.setText(name)
-        if text != self._value.text():
-            self._value.setText(text)
-            # Widths only grow, so that the bar does not tremble while numbers change.
-            wanted = self._value.sizeHint().width()
-            if wanted > self._value.minimumWidth():
-                self._value.setMinimumWidth(wanted)
+        self._value.setText(text)
 
     @property
     def text(self) -> str:
@@ -122,7 +118,7 @@ class Standing(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.where, self.left = QLabel(self), QLabel(self)
+        self.where, self.left = SteadyLabel("", self), SteadyLabel("", self)
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 1000)

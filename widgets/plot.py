@@ -13,11 +13,13 @@ data: the plot sets the ranges itself, because pyqtgraph's own auto-range would 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, Qt, QTimer, Signal
+from PySide6.QtCore import QElapsedTimer, QEvent, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
@@ -29,6 +31,9 @@ from widgets.legend import Legend
 from widgets.text import number
 
 __all__ = ["Curve", "Guide", "Plot", "series_color"]
+
+ARRANGE_MS = 300
+"""So long the legend and the texts stay where they are while data come."""
 
 
 class Plot(pg.PlotWidget):
@@ -82,9 +87,11 @@ class Plot(pg.PlotWidget):
         self.legend: Legend | None = None
         if legend is not None:
             self.legend = Legend(box, legend)
-        self._arranging = QTimer(self, singleShot=True, interval=0)
+        self._arranging = QTimer(self, singleShot=True)
         self._arranging.timeout.connect(self.arrange)
-        box.sigResized.connect(lambda _box: self._arranging.start())
+        self._arranged = QElapsedTimer()
+        self._changing = False
+        box.sigResized.connect(lambda _box: self._arranging.start(0))
         self._hair = pg.InfiniteLine(angle=90, movable=False)
         self._hair.setZValue(6)
         self._hair.hide()
@@ -192,9 +199,23 @@ class Plot(pg.PlotWidget):
 
     def data_changed(self) -> None:
         """Follow the data, unless the view was moved by hand."""
+        if self._changing:
+            return
         if self.follows:
             self.fit()
-        self._arranging.start()
+        if not self._arranging.isActive():
+            since = self._arranged.elapsed() if self._arranged.isValid() else ARRANGE_MS
+            self._arranging.start(max(0, ARRANGE_MS - since))
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Several curves change together: the view follows once, when all have."""
+        self._changing = True
+        try:
+            yield
+        finally:
+            self._changing = False
+            self.data_changed()
 
     def fit(self) -> None:
         """Show everything, and follow the data again."""
@@ -235,7 +256,7 @@ class Plot(pg.PlotWidget):
 
     def _on_touched(self, _mouse: object = None) -> None:
         self.follows = False
-        self._arranging.start()
+        self._arranging.start(0)
         self.viewTouched.emit()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
@@ -248,6 +269,7 @@ class Plot(pg.PlotWidget):
 
     def arrange(self) -> None:
         """Put the legend into the place where it covers least, and the guides' texts where there is room."""
+        self._arranged.start()
         for guide in self.guides:
             guide.settle()
         if self.legend is not None and self.legend.items:

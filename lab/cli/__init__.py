@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from lab import cores
 from lab.cli import streams
 from lab.cli.common import Parser, UserError, command, in_help, in_words
 
@@ -74,6 +75,7 @@ def _dispatch(arguments: list[str]) -> int:
         hint = f"; did you mean the command “{close[0]}”?" if close else ", and no command of that name"
         raise UserError(f"there is no file “{first}”{hint}")
     options = _window_parser().parse_args(arguments)
+    cores.leave_one_core()
     if options.file is not None:
         # A file that cannot be read is said here, before a window opens.
         from engine.files import load

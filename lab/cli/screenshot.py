@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
+from lab import cores
 from lab.cli.common import Parser, output_path, read_experiment, whole
 
 __all__ = ["add_screenshot_arguments", "run_screenshot"]
@@ -24,6 +25,7 @@ def add_screenshot_arguments(parser: Parser) -> None:
 
 def run_screenshot(options: argparse.Namespace) -> int:
     """Draw the window, or one panel of it."""
+    cores.leave_one_core()
     out = output_path(options.out, (".png",))
     read_experiment(options.file)
     from lab.offscreen import import_qt

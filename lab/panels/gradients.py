@@ -47,6 +47,10 @@ class GradientsPanel(Panel):
         return bool(self.session.live.gradients)
 
     def draw(self) -> None:
+        with self.plot.changing():
+            self._draw()
+
+    def _draw(self) -> None:
         session = self.session
         assert session is not None
         series = session.live.gradients

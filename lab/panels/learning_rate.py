@@ -76,6 +76,10 @@ class LearningRatePanel(Panel):
         return self._plan() is not None or bool(len(self.session.live.steps))
 
     def draw(self) -> None:
+        with self.plot.changing():
+            self._draw()
+
+    def _draw(self) -> None:
         session = self.session
         assert session is not None
         live = session.live.steps

@@ -149,6 +149,10 @@ class LossPanel(Panel):
         return steps["epoch"][kept], values[kept]
 
     def draw(self) -> None:
+        with self.plot.changing():
+            self._draw()
+
+    def _draw(self) -> None:
         session = self.session
         assert session is not None
         live = session.live

@@ -108,6 +108,10 @@ class MetricsPanel(Panel):
         return any(metric_tags(live) for live in histories)
 
     def draw(self) -> None:
+        with self.plot.changing():
+            self._draw()
+
+    def _draw(self) -> None:
         session = self.session
         assert session is not None
         histories = [session.live, *(run.history for run in session.overlays.values())]
