@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,12 @@ from tests.support.torch_network import TorchNetwork
 pytestmark = pytest.mark.parity
 
 SEEDS = range(60)
+FACTOR = 10.0
+"""Two results may differ by so many times the doubt about them, see `Doubt`."""
 TOLERANCE = {"float32": 1e-5, "float64": 1e-11}
+BATCHES = {"float32": (24, 41), "float64": (2, 9)}
+"""Batch normalization over two samples magnifies the last digits without bound, and which they are depends on the
+processor: small batches are compared in float64."""
 RULES: dict[str, dict[str, Any]] = {
     "sgd": {"optimizer": SGD(learning_rate=0.05)},
     "momentum": {"optimizer": SGD(learning_rate=0.05, momentum=0.9)},
@@ -58,30 +64,76 @@ def distance(ours: np.ndarray, theirs: Any, floor: float = 1e-7) -> float:
     return float(np.linalg.norm(ours - other) / max(np.linalg.norm(other), floor))
 
 
+def off(ours: Any, theirs: Any) -> float:
+    """The L2 norm of the difference of two arrays."""
+    first, second = (np.asarray(item.detach() if hasattr(item, "detach") else item, float) for item in (ours, theirs))
+    return float(np.linalg.norm(first - second))
+
+
+class Doubt:
+    """How far apart two right results may lie: what PyTorch's own result in float32 is off from its float64, or what
+    the exact result moves by when the parameters change in their last bit, whichever is more. Where batch normalization
+    divides by next to nothing that is far above 1e-5, and by how much depends on the processor. In float64 it is 0."""
+
+    def __init__(self, case: Case, report: Any, arrays: dict[str, np.ndarray], precision: str) -> None:
+        self.case = case
+        self.exact = TorchNetwork(case.experiment.network, report, arrays, "float64")
+        self.moved: list[TorchNetwork] = []
+        if precision == "float32":
+            for seed in range(2):
+                rng = np.random.default_rng(seed)
+                near = {
+                    name: a.astype(float) * (1 + rng.uniform(-1, 1, a.shape) * 2.0**-23) for name, a in arrays.items()
+                }
+                self.moved.append(TorchNetwork(case.experiment.network, report, near, "float64"))
+
+    def run(self, training: bool) -> None:
+        """Run all once more."""
+        peers = (self.exact, *self.moved)
+        self.results = [peer.run(self.case.inputs, self.case.targets, training=training) for peer in peers]
+
+    def of(self, theirs: Any, pick: Callable[[int], Any]) -> float:
+        """The doubt about a value of PyTorch's in float32; `pick(i)` is the exact one (0) or a moved one."""
+        return max([off(theirs, pick(0)), *(off(pick(i), pick(0)) for i in range(1, 1 + len(self.moved)))])
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_forward_and_gradients(seed: int, precision: str) -> None:
-    case = random_case(seed, precision=precision)
+    case = random_case(seed, precision=precision, batches=BATCHES[precision])
     report, peer, state, programs = set_up(case)
+    doubt = Doubt(case, report, state.to_host(), precision)
     tolerance = TOLERANCE[precision]
     for mode in ("evaluate", "observed"):
         _, outputs = peer.run(case.inputs, case.targets, training=mode == "observed")
+        doubt.run(training=mode == "observed")
         # Forward and backward only: the update comes after the comparison.
         assert programs[mode].run({"learning_rate": 0.0})
         for node in report.order:
             if node in programs[mode].program.outputs:
-                assert distance(np.array(programs[mode].value(node)), outputs[node]) < tolerance, (mode, node)
+                unsure = doubt.of(outputs[node], lambda i, node=node: doubt.results[i][1][node])  # type: ignore[misc]
+                allowed = tolerance * max(float(outputs[node].detach().norm()), 1e-7) + FACTOR * unsure
+                assert off(programs[mode].value(node), outputs[node]) <= allowed, (mode, node)
     total, _ = peer.run(case.inputs, case.targets, training=True)
     total.backward()
-    assert programs["observed"].loss() == pytest.approx(float(total.detach()), rel=tolerance, abs=tolerance)
-    ours = np.concatenate([np.array(state.gradients[name]).ravel() for name in peer.parameters])
-    theirs = np.concatenate([parameter.grad.numpy().ravel() for parameter in peer.parameters.values()])
-    assert np.linalg.norm(ours - theirs) <= tolerance * np.linalg.norm(theirs)
+    doubt.run(training=True)
+    for exact_total, _ in doubt.results:
+        exact_total.backward()
+    unsure = doubt.of(total, lambda i: doubt.results[i][0])
+    allowed = tolerance * max(1.0, abs(float(total.detach()))) + FACTOR * unsure
+    assert abs(programs["observed"].loss() - float(total.detach())) <= allowed
     largest = max(float(p.grad.norm()) for p in peer.parameters.values())
+    peers = (doubt.exact, *doubt.moved)
+    sums = np.zeros(3)
     for name, parameter in peer.parameters.items():
-        difference = np.linalg.norm(np.array(state.gradients[name]) - parameter.grad.numpy())
+        difference = off(state.gradients[name], parameter.grad)
+        unsure = doubt.of(parameter.grad, lambda i, name=name: peers[i].parameters[name].grad)  # type: ignore[misc]
+        norm = float(parameter.grad.norm())
         # A bias before batch normalization has no gradient but rounding noise: that is held against the largest one.
-        assert difference <= tolerance * max(float(parameter.grad.norm()), 0.1 * largest), name
+        assert difference <= tolerance * max(norm, 0.1 * largest) + FACTOR * unsure, name
+        sums += np.square([difference, unsure, norm])
+    difference, unsure, norm = np.sqrt(sums)
+    assert difference <= tolerance * norm + FACTOR * unsure
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -76,12 +76,13 @@ class Case:
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh")
 
 
-def random_case(seed: int, **options: Any) -> Case:
-    """The network of a seed: multilayer perceptrons for even seeds, convolutional ones for odd seeds."""
+def random_case(seed: int, *, batches: tuple[int, int] = (2, 9), **options: Any) -> Case:
+    """The network of a seed: multilayer perceptrons for even seeds, convolutional ones for odd seeds. The batch has a
+    number of samples from the half-open range `batches`."""
     rng = np.random.default_rng(seed)
     chain = Chain()
     shape = _perceptron(chain, rng) if seed % 2 == 0 else _convolutional(chain, rng)
-    batch = int(rng.integers(2, 9))
+    batch = int(rng.integers(*batches))
     inputs = {"x": rng.normal(size=(batch, *shape))}
     loss = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy")[rng.integers(0, 3)]
     outputs = int(rng.integers(2, 6))
