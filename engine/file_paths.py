@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 
 from msgspec.structs import replace
 
@@ -25,7 +25,10 @@ def anchored(experiment: Experiment, folder: str | os.PathLike[str]) -> Experime
     base = os.path.abspath(folder)
 
     def anchor(text: str) -> str:
-        return text if text.startswith("~") else os.path.normpath(os.path.join(base, text))
+        if text.startswith("~") or PureWindowsPath(text).is_absolute():
+            return text
+        # Not normalized: “..” after a link leads elsewhere than its letters say.
+        return os.path.join(base, text.removeprefix("./"))
 
     return _with_paths(experiment, anchor)
 
@@ -37,7 +40,10 @@ def portable(experiment: Experiment, folder: str | os.PathLike[str]) -> Experime
     def shorten(text: str) -> str:
         path = PurePath(text)
         inside = path.is_absolute() and path != base and path.is_relative_to(base)
-        return path.relative_to(base).as_posix() if inside else text
+        if not inside:
+            return text
+        short = path.relative_to(base).as_posix()
+        return f"./{short}" if short.startswith("~") else short  # a file of that name is nobody's home
 
     return _with_paths(anchored(experiment, Path.cwd()), shorten)
 

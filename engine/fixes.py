@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from engine import edits
+from engine.data.signature import DataSignature
 from engine.diagnostics import Fix
 from engine.experiment import Experiment, Node
 from engine.layers.base import Loss, NodeComponent, Shape, ShapeProblem
-from engine.schema import fields_of, info_of, lookup
+from engine.schema import components_of, fields_of, info_of, lookup
 from engine.text import shortened
 
 OUTPUT_FIELDS = ("units", "filters")
@@ -72,6 +73,31 @@ def disconnect_fix(reader: str, source: str, nodes: Mapping[str, Node]) -> Fix:
 def remove_fix(node: str) -> Fix:
     """Delete the node."""
     return Fix("Delete this layer", lambda value: edits.remove_nodes(value, [node]))
+
+
+def input_fix(data: DataSignature) -> Fix | None:
+    """Add an input for the first array of the data that networks read."""
+    cls, source = lookup("layer", "input"), next(iter(data.inputs), None)
+    if cls is None or source is None:
+        return None
+    component = cls(source=source)
+    assert isinstance(component, NodeComponent)
+    return Fix(f"Add {info_of(cls).label}", lambda value: edits.add_node(value, component))
+
+
+def loss_fix(data: DataSignature, nodes: Mapping[str, Node], order: Sequence[str]) -> Fix | None:
+    """Add the first loss that predicts what the data's first target holds, after the last layer that nobody reads."""
+    read = {item for node in nodes.values() for item in node.inputs}
+    ends = [item for item in order if item not in read and isinstance(nodes[item].component, NodeComponent)]
+    target = next(iter(data.targets.items()), None)
+    if not ends or target is None:
+        return None
+    predicts = "classes" if target[1].classes else "numbers"
+    losses = [cls for cls in components_of("loss").values() if issubclass(cls, Loss) and cls.predicts == predicts]
+    if not losses:
+        return None
+    component = losses[0](target=target[0])  # type: ignore[call-arg]  # every loss has this field
+    return Fix(f"Add {info_of(component).label}", lambda value: edits.add_node(value, component, after=ends[-1]))
 
 
 def bypass_fix(node: str) -> Fix:

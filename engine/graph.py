@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from engine.data.signature import DataSignature
 from engine.diagnostics import Diagnostic, Fix, NodeReport, Report
 from engine.experiment import Experiment, NetworkSpec, Node
-from engine.fixes import bypass_fix, disconnect_fix, fix_for, remove_fix, wire_fix
+from engine.fixes import bypass_fix, disconnect_fix, fix_for, input_fix, loss_fix, remove_fix, wire_fix
 from engine.layers.base import Loss, NodeComponent, Shape, ShapeProblem
 from engine.lower import active_inputs, behind_bypass, lower
 from engine.schema import Component, Unknown, fields_of, info_of
@@ -57,7 +57,7 @@ class _Checker:
         if order is not None:
             for node_id in order:
                 self._check_wiring(self.nodes[node_id])
-            self._check_ends()
+            self._check_ends(order)
             if self.data is not None:
                 for node_id in order:
                     self._infer(self.nodes[node_id])
@@ -156,12 +156,16 @@ class _Checker:
                 fix = wire_fix(self.nodes[found.node], self.nodes, self.shapes, readers)
                 self.found[i] = replace(found, fix=fix or found.fix)
 
-    def _check_ends(self) -> None:
+    def _check_ends(self, order: tuple[str, ...]) -> None:
         active = [self.nodes[item] for item in self.wires]
         if not any(isinstance(node.component, NodeComponent) and node.component.max_inputs == 0 for node in active):
             self.found.append(
                 Diagnostic(
-                    node="", field="network", severity="error", message="The network has no input: add an Input layer."
+                    node="",
+                    field="network",
+                    severity="error",
+                    message="The network has no input: add an Input layer.",
+                    fix=input_fix(self.data) if self.data is not None else None,
                 )
             )
         if not any(isinstance(node.component, Loss) for node in active):
@@ -171,6 +175,7 @@ class _Checker:
                     field="network",
                     severity="error",
                     message="The network has no loss, so there is nothing to make small: add one after the last layer.",
+                    fix=loss_fix(self.data, self.nodes, order) if self.data is not None else None,
                 )
             )
 

@@ -40,7 +40,10 @@ _PRESETS = (
     Preset("mnist-cnn", "MNIST, CNN", "The same digits with two convolutions: fewer errors, more work.", _IMAGES),
     Preset("fashion-cnn", "Fashion, CNN", "Photographs of clothes: shirts and coats are hard to tell apart.", _IMAGES),
     Preset(
-        "digits-baseline", "Digits, baseline", "One hidden layer and plain SGD: the yardstick of the lessons.", _IMAGES
+        "digits-baseline",
+        "Digits, baseline",
+        "One hidden layer and plain SGD: a yardstick for all else.",
+        _IMAGES,
     ),
     Preset("digits-residual", "Digits, residual CNN", "Two residual blocks: each adds to what it was given.", _IMAGES),
     Preset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.training.events import Checkpointed, Diverged, Event, Failed, Finished, Unsaved
+from engine.training.events import Checkpointed, Diverged, Event, Failed, Finished, Started, Unsaved
 from lab.flow import Flow
 from lab.notices import Notices
 from lab.runs import RunsTab
@@ -49,6 +49,8 @@ class Announcer(QObject):
         self._status.set_run(f"Run {found[0]} of {found[1]}" if found is not None else "")
 
     def _on_event(self, event: Event) -> None:
+        if isinstance(event, Finished):
+            self._notices.clear("unsaved")
         match event:
             case Failed() | Diverged():
                 node = event.node
@@ -58,7 +60,7 @@ class Announcer(QObject):
             case Unsaved():
                 text = f"{event.message} Training goes on, and saving is tried again."
                 self._notices.show_notice(text, "warning", key="unsaved")
-            case Checkpointed():
+            case Checkpointed() | Started():
                 self._notices.clear("unsaved")
             case Finished(reason="done"):
                 self._status.say(f"Training is done: {self._flow.session.live.step_count:,} steps.")

@@ -68,7 +68,7 @@ class Flow(QObject):
     def more_epochs(self) -> int | None:
         """The document's number of epochs where it is the only thing that was edited, and was raised."""
         run, now = self.session.experiment, self.document.experiment
-        if run is None or now.training.epochs <= run.training.epochs:
+        if run is None or now.training.epochs <= max(run.training.epochs, self.session.epochs or 0):
             return None
         same = replace(now, training=replace(now.training, epochs=run.training.epochs))
         return now.training.epochs if not edited_since_run(same, self.session) else None

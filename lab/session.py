@@ -183,7 +183,8 @@ class Session(ShownRun):
         checkpoints = reader.checkpoints()
         step = checkpoints[-1].step if checkpoints else 0
         self._ordered.clear()
-        if self.run_id == run_id and len(self.live.steps):
+        rows = self.live.steps
+        if self.run_id == run_id and len(rows) and rows["step"][-1] >= step:
             # It is on the screen already, and reading a long run takes a second.
             self._cut(step)
         else:
@@ -212,13 +213,21 @@ class Session(ShownRun):
         """Make `n` steps and pause; also during a run."""
         if self._can_steer():
             assert self._control is not None
+            self._drop_pause()
             self._control.step(n)
 
     def epoch(self) -> None:
         """Go on to the end of the epoch and pause."""
         if self._can_steer():
             assert self._control is not None
+            self._drop_pause()
             self._control.step_epoch()
+
+    def _drop_pause(self) -> None:
+        """Another order takes the place of a pause that the trainer has not come to yet."""
+        if self.pausing:
+            self.pausing = False
+            self.stateChanged.emit(self._state)
 
     def _can_steer(self) -> bool:
         return self._control is not None and self._state in ("starting", "running", "paused")
@@ -277,13 +286,13 @@ class Session(ShownRun):
             raise RuntimeError("a run is going on: stop it first")
         run = stored_history(self._open(run_id))
         self._join()
-        self._clear()
-        self._control, self._mailbox, self._holder = None, None, []
         self.show_run(run)
         return run
 
     def show_run(self, run: StoredRun) -> None:
-        """Show a run that was read from the store."""
+        """Show a run that was read from the store, and nothing of the one before it."""
+        self._clear()
+        self._control, self._mailbox, self._holder = None, None, []
         self._show(run)
         self._set_state("finished")
         self.runChanged.emit()

@@ -167,13 +167,13 @@ class TopBar(QFrame):
         session = self.session
         where, left, share = self.describe()
         self.standing.setToolTip(where)
-        room = self.standing.minimumWidth() - 12 - self.standing.left.fontMetrics().horizontalAdvance(left)
+        self.standing.left.setText(left)
+        if session.state not in ("running", "paused"):
+            self.standing.left.forget()
+        room = self.standing.minimumWidth() - 12 - self.standing.left.sizeHint().width()
         if self.standing.where.fontMetrics().horizontalAdvance(where) > room:
             where = where.partition(" · ")[0]
-        if self.standing.where.text() != where:
-            self.standing.where.setText(where)
-        if self.standing.left.text() != left:
-            self.standing.left.setText(left)
+        self.standing.where.setText(where)
         self.standing.bar.setRange(0, 0 if session.state == "starting" and not session.live.step_count else 1000)
         self.standing.bar.setValue(round(1000 * share))
 

@@ -118,7 +118,7 @@ class Standing(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.where, self.left = SteadyLabel("", self), SteadyLabel("", self)
+        self.where, self.left = SteadyLabel("", self, gives_way=True), SteadyLabel("", self)
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 1000)

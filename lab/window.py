@@ -258,6 +258,9 @@ class Window(QMainWindow):
         if self.session.active:
             self.announcer.refuse("A run goes on. Stop it before another one is shown.")
             return
+        if go_on and run.run == self.session.run_id:
+            self.flow.carry_on()  # it is on the screen, and the document may have gone on with it
+            return
         if self.document.experiment != run.experiment:
             if not self.filing.may_leave():
                 return
@@ -327,9 +330,12 @@ class Window(QMainWindow):
         self._watch()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        # Keys that nobody in the window wanted: Space trains and pauses, Escape takes a maximized panel back.
+        # Keys that nobody in the window wanted: Space trains and pauses, Escape returns to the present, then takes a
+        # maximized panel back.
         if event.key() == Qt.Key.Key_Space and not event.modifiers() and not event.isAutoRepeat():
             self.actions_by_id["train"].trigger()
+        elif event.key() == Qt.Key.Key_Escape and self.session.looking is not None:
+            self.session.look(None)
         elif event.key() == Qt.Key.Key_Escape and self.area.maximized:
             self.area.take_back()
         else:

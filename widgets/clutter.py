@@ -49,7 +49,7 @@ def quiet_place(plot: Plot, size: QSizeF, now: Place) -> tuple[Place, float]:
         (right, bottom), (dx, dy) = PLACES[place]
         left, top = right * (box.width() - size.width()) + dx, bottom * (box.height() - size.height()) + dy
         rect = QRectF(left, top, size.width(), size.height())
-        found = 40.0 * sum(rect.intersects(mark) for mark in marks) + clutter(plot, rect)
+        found = 150.0 * sum(rect.intersects(mark) for mark in marks) + clutter(plot, rect)
         return found + 0.1 * places.index(place) - (STAY if place == now else 0.0)
 
     places = list(PLACES)

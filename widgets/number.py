@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, Qt, Signal
+from PySide6.QtCore import QElapsedTimer, QEvent, QPoint, QPointF, QRect, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QEnterEvent,
@@ -27,7 +27,7 @@ from PySide6.QtGui import (
     QPolygonF,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QLineEdit, QWidget
+from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 from engine.schema import FieldSpec, SchemaError
 from widgets import theme
@@ -56,6 +56,7 @@ class NumberField(QLineEdit):
         self._press: QPoint | None = None
         self._dragging = False
         self._typing = False
+        self._doubled = QElapsedTimer()
         self._wheel = 0.0
         self._hint = bounds_hint(spec)
         self.setFont(theme.mono_font())
@@ -195,6 +196,12 @@ class NumberField(QLineEdit):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         on_handle = self._on_handle(event.position().toPoint())
+        tripled = self._doubled.isValid() and self._doubled.elapsed() < QApplication.doubleClickInterval()
+        if tripled and not on_handle:
+            # The third press of a triple click, which QLineEdit would take for one that sets the cursor.
+            self.selectAll()
+            event.accept()
+            return
         if event.button() == Qt.MouseButton.LeftButton and (on_handle or not self.hasFocus()):
             self._commit()
             self._press = event.position().toPoint()
@@ -229,6 +236,7 @@ class NumberField(QLineEdit):
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         self._press = None
+        self._doubled.start()
         self.setFocus(Qt.FocusReason.MouseFocusReason)
         self.selectAll()
         event.accept()

@@ -10,15 +10,16 @@ __all__ = ["SteadyLabel"]
 
 
 class SteadyLabel(QLabel):
-    """Used as a QLabel of plain text, of one line. It takes the room of the widest text so far.
+    """Used as a QLabel of plain text, of one line. It takes the room of the widest text since `forget`; one that
+    `gives_way` takes what room it gets, and its text ends in “…” where it does not fit.
 
     A QLabel asks for a new layout with each text, and the question goes up to the window, which then lays out
     everything that it holds: ten numbers that change ten times a second took a tenth of the window's time.
     """
 
-    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+    def __init__(self, text: str = "", parent: QWidget | None = None, *, gives_way: bool = False) -> None:
         super().__init__(parent)
-        self._text = ""
+        self._text, self._gives_way = "", gives_way
         self._room = QSize()
         self.setText(text)
 
@@ -37,6 +38,13 @@ class SteadyLabel(QLabel):
             self.updateGeometry()
         self.update()
 
+    def forget(self) -> None:
+        """Take the room of the present text alone."""
+        wanted = self._wanted()
+        if wanted != self._room:
+            self._room = wanted
+            self.updateGeometry()
+
     def _wanted(self) -> QSize:
         metrics, margins = self.fontMetrics(), self.contentsMargins()
         return QSize(
@@ -48,15 +56,16 @@ class SteadyLabel(QLabel):
         return self._room
 
     def minimumSizeHint(self) -> QSize:
-        return self._room
+        return QSize(0, self._room.height()) if self._gives_way else self._room
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
-            self._room = self._wanted()
-            self.updateGeometry()
+            self.forget()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setPen(self.palette().windowText().color())
-        painter.drawText(self.contentsRect(), int(self.alignment() | Qt.AlignmentFlag.AlignVCenter), self._text)
+        room = self.contentsRect()
+        text = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, room.width())
+        painter.drawText(room, int(self.alignment() | Qt.AlignmentFlag.AlignVCenter), text)

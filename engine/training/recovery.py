@@ -128,7 +128,7 @@ class Keeper:
         Nothing is written when it already is; when `sparing` and the last checkpoint is younger than a second; or when
         the state is not finite: a checkpoint that a run can go on from is not given up for one that it cannot.
         """
-        if self._writer is None or (sparing and self._clock() - self._written < self._interval):
+        if self._writer is None or (sparing and self._is_fresh(counters)):
             return ()
         self._written = self._clock()
         written: list[Written] = []
@@ -140,6 +140,12 @@ class Keeper:
                 raise
             self.problem = str(error)
         return tuple(written)
+
+    def _is_fresh(self, counters: Counters) -> bool:
+        """Whether the last checkpoint is young, and not of this very step from before its evaluation: an epoch whose
+        end was told is not to be told again."""
+        before = self._saved is not None and self._saved[:2] == (counters.step, counters.evaluated - 1)
+        return not before and self._clock() - self._written < self._interval
 
     def _write(self, counters: Counters, written: list[Written]) -> None:
         assert self._writer is not None

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from engine.training import events
 from engine.training.control import Control
 from engine.training.evaluate import Divergence, expected_initial_loss
+from engine.training.live import change
 from engine.training.loop import Loop
 from engine.training.recovery import Counters, read_counters
 from engine.training.result import Reason, Result, TrainingError, words
@@ -209,7 +210,11 @@ class Trainer:
             return None, None
         arrays, plain = checkpoint
         counters = read_counters(plain)
+        # A change ordered in a pause may be younger than the checkpoint that was written there.
         self.experiment = counters.experiment
+        for event in reader.changes()[0]:
+            if event.step <= counters.step:
+                self.experiment = change(self.experiment, event.path, event.after)[0]
         return arrays, counters
 
     # -- the end -------------------------------------------------------------------------------------------------------

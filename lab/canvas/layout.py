@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Sequence
+
+import numpy as np
 
 from engine import wiring
 from engine.experiment import NetworkSpec
@@ -16,6 +18,8 @@ Positions = dict[str, Point]
 
 APART = 8.0
 """How far from another card one is put that was dropped upon it."""
+MOST_WAYS = 2000
+"""So many ways out are tried: a heap of cards dropped on another must not make the window wait."""
 
 
 def placed(network: NetworkSpec, columns: int = 6) -> Positions:
@@ -225,28 +229,34 @@ def rearranged(before: NetworkSpec, after: NetworkSpec, columns: int) -> Positio
     return {node: (x + left, y + top) for node, (x, y) in places.items()}
 
 
-def way_out(moving: Collection[Point], standing: Collection[Point]) -> Point:
+def way_out(moving: Sequence[Point], standing: Sequence[Point]) -> Point:
     """The shortest way that cards, given by their upper left corners, must all go to cover none of those that stand."""
     wide, high = CARD_WIDTH + APART, CARD_HEIGHT + APART
+    if not moving or not standing:
+        return (0.0, 0.0)
+    # From each card that moves to each that stands.
+    apart = np.array(standing, float)[None] - np.array(moving, float)[:, None]
+    right, down = apart[..., 0], apart[..., 1]
 
     def free(dx: float, dy: float) -> bool:
-        return not any(
-            abs(x + dx - left) < wide - 0.01 and abs(y + dy - top) < high - 0.01
-            for x, y in moving
-            for left, top in standing
-        )
+        return not np.any((np.abs(right - dx) < wide - 0.01) & (np.abs(down - dy) < high - 0.01))
 
-    if not any(abs(x - left) < CARD_WIDTH and abs(y - top) < CARD_HEIGHT for x, y in moving for left, top in standing):
+    if not np.any((np.abs(right) < CARD_WIDTH) & (np.abs(down) < CARD_HEIGHT)):
         return (0.0, 0.0)
     # At the nearest free place a card touches the margin of another, above or below or at a side, or of two of them.
-    across = sorted({left - x + side for x, _ in moving for left, _ in standing for side in (-wide, wide)}, key=abs)
-    along = sorted({top - y + side for _, y in moving for _, top in standing for side in (-high, high)}, key=abs)
-    straight = [(dx, 0.0) for dx in across] + [(0.0, dy) for dy in along]
-    best = min((way for way in straight if free(*way)), key=lambda way: math.hypot(*way))
+    across = sorted({float(x) for x in np.concatenate([right - wide, right + wide]).ravel()}, key=abs)
+    along = sorted({float(y) for y in np.concatenate([down - high, down + high]).ravel()}, key=abs)
+    straight = sorted([(dx, 0.0) for dx in across] + [(0.0, dy) for dy in along], key=lambda way: math.hypot(*way))
+    beyond = (float(right.max()) + wide, 0.0)  # to the right of all, whatever lies there
+    best = next((way for way in straight[:MOST_WAYS] if free(*way)), beyond)
+    tries = 0
     for dx in across:
         for dy in along:
             if math.hypot(dx, dy) >= math.hypot(*best):
                 break
+            tries += 1
+            if tries > MOST_WAYS:
+                return best
             if free(dx, dy):
                 best = (dx, dy)
     return best

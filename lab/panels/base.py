@@ -190,6 +190,7 @@ class Panel(QWidget):
                 view.update()
         else:
             view = None
+            self.header.title.setText(self.title)
             self._show_empty()
             self.stack.setCurrentIndex(0)
         self.header.say(self.caption() if filled else "")

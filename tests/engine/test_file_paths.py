@@ -83,3 +83,27 @@ def test_a_path_typed_relative_means_the_working_folder(tmp_path: Path, monkeypa
     (tmp_path / "saved").mkdir()
     files.save(reading(path="table.csv"), tmp_path / "saved" / "it.dlab")
     assert Path(stored_path(tmp_path / "saved" / "it.dlab")) == tmp_path / "table.csv"
+
+
+def test_a_name_that_begins_like_a_home_folder_stays_a_name(tmp_path: Path) -> None:
+    experiment = reading(path=str(tmp_path / "~backup.csv"))
+    files.save(experiment, tmp_path / "it.dlab")
+    assert stored_path(tmp_path / "it.dlab") == "./~backup.csv"
+    assert files.load(tmp_path / "it.dlab") == experiment
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_way_over_a_link_is_not_shortened(tmp_path: Path) -> None:
+    (tmp_path / "course").mkdir()
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "course" / "link").symlink_to(tmp_path / "far" / "away")
+    (tmp_path / "far" / "data.csv").write_text("u,v\n1,2\n")
+    found = path_of(anchored(reading(path="link/../data.csv"), tmp_path / "course"))
+    assert Path(found).read_text().startswith("u,v")
+    files.save(reading(path=found), tmp_path / "course" / "it.dlab")
+    assert stored_path(tmp_path / "course" / "it.dlab") == "link/../data.csv"
+
+
+def test_a_path_of_another_system_is_left_alone() -> None:
+    experiment = reading(path="C:\\data\\a.csv")
+    assert anchored(experiment, "/data") is experiment and portable(experiment, "/data") is experiment

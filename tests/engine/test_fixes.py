@@ -74,3 +74,35 @@ def test_where_nothing_suits_the_layer_can_be_deleted():
     assert unwired(experiment, "conv2d_1").fix.label == "Delete this layer"
     experiment = near("dense_1", "add")
     assert unwired(experiment, "add_1").fix.label == "Delete this layer"
+
+
+@pytest.mark.parametrize(
+    ("target", "tag"),
+    [
+        (TargetSignature(classes=3), "softmax_cross_entropy"),
+        (TargetSignature(shape=(1,)), "mean_squared_error"),
+    ],
+)
+def test_a_network_without_a_loss_is_offered_one_that_suits_the_target(target, tag):
+    data = DataSignature(inputs={"x": (2,)}, targets={"y": target}, train_size=48)
+    losses = [node.id for node in blobs().network.nodes if node.id.startswith("softmax")]
+    experiment = edits.remove_nodes(blobs(), losses)
+    (finding,) = [item for item in check(experiment.network, data).diagnostics if "no loss" in item.message]
+    after = finding.fix.edit(experiment)
+    (added,) = [node for node in after.network.nodes if node.id.startswith(tag)]
+    assert added.inputs == ("dense_2",) and added.component.target == "y"
+    assert "no loss" not in " ".join(item.message for item in check(after.network, data).diagnostics)
+
+
+def test_a_network_without_an_input_is_offered_one():
+    experiment = edits.remove_nodes(blobs(), ["input_1"])
+    (finding,) = [item for item in check(experiment.network, POINTS).diagnostics if "no input" in item.message]
+    assert finding.fix.label == "Add Input"
+    after = finding.fix.edit(experiment)
+    assert [node.component.source for node in after.network.nodes if node.id.startswith("input")] == ["x"]
+
+
+def test_without_data_nothing_is_offered_for_a_missing_end():
+    experiment = edits.remove_nodes(blobs(), ["input_1", "softmax_cross_entropy_1"])
+    found = [item for item in check(experiment.network, None).diagnostics if "has no" in item.message]
+    assert len(found) == 2 and not any(item.fix for item in found)

@@ -105,3 +105,17 @@ def test_the_seed_is_edited_in_place(make_window: MakeWindow) -> None:
     QTest.mouseClick(top.popup.draw, Qt.MouseButton.LeftButton)
     assert window.document.experiment.seed == top.popup.field.value()
     top.popup.close()
+
+
+def test_where_a_run_stands_is_whole_or_short_but_never_cut(make_window: MakeWindow) -> None:
+    top = make_window(blobs(epochs=900), size=(1280, 800)).top
+    standing = top.standing
+    for left in ("13:39 left", "0:42 left", ""):
+        standing.left.setText(left)
+        for where in ("epoch 260 / 900 · step 3,120", "epoch 9 / 900 · step 108"):
+            top.describe = lambda where=where, left=left: (where, left, 0.5)  # type: ignore[method-assign]
+            top.refresh()
+            standing.layout().activate()
+            shown = standing.where.text()
+            assert shown in (where, where.partition(" · ")[0])
+            assert standing.where.fontMetrics().horizontalAdvance(shown) <= standing.where.width()

@@ -15,6 +15,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 
 from engine import files, presets
+from engine.paths import set_path
+from engine.training.trainer import Trainer
 from lab.panelarea import GRID
 from lab.settings import Settings
 from lab.window import Window
@@ -310,3 +312,67 @@ def test_layers_that_a_run_shows_to_be_unwell_are_told_and_shown(make_window: Ma
     qtbot.mouseClick(window.problems.run_line, Qt.MouseButton.LeftButton)
     assert window.selection.nodes == ("relu_1",)
     assert window.canvas.seen.contains(window.canvas.net().nodes["relu_1"].extent)
+
+
+def test_escape_returns_to_the_present_wherever_the_focus_is(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window(blobs(epochs=4))
+    window.flow.press()
+    qtbot.waitUntil(lambda: window.session.state == "finished")
+    window.session.look(2)
+    window.show_left("runs")
+    QTest.keyClick(window.runs.list, Qt.Key.Key_Escape)
+    assert window.session.looking is None
+
+
+def test_continuing_the_run_on_the_screen_leaves_the_document_alone(
+    make_window: MakeWindow, qtbot: Any, answers: list[Any]
+) -> None:
+    window = make_window(blobs(epochs=100_000), fake=False)
+    window.flow.press()
+    qtbot.waitUntil(lambda: window.session.live.step_count > 20)
+    window.document.apply("Slower", set_path(window.document.experiment, "training.optimizer.learning_rate", 0.0123))
+    qtbot.waitUntil(lambda: bool(window.session.live.changes))
+    window.flow.stop()
+    qtbot.waitUntil(lambda: window.session.state == "finished" and not window.jobs.busy)
+    run, edited = window.session.run_id, window.document.experiment
+    assert run is not None
+    window.runs.refresh()
+    qtbot.waitUntil(lambda: [item.id for item in window.runs.summaries] == [run] and not window.jobs.busy)
+    window.runs.resume_run(run)  # no question is asked: `answers` is empty
+    qtbot.waitUntil(lambda: window.session.state == "running")
+    assert window.document.experiment is edited and not window.flow.edited
+    assert window.session.experiment.training.optimizer.learning_rate == 0.0123
+    window.flow.stop()
+    qtbot.waitUntil(lambda: window.session.state == "finished")
+
+
+def test_another_run_brings_nothing_of_the_one_before(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window(blobs(epochs=3), fake=False)
+    for _ in range(2):
+        window.flow.begin()
+        qtbot.waitUntil(lambda: window.session.state == "finished" and not window.jobs.busy)
+    second = window.session.run_id
+    window.runs.refresh()
+    qtbot.waitUntil(lambda: len(window.runs.summaries) == 2 and not window.jobs.busy)
+    first = next(item.id for item in window.runs.summaries if item.id != second)
+    window.session.look(1)
+    window.runs.open_run(first)
+    qtbot.waitUntil(lambda: window.session.run_id == first)
+    assert window.session.looking is None and window.session.progress is None and window.session.dataset is None
+
+
+def test_a_run_that_went_on_elsewhere_is_read_anew_before_it_is_continued(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window(blobs(epochs=2), fake=False)
+    session = window.session
+    window.flow.begin()
+    qtbot.waitUntil(lambda: session.state == "finished")
+    run, store, experiment = session.run_id, session.store, session.experiment
+    assert run is not None and store is not None and experiment is not None
+    shown = session.live.step_count
+    Trainer(experiment, store=store, resume=run, epochs=5).run()
+    session.start(experiment, resume=run, epochs=7)
+    qtbot.waitUntil(lambda: session.state == "finished")
+    stored = store.open(run).steps()["step"]
+    assert len(stored) == 7 * shown // 2
+    assert session.live.steps["step"].tolist() == stored.tolist() and session.live.step_count == len(stored)
+    assert [event.epoch for event in session.live.epochs] == [1, 2, 3, 4, 5, 6, 7]

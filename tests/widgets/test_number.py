@@ -275,3 +275,15 @@ def test_the_handle_of_a_live_field_is_always_to_be_seen(qtbot):
     plain = FieldSpec("rate", "float", "Rate", "η.", 0.1, minimum=0, scale="log")
     live = FieldSpec("rate", "float", "Rate", "η.", 0.1, minimum=0, scale="log", live=True)
     assert inked(live) and not inked(plain)
+
+
+def test_a_third_click_selects_everything_as_the_second_did(bench):
+    b = bench(UNITS)
+    middle = QPoint(20, 10)
+    QTest.mouseClick(b.field, Qt.MouseButton.LeftButton, pos=middle)
+    QTest.mouseDClick(b.field, Qt.MouseButton.LeftButton, pos=middle)
+    QTest.mouseClick(b.field, Qt.MouseButton.LeftButton, pos=middle)
+    assert b.field.selectedText() == b.field.text()
+    QTest.keyClicks(b.field, "1500")
+    QTest.keyClick(b.field, Qt.Key.Key_Return)
+    assert b.edits == [(1500, False)]

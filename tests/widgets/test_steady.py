@@ -66,3 +66,23 @@ def test_what_it_says_is_painted(box: tuple[QWidget, SteadyLabel, Requests]) -> 
     empty = label.grab().toImage()
     label.setText("")
     assert label.grab().toImage() != empty
+
+
+def test_one_that_gives_way_ends_in_dots(qtbot: Any) -> None:
+    label = SteadyLabel("epoch 150 / 150 · step 3,300", gives_way=True)
+    qtbot.addWidget(label)
+    label.resize(label.sizeHint())
+    whole = label.grab().toImage()
+    label.resize(60, label.sizeHint().height())
+    cut = label.grab().toImage()
+    assert label.minimumSizeHint().width() == 0 and cut != whole.copy(cut.rect())
+
+
+def test_forgetting_gives_the_room_back(box: tuple[QWidget, SteadyLabel, Requests]) -> None:
+    _window, label, _requests = box
+    before = label.sizeHint()
+    label.setText("0.1234567890123")
+    label.setText("0.1234")
+    assert label.sizeHint().width() > before.width()
+    label.forget()
+    assert label.sizeHint() == before

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from engine.training.checkpoint import CheckpointError
 from engine.training.evaluate import Sums
@@ -137,6 +138,19 @@ def test_sparing_saves_wait_for_the_interval(parts: tuple[Keeper, FakeWriter, Fa
     assert not keeper.save(counters(2), sparing=True)
     clock.now = 1.5
     assert keeper.save(counters(3), sparing=True)
+
+
+def test_an_epoch_whose_end_was_told_is_written_although_the_last_checkpoint_is_young(
+    parts: tuple[Keeper, FakeWriter, FakeState, Clock],
+) -> None:
+    keeper, writer, _state, clock = parts
+    before = replace(counters(12), evaluated=1)  # paused inside the evaluation of the second epoch
+    assert keeper.save(before)
+    clock.now = 0.2
+    assert keeper.epoch_end(counters(12), improved=False) == (Written(12, 2.0, False),)
+    assert [step for step, _, _ in writer.written] == [12, 12]
+    clock.now = 0.3
+    assert keeper.epoch_end(counters(18), improved=False) == ()
 
 
 def test_without_a_store_nothing_is_copied() -> None:

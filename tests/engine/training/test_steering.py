@@ -1,5 +1,8 @@
 """The trainer's levers: pause, step, epoch, stop, live changes, all from another thread."""
 
+import contextlib
+import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -332,3 +335,27 @@ def test_the_seconds_of_epochs_and_of_the_run_leave_out_pauses(
     resumed.thread.join(30)
     assert resumed.log.of(events.Progress)[0].seconds >= kept.seconds
     assert kept.seconds < store.list()[0].seconds < 600
+
+
+def test_a_change_in_a_pause_is_part_of_what_a_resume_restores(steered: Callable[..., Steered], tmp_path: Path) -> None:
+    """The checkpoint of the pause is older than the change; the process is killed before there is another."""
+    store = RunStore(tmp_path)
+    run = steered(spiral(epochs=4), paused=True, store=store)
+    run.control.step(4)
+    run.wait(events.StepRow, 4)
+    run.wait_for(lambda: bool(run.log.of(events.Checkpointed)))
+    path = "training.optimizer.learning_rate"
+    run.control.set(path, 0.5)
+    changed = run.wait(events.Changed)
+    assert run.trainer._writer is not None
+    run.trainer._writer.flush()
+    log = Log()
+    copy = tmp_path / "copy"
+    with contextlib.closing(sqlite3.connect(store.database)) as source:
+        copy.mkdir()
+        with contextlib.closing(sqlite3.connect(copy / store.database.name)) as target:
+            source.backup(target)
+    shutil.copytree(store.folder / "runs", copy / "runs")
+    resumed = train(spiral(), log, store=RunStore(copy), resume=run.trainer.run_id)
+    assert resumed.reason == "done"
+    assert changed.step == 4 and {row.learning_rate for row in log.of(events.StepRow)} == {0.5}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.experiment import NetworkSpec, Node
-from lab.canvas.geometry import COLUMN, ROW
-from lab.canvas.layout import arrange, is_tidy, placed, rearranged, tidy_columns
+from lab.canvas.geometry import CARD_HEIGHT, CARD_WIDTH, COLUMN, ROW
+from lab.canvas.layout import arrange, is_tidy, placed, rearranged, tidy_columns, way_out
 from tests.support.examples import make
 
 
@@ -105,3 +106,14 @@ def test_rows_keep_their_length_when_something_is_added(length, columns, view, w
     before = moved(chain(length), {n: (x + 20, y) for n, (x, y) in arrange(chain(length), columns).items()})
     after = rearranged(before, chain(length + 5), view)
     assert cells({n: (x - 20, y) for n, (x, y) in after.items()}) == cells(arrange(chain(length + 5), wanted))
+
+
+@pytest.mark.parametrize("count", [1, 5, 60])
+def test_the_way_out_leads_where_nothing_is_covered(count):
+    rng = np.random.default_rng(count)
+    moving, standing = rng.uniform(0, 900, (count, 2)), rng.uniform(0, 900, (count, 2))
+    standing[0] = moving[0] + 10.0
+    dx, dy = way_out([tuple(p) for p in moving], [tuple(p) for p in standing])
+    assert (dx, dy) != (0.0, 0.0)
+    for x, y in np.add(moving, (dx, dy)):
+        assert not any(abs(x - left) < CARD_WIDTH and abs(y - top) < CARD_HEIGHT for left, top in standing)
