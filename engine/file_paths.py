@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path, PurePath, PureWindowsPath
+from pathlib import PurePath, PureWindowsPath
 
 from msgspec.structs import replace
 
@@ -22,13 +22,12 @@ __all__ = ["anchored", "portable"]
 def anchored(experiment: Experiment, folder: str | os.PathLike[str]) -> Experiment:
     """The experiment with every relative path made absolute, starting from `folder`. “~” stays: it means the home of
     whoever reads it."""
-    base = os.path.abspath(folder)
 
     def anchor(text: str) -> str:
-        if text.startswith("~") or PureWindowsPath(text).is_absolute():
+        if text.startswith("~") or os.path.isabs(text) or PureWindowsPath(text).is_absolute():
             return text
         # Not normalized: “..” after a link leads elsewhere than its letters say.
-        return os.path.join(base, text.removeprefix("./"))
+        return os.path.join(os.path.abspath(folder), text.removeprefix("./"))
 
     return _with_paths(experiment, anchor)
 
@@ -45,7 +44,7 @@ def portable(experiment: Experiment, folder: str | os.PathLike[str]) -> Experime
         short = path.relative_to(base).as_posix()
         return f"./{short}" if short.startswith("~") else short  # a file of that name is nobody's home
 
-    return _with_paths(anchored(experiment, Path.cwd()), shorten)
+    return _with_paths(anchored(experiment, "."), shorten)
 
 
 def _with_paths(experiment: Experiment, change: Callable[[str], str]) -> Experiment:

@@ -12,6 +12,7 @@ from engine.data.signature import DataSignature
 from engine.diagnostics import Fix
 from engine.experiment import Experiment, Node
 from engine.layers.base import Loss, NodeComponent, Shape, ShapeProblem
+from engine.layers.words import title_of
 from engine.schema import components_of, fields_of, info_of, lookup
 from engine.text import shortened
 
@@ -141,14 +142,9 @@ def wire_fix(
 
 def _named(node: Node, nodes: Mapping[str, Node]) -> str:
     """What people call a node, and its id where another one is called the same."""
-    title = _title(node)
-    alone = all(_title(other) != title for other in nodes.values() if other.id != node.id)
+    title = title_of(node)
+    alone = all(title_of(other) != title for other in nodes.values() if other.id != node.id)
     return f"“{title}”" if alone else f"“{title}” ({shortened(node.id)})"
-
-
-def _title(node: Node) -> str:
-    component = node.component
-    return shortened(node.title) or (component.title() if isinstance(component, NodeComponent) else "")
 
 
 def _wiring(node: str, source: str, follow: tuple[str, ...]) -> Callable[[Experiment], Experiment]:

@@ -13,6 +13,7 @@ from engine.diagnostics import Diagnostic, Fix, NodeReport, Report
 from engine.experiment import Experiment, NetworkSpec, Node
 from engine.fixes import bypass_fix, disconnect_fix, fix_for, input_fix, loss_fix, remove_fix, wire_fix
 from engine.layers.base import Loss, NodeComponent, Shape, ShapeProblem
+from engine.layers.words import title_of
 from engine.lower import active_inputs, behind_bypass, lower
 from engine.schema import Component, Unknown, fields_of, info_of
 from engine.text import shortened
@@ -31,13 +32,6 @@ def check_experiment(experiment: Experiment, data: DataSignature | None) -> Repo
     report = check(experiment.network, data)
     extra = tuple(_training_findings(experiment, data, report))
     return Report(order=report.order, nodes=report.nodes, diagnostics=report.diagnostics + extra)
-
-
-def title_of(node: Node) -> str:
-    """What people call a node: its own title, or its component's."""
-    component = node.component
-    own = component.title() if isinstance(component, NodeComponent) else info_of(component).label
-    return shortened(node.title) or shortened(own)
 
 
 class _Checker:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollA
 
 from engine.diagnostics import Diagnostic
 from engine.edits import EditError
-from engine.graph import title_of
+from engine.layers.words import title_of
 from lab.document import Document, Selection
 from widgets import theme
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal
 
 from engine.training.events import Confusion, Event, Finished, FirstLayer, Frame, Progress, Started, Surface
-from lab.live import LiveHistory, Moment
+from lab.live import PICTURES, LiveHistory, Moment
 from lab.stored import StoredRun, stored_history
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class ShownRun(QObject):
         self.live.cut(step)
         self.looking, self.progress = None, None
         self.events = [event for event in self.events if event.step <= step]
-        for name in ("frame", "surface", "confusion", "filters"):
+        for name in PICTURES:
             picture = getattr(self, name)
             if picture is not None and picture.step > step:
                 setattr(self, name, getattr(self.live.moments[-1], name) if self.live.moments else None)

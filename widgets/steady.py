@@ -32,7 +32,7 @@ class SteadyLabel(QLabel):
             return
         self._text = text
         self.setAccessibleName(text)
-        wanted = self._wanted()
+        wanted = self.wanted()
         if wanted.width() > self._room.width() or wanted.height() > self._room.height():
             self._room = wanted.expandedTo(self._room)
             self.updateGeometry()
@@ -40,12 +40,13 @@ class SteadyLabel(QLabel):
 
     def forget(self) -> None:
         """Take the room of the present text alone."""
-        wanted = self._wanted()
+        wanted = self.wanted()
         if wanted != self._room:
             self._room = wanted
             self.updateGeometry()
 
-    def _wanted(self) -> QSize:
+    def wanted(self) -> QSize:
+        """The room that the present text needs."""
         metrics, margins = self.fontMetrics(), self.contentsMargins()
         return QSize(
             metrics.horizontalAdvance(self._text) + 1 + margins.left() + margins.right(),

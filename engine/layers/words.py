@@ -1,9 +1,22 @@
-"""Shapes in words, and the refusals that several layers share."""
+"""Shapes and nodes in words, and the refusals that several layers share."""
 
 from __future__ import annotations
 
-from engine.layers.base import Shape, ShapeProblem
-from engine.text import shape_text
+from typing import TYPE_CHECKING
+
+from engine.layers.base import NodeComponent, Shape, ShapeProblem
+from engine.schema import info_of
+from engine.text import shape_text, shortened
+
+if TYPE_CHECKING:
+    from engine.experiment import Node
+
+
+def title_of(node: Node) -> str:
+    """What people call a node: its own title, or its component's."""
+    component = node.component
+    own = component.title() if isinstance(component, NodeComponent) else info_of(component).label
+    return shortened(node.title) or shortened(own)
 
 
 def describe(shape: Shape) -> str:

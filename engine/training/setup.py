@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.data.errors import memory_limit
-from engine.graph import check_experiment, title_of
+from engine.graph import check_experiment
 from engine.layers.base import Loss
+from engine.layers.words import title_of
 from engine.training.result import TrainingError, bytes_text
 
 if TYPE_CHECKING:

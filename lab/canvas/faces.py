@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from engine.experiment import Experiment, Node
-from engine.graph import title_of
 from engine.layers.base import Loss, NodeComponent
+from engine.layers.words import title_of
 from engine.schema import Unknown, fields_of, info_of
 from lab.canvas.node import Face
 from lab.canvas.text import count_text, group_of, shape_text

@@ -94,7 +94,7 @@ def _as_json(experiment: Experiment, report: Report, findings: tuple[Diagnostic,
 
 
 def _print_report(experiment: Experiment, report: Report, findings: tuple[Diagnostic, ...]) -> None:
-    from engine.graph import title_of
+    from engine.layers.words import title_of
 
     rows = [("NODE", "LAYER", "OUTPUT", "PARAMETERS", "FLOPS")]
     for node in experiment.network.nodes:

@@ -7,6 +7,7 @@ from PySide6.QtGui import QAction, QFont, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QWidget
 
 from widgets import theme
+from widgets.steady import SteadyLabel
 
 __all__ = ["Caption", "Chip", "PanelHeader", "Title", "look_words"]
 
@@ -50,27 +51,17 @@ class Chip(QLabel):
         event.accept()
 
 
-class Caption(QLabel):
+class Caption(SteadyLabel):
     """A text that gives way, so that it never widens the panel: where there is no room its last parts (between dots)
     are left out, then the words about its number."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._text = ""
+        super().__init__("", parent, gives_way=True)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
-    def text(self) -> str:
-        return self._text
-
-    def setText(self, text: str) -> None:
-        """Show another text. Its place does not depend on it, so no layout is asked for."""
-        if text != self._text:
-            self._text = text
-            self.setAccessibleName(text)
-            self.update()
-
-    def sizeHint(self) -> QSize:
-        return QSize(0, self.fontMetrics().height())
+    def wanted(self) -> QSize:
+        """No width of its own, whatever the text: it takes what is left."""
+        return QSize(0, super().wanted().height())
 
     def fitting(self, room: int) -> str:
         """As much of the text as fits into `room` pixels; where not even its number does, nothing, since a number cut

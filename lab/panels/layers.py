@@ -6,7 +6,7 @@ import numpy as np
 from msgspec import Struct
 
 from engine.experiment import Experiment
-from engine.graph import title_of
+from engine.layers.words import title_of
 from engine.schema import info_of
 from engine.training.events import ParameterStats, TensorStats
 from widgets import theme

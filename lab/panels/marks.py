@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from engine.differences import CLOSE
 from widgets.plot import Guide, Plot
 from widgets.text import number
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ChangeMarks", "Mark", "change_words", "marks_of"]
 
-CLOSE = 0.02
-"""Changes of one value within this share of the axis are one mark: a slider that was dragged."""
 HEIGHTS = (0.80, 0.70, 0.60)
 """How high the texts stand, as shares of the plot's height."""
 LABELLED = 8

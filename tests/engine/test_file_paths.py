@@ -107,3 +107,14 @@ def test_a_way_over_a_link_is_not_shortened(tmp_path: Path) -> None:
 def test_a_path_of_another_system_is_left_alone() -> None:
     experiment = reading(path="C:\\data\\a.csv")
     assert anchored(experiment, "/data") is experiment and portable(experiment, "/data") is experiment
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder in use cannot be removed there")
+def test_whoever_works_in_a_folder_that_is_gone_can_still_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    experiment = reading(path=str(tmp_path / "table.csv"))
+    files.save(experiment, tmp_path / "it.dlab")
+    assert files.load(tmp_path / "it.dlab") == experiment

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.patience import PatientBot
 from widgets import theme
+from widgets.plot import Plot
 
 
 @pytest.fixture
@@ -19,3 +20,13 @@ def dark(qapp):
     theme.apply(qapp, "dark")
     yield
     theme.apply(qapp, "dark")
+
+
+@pytest.fixture
+def plot(qtbot: PatientBot) -> Plot:
+    """An empty plot on the screen."""
+    made = Plot()
+    qtbot.addWidget(made)
+    made.resize(400, 240)
+    made.show()
+    return made

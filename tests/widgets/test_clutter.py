@@ -5,20 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PySide6.QtCore import QRectF
-from pytestqt.qtbot import QtBot
 
 from widgets.clutter import clutter
 from widgets.histogram import legible
 from widgets.plot import Plot
-
-
-@pytest.fixture
-def plot(qtbot: QtBot) -> Plot:
-    made = Plot()
-    qtbot.addWidget(made)
-    made.resize(400, 240)
-    made.show()
-    return made
 
 
 def test_clutter_counts_the_pixels_that_a_curve_crosses(plot: Plot) -> None:

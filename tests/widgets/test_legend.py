@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pytestqt.qtbot import QtBot
 
 from widgets.clutter import clutter, legend_area
 from widgets.plot import Plot
-
-
-@pytest.fixture
-def plot(qtbot: QtBot) -> Plot:
-    made = Plot()
-    qtbot.addWidget(made)
-    made.resize(400, 240)
-    made.show()
-    return made
 
 
 @pytest.mark.parametrize(
