@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,10 +24,20 @@ from engine.state import State
 class ArrayExecutor:
     """Runs programs on one state. Programs share one arena: they never run at the same time."""
 
+    kind: Literal["array"] = "array"
+
     def __init__(self, state: State) -> None:
         self.state = state
         self.backend = state.backend
         self._arena = self.backend.xp.empty(0, dtype=np.uint8)
+
+    @property
+    def label(self) -> str:
+        """What it runs on: "NumPy · 2 threads"."""
+        return self.backend.label
+
+    def close(self) -> None:
+        """Nothing is held but memory."""
 
     def bind(self, program: Program) -> BoundProgram:
         """Give the program its arrays. Bind the largest program first: later, smaller ones then share its arena."""

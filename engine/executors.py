@@ -1,0 +1,63 @@
+"""Which executor runs a program: the array executor everywhere, the compiled one where numba is and a CPU computes.
+
+Both run the same programs on the same state, so that a run can go on with the other one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
+
+from engine.executor import ArrayExecutor
+
+if TYPE_CHECKING:
+    from engine.executor import BoundProgram
+    from engine.plan import Program
+    from engine.state import State
+
+__all__ = ["EXECUTORS", "Executor", "ExecutorError", "ExecutorKind", "choose", "compiled", "unavailable"]
+
+ExecutorKind = Literal["auto", "array", "cpu"]
+EXECUTORS: tuple[ExecutorKind, ...] = get_args(ExecutorKind)
+
+
+class ExecutorError(RuntimeError):
+    """The executor that was asked for cannot be used; the message says why and what to do."""
+
+
+class Executor(Protocol):
+    """What runs programs on a state."""
+
+    kind: Literal["array", "cpu"]
+    state: State
+
+    @property
+    def label(self) -> str:
+        """What it is, for people: "NumPy · 2 threads"."""
+
+    def bind(self, program: Program) -> BoundProgram:
+        """Give the program its memory, ready to be run. Bind the largest program first."""
+
+    def close(self) -> None:
+        """Let its threads go. Bound programs must not be run afterwards; closing twice is harmless."""
+
+
+def choose(kind: ExecutorKind, state: State) -> Executor:
+    """An executor for `state`. "auto" takes the compiled one where it can be used and its kernels are ready.
+
+    Raises ExecutorError when "cpu" was asked for and is not to be had.
+    """
+    if kind not in EXECUTORS:
+        raise ExecutorError(f"There is no executor “{kind}”: use {', '.join(EXECUTORS)}.")
+    if kind == "cpu":
+        raise ExecutorError(unavailable())
+    return ArrayExecutor(state)
+
+
+def unavailable() -> str:
+    """Why the compiled executor cannot be used on this machine, in words; empty when it can."""
+    return "The compiled executor is not part of this installation."
+
+
+def compiled() -> bool:
+    """Whether the compiled executor's kernels lie ready, so that it starts at once."""
+    return False
