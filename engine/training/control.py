@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 __all__ = ["TOPICS", "Control"]
 
-TOPICS = frozenset({"activations", "gradients", "weights", "surface", "confusion", "filters"})
+TOPICS = frozenset({"activations", "gradients", "weights", "surface", "confusion", "filters", "timeline"})
 """What a panel can ask to see while a run goes on."""
 
 Permission = Literal["go", "step", "wait", "stop"]

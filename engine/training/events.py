@@ -16,6 +16,8 @@ from engine.statistics import TensorStats as TensorStats
 if TYPE_CHECKING:
     import numpy as np
 
+    from engine.timeline import Timeline as StepTimeline
+
 Lane = Literal["scalar", "slot", "event"]
 
 
@@ -90,6 +92,15 @@ class Progress(Event, frozen=True, kw_only=True):
     instrument_share: float
     seconds: float
     seconds_left: float | None
+
+
+class Timeline(Event, frozen=True, kw_only=True):
+    """Where the time of one step of `batch` samples went, by operation and thread. For the screen alone: the run store
+    does not keep it."""
+
+    lane: ClassVar[Lane] = "slot"
+    batch: int
+    timeline: StepTimeline
 
 
 # -- rare events -------------------------------------------------------------------------------------------------------
