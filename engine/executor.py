@@ -7,7 +7,8 @@ loop over ready-made functions that allocate nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -19,6 +20,23 @@ from engine.ops.base import Call, DType, Role, Value
 from engine.placement import ARENA_ROLES, numpy_dtype
 from engine.plan import Program
 from engine.state import State
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Several steps that were run in one call.
+
+    done        how many of them were completed; less than asked for means that the loss of the next one was not
+                finite: nothing was updated by it, and its batch is in place for `first_nonfinite`.
+    losses      float64, one for each step that was run: the weighted sums, also of the one that is not finite.
+    penalties   the penalties' parts, likewise.
+    outputs     the predictions of the completed steps by loss node, (done, batch, ...); empty unless asked for.
+    """
+
+    done: int
+    losses: np.ndarray
+    penalties: np.ndarray
+    outputs: dict[str, np.ndarray]
 
 
 class ArrayExecutor:
@@ -115,6 +133,42 @@ class BoundProgram:
             for function in self._after:
                 function()
         return True
+
+    def run_chunk(
+        self,
+        arrays: dict[str, np.ndarray],
+        indices: np.ndarray,
+        scalars: Mapping[str, float | np.ndarray],
+        step: int,
+        seed: int,
+        outputs: bool = False,
+    ) -> Chunk:
+        """Run a step for each row of `indices` (steps, batch): the same bits as `gather` and `run` for one after the
+        other.
+
+        `arrays` hold all samples by name; a scalar is one number for all steps or float64 (steps,); `step` is the
+        number of the first. With `outputs`, the predictions of every step are kept.
+        """
+        count = len(indices)
+        fixed = {name: value for name, value in scalars.items() if not isinstance(value, np.ndarray)}
+        varying = {name: value.tolist() for name, value in scalars.items() if isinstance(value, np.ndarray)}
+        losses, penalties = np.empty(count), np.empty(count)
+        kept: dict[str, np.ndarray] = {}
+        for k in range(count):
+            self.gather(arrays, indices[k])
+            # Controls keep their last value: what stays as it is need not be written again.
+            here = {name: values[k] for name, values in varying.items()}
+            finite = self.run(here if k else fixed | here, step + k, seed)
+            losses[k], penalties[k] = self.loss(), self.penalty()
+            if not finite:
+                kept = {node: array[:k] for node, array in kept.items()}
+                return Chunk(k, losses[: k + 1], penalties[: k + 1], kept)
+            if outputs:
+                for node, value in self.program.predictions.items():
+                    if node not in kept:
+                        kept[node] = np.empty((count, *value.shape), dtype=self.program.precision)
+                    kept[node][k] = self.backend.to_host(self._arrays[value.id])
+        return Chunk(count, losses, penalties, kept)
 
     # -- what a step left behind -----------------------------------------------------------------------------------
 

@@ -232,3 +232,48 @@ def test_the_loss_is_weighted_in_every_mode(training: bool) -> None:
     bound = bind(case, training=training)
     assert bound.run(dict.fromkeys(bound.program.loss_weights.values(), 0.25))
     assert bound.loss() == pytest.approx(0.25 * sum(bound.losses().values()))
+
+
+@pytest.mark.parametrize("seed", [2, 5, 11])
+def test_a_chunk_is_its_steps_to_the_last_bit(seed: int) -> None:
+    case = random_case(seed, optimizer=Adam(), penalties=(L2(),))
+    arrays = {name: np.concatenate([array, array[::-1]]) for name, array in (case.inputs | case.targets).items()}
+    indices = np.random.default_rng(seed).integers(0, 2 * case.batch, (5, case.batch))
+    single, whole = bind(case), bind(case)
+    rows, seen = [], []
+    for step in range(5):
+        single.gather(arrays, indices[step])
+        assert single.run(rates(case, 3 + step) | {"learning_rate": 0.1 / (step + 1)}, 3 + step, seed=7)
+        rows.append((single.loss(), single.penalty()))
+        seen.append(single.outputs())
+    scalars = {name: np.array([rates(case, 3 + step)[name] for step in range(5)]) for name in rates(case, 3)}
+    scalars["learning_rate"] = 0.1 / np.arange(1, 6)
+    fixed: dict[str, Any] = {"l2": float(scalars.pop("l2")[0])}
+    chunk = whole.run_chunk(arrays, indices, scalars | fixed, 3, 7, outputs=True)
+    assert chunk.done == 5
+    assert list(zip(chunk.losses, chunk.penalties, strict=True)) == rows
+    for step, outputs in enumerate(seen):
+        assert {node: array[step].tobytes() for node, array in chunk.outputs.items()} == {
+            node: array.tobytes() for node, array in outputs.items()
+        }
+    assert {name: array.tobytes() for name, array in whole.state.to_host().items()} == {
+        name: array.tobytes() for name, array in single.state.to_host().items()
+    }
+
+
+def test_a_chunk_ends_before_the_step_whose_loss_is_not_finite() -> None:
+    case = random_case(0)
+    name = next(iter(case.inputs))
+    arrays = {key: np.concatenate([array, array]) for key, array in (case.inputs | case.targets).items()}
+    arrays[name][case.batch] = np.inf
+    good, bad = np.arange(case.batch), np.arange(case.batch) + case.batch
+    bound, single = bind(case), bind(case)
+    chunk = bound.run_chunk(arrays, np.stack([good, good, bad, good]), rates(case, 0), 0, 1, outputs=True)
+    assert chunk.done == 2
+    assert chunk.losses.shape == chunk.penalties.shape == (3,)
+    assert np.isfinite(chunk.losses[:2]).all() and not np.isfinite(chunk.losses[2])
+    assert all(len(array) == 2 for array in chunk.outputs.values())
+    assert bound.first_nonfinite() == ("", "input")
+    assert single.run_chunk(arrays, np.stack([good, good]), rates(case, 0), 0, 1).done == 2
+    for key, value in single.state.parameters.items():
+        assert np.array_equal(value, bound.state.parameters[key])
