@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from engine.layers.base import Loss
     from engine.ops.base import Op
 
+    Numbers = float | np.ndarray
+    """A number, or as many as there are steps."""
+
 Prediction = Literal["classes", "yes_no", "numbers"]
 """What a network's output can stand for: one class out of several, answers to yes/no questions, or numbers."""
 
@@ -52,9 +55,10 @@ class Optimizer(Component, frozen=True):
         """The state that the rule keeps for each parameter."""
         raise NotImplementedError
 
-    def scalars(self, learning_rate: float, step: int) -> dict[str, float]:
+    def scalars(self, learning_rate: Numbers, step: Numbers) -> dict[str, Numbers]:
         """The numbers that the rule reads at `step` (counted from 1), by name: they go to the control block, so that
-        a schedule or a hand on the slider recompiles nothing. Always the same names, in the same order."""
+        a schedule or a hand on the slider recompiles nothing. Always the same names, in the same order. Of many steps
+        at once where rates and steps are arrays."""
         raise NotImplementedError
 
     def update_op(
@@ -72,8 +76,8 @@ class Schedule(Component, frozen=True):
 
     kind: ClassVar[str] = "schedule"
 
-    def factor(self, step: float, total_steps: int, steps_per_epoch: int) -> float:
-        """The factor at `step`, counted from 0 after warm-up, of `total_steps` that remain after warm-up."""
+    def factors(self, steps: np.ndarray, total_steps: int, steps_per_epoch: int) -> np.ndarray:
+        """The factors at `steps` (float64), counted from 0 after warm-up, of `total_steps` that remain after it."""
         raise NotImplementedError
 
 
@@ -86,8 +90,8 @@ class Warmup(Component, frozen=True):
         """How many steps warm-up takes."""
         raise NotImplementedError
 
-    def factor(self, step: float, length: int) -> float:
-        """The factor at `step` < `length`."""
+    def factors(self, steps: np.ndarray, length: int) -> np.ndarray:
+        """The factors at `steps` (float64); those from `length` on are of no account."""
         raise NotImplementedError
 
 
@@ -122,6 +126,14 @@ class Metric(Component, frozen=True):
 
     def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
         """(sum, count) over a batch of predictions (host arrays), so that batches of unequal size add up exactly."""
+        sums, count = self.evaluate_steps(outputs[None], targets[None])
+        return float(sums[0]), count
+
+    def evaluate_steps(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, float]:
+        """The sum for each of several batches of one size, (steps,) float64, and the count that each of them has.
+
+        `outputs` and `targets` have the steps first, then the batch. A step's sum has the same bits whatever other
+        steps are beside it."""
         raise NotImplementedError
 
 

@@ -28,18 +28,19 @@ class Accuracy(Metric, frozen=True):
     takes = ("classes", "yes_no")
     percent = True
 
-    def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-        """Outputs (B, C) with class indices (B,), or probabilities of a yes (B, k) with targets (B, k) or, for k = 1,
-        (B,)."""
-        rows = outputs.shape[0]
-        outputs = outputs.reshape(rows, -1)
-        if targets.ndim == 1 and outputs.shape[1] > 1:
-            right = np.argmax(outputs, axis=1) == targets
-            # The maximum of a row with a NaN is NaN; this runs at every step, and take_along_axis is slow.
-            return float(np.count_nonzero(right & ~np.isnan(np.max(outputs, axis=1)))), float(rows)
+    def evaluate_steps(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, float]:
+        """Outputs (steps, B, C) with class indices (steps, B), or probabilities of a yes (steps, B, k) with targets
+        (steps, B, k) or, for k = 1, (steps, B)."""
+        steps, rows = outputs.shape[:2]
+        outputs = outputs.reshape(steps, rows, -1)
+        if targets.ndim == 2 and outputs.shape[2] > 1:
+            right = np.argmax(outputs, axis=2) == targets
+            if np.isnan(np.max(outputs)):  # of all at once: looking at every row costs as much as the metric itself
+                right &= ~np.isnan(np.max(outputs, axis=2))
+            return np.count_nonzero(right, axis=1).astype(np.float64), float(rows)
         targets = targets.reshape(outputs.shape)
         right = ((outputs >= 0.5) == (targets >= 0.5)) & ~np.isnan(outputs)
-        return float(np.count_nonzero(right)), float(outputs.size)
+        return np.count_nonzero(right, axis=(1, 2)).astype(np.float64), float(outputs[0].size)
 
 
 @component(
@@ -62,8 +63,7 @@ class MeanAbsoluteError(Metric, frozen=True):
     takes = ("numbers",)
     short = "MAE"
 
-    def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-        """Outputs and targets (B, k); (B,) stands for (B, 1). Summed in float64."""
-        rows = outputs.shape[0]
-        flat = outputs.reshape(rows, -1).astype(np.float64)
-        return float(np.abs(flat - targets.reshape(flat.shape)).sum()), float(flat.size)
+    def evaluate_steps(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, float]:
+        """Outputs and targets (steps, B, k); (steps, B) stands for (steps, B, 1). Summed in float64."""
+        flat = outputs.reshape(len(outputs), -1).astype(np.float64)
+        return np.abs(flat - targets.reshape(flat.shape)).sum(axis=1), float(flat.shape[1])

@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
+
 from engine.kinds import Optimizer, Slot
 from engine.ops.update import UpdateAdam, UpdateSGD
 from engine.penalties import penalty_scalars
 from engine.schema import component, field
 
 if TYPE_CHECKING:
+    from engine.kinds import Numbers
     from engine.ops.base import Op
 
 __all__ = ["SGD", "Adam", "update_scalars"]
@@ -60,7 +63,7 @@ class SGD(Optimizer, frozen=True):
         # The velocity is kept at momentum 0 too, so that momentum can be raised during a run.
         return (Slot(name="velocity"),)
 
-    def scalars(self, learning_rate: float, step: int) -> dict[str, float]:
+    def scalars(self, learning_rate: Numbers, step: Numbers) -> dict[str, Numbers]:
         return {"momentum": self.momentum}
 
     def update_op(
@@ -114,13 +117,13 @@ class Adam(Optimizer, frozen=True):
     def slots(self) -> tuple[Slot, ...]:
         return (Slot(name="mean"), Slot(name="square"))
 
-    def scalars(self, learning_rate: float, step: int) -> dict[str, float]:
+    def scalars(self, learning_rate: Numbers, step: Numbers) -> dict[str, Numbers]:
         return {
             "beta1_rest": 1.0 - self.beta1,
             "beta2": self.beta2,
             "beta2_rest": 1.0 - self.beta2,
             "step_size": learning_rate / (1.0 - self.beta1**step),
-            "square_correction": math.sqrt(1.0 - self.beta2**step),
+            "square_correction": np.sqrt(1.0 - self.beta2**step),
             "epsilon": self.epsilon,
         }
 
@@ -130,8 +133,10 @@ class Adam(Optimizer, frozen=True):
         return UpdateAdam(has_l1=l1, has_l2=l2, has_decay=decay, has_clip=clip, norms=norms)
 
 
-def update_scalars(training: Any, learning_rate: float, step: int) -> dict[str, float]:
+def update_scalars(training: Any, learning_rate: Numbers, step: Numbers) -> dict[str, Any]:
     """The control block of the update number `step`, counted from 1, in the order of the operation's inputs.
+
+    With arrays (steps,) of rates and steps, what differs from step to step is an array too.
 
     `training` is a `TrainingSpec`. `keep` is 1 - learning_rate * decoupled decay, formed in float64; `max_norm` is the
     bound of the gradient's norm, infinite when clipping is off. `max_norm` feeds `ClipScale`; the other names up to the

@@ -2,12 +2,12 @@
 
 Steps are counted from 0: the first update of a run uses `learning_rate(training, 0, ...)`. The schedule starts to count
 when warm-up is over, as with PyTorch's `SequentialLR([LinearLR(...), ...], milestones=[length])`. Everything is a pure
-function of the step, so a run that is resumed needs no schedule state.
+function of the step, so a run that is resumed needs no schedule state; steps are arrays, so that the rates of many
+steps cost what that of one does.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
@@ -23,7 +23,8 @@ __all__ = [
     "StepSchedule",
     "curve",
     "learning_rate",
-    "learning_rate_factor",
+    "learning_rate_factors",
+    "learning_rates",
 ]
 
 
@@ -54,8 +55,8 @@ class ConstantSchedule(Schedule, frozen=True):
     the rate towards the end brings the loss down further.
     """
 
-    def factor(self, step: float, total_steps: int, steps_per_epoch: int) -> float:
-        return 1.0
+    def factors(self, steps: np.ndarray, total_steps: int, steps_per_epoch: int) -> np.ndarray:
+        return np.ones_like(steps)
 
 
 @component(
@@ -79,9 +80,9 @@ class StepSchedule(Schedule, frozen=True):
         float, field(gt=0, le=1, label="Factor", symbol="γ", help="What each drop multiplies the rate by.")
     ] = 0.1
 
-    def factor(self, step: float, total_steps: int, steps_per_epoch: int) -> float:
+    def factors(self, steps: np.ndarray, total_steps: int, steps_per_epoch: int) -> np.ndarray:
         period = max(1, round(self.period * steps_per_epoch))
-        return self.gamma ** (step // period)
+        return np.power(self.gamma, steps // period)
 
 
 @component(
@@ -105,9 +106,9 @@ class CosineSchedule(Schedule, frozen=True):
         ),
     ] = 0.0
 
-    def factor(self, step: float, total_steps: int, steps_per_epoch: int) -> float:
-        part = min(step / total_steps, 1.0) if total_steps > 0 else 1.0
-        return self.final + (1.0 - self.final) * (1.0 + math.cos(math.pi * part)) / 2.0
+    def factors(self, steps: np.ndarray, total_steps: int, steps_per_epoch: int) -> np.ndarray:
+        parts = np.minimum(steps / total_steps, 1.0) if total_steps > 0 else np.ones_like(steps)
+        return self.final + (1.0 - self.final) * (1.0 + np.cos(np.pi * parts)) / 2.0
 
 
 # -- warm-ups ----------------------------------------------------------------------------------------------------------
@@ -125,8 +126,8 @@ class NoWarmup(Warmup, frozen=True):
     def length(self, steps_per_epoch: int) -> int:
         return 0
 
-    def factor(self, step: float, length: int) -> float:
-        return 1.0
+    def factors(self, steps: np.ndarray, length: int) -> np.ndarray:
+        return np.ones_like(steps)
 
 
 @component(
@@ -154,28 +155,37 @@ class LinearWarmup(Warmup, frozen=True):
     def length(self, steps_per_epoch: int) -> int:
         return round(self.duration * (steps_per_epoch if self.unit == "epochs" else 1))
 
-    def factor(self, step: float, length: int) -> float:
-        return self.start + (1.0 - self.start) * step / length if length else 1.0
+    def factors(self, steps: np.ndarray, length: int) -> np.ndarray:
+        return self.start + (1.0 - self.start) * steps / length if length else np.ones_like(steps)
 
 
 # -- both together -----------------------------------------------------------------------------------------------------
 
 
-def learning_rate_factor(training: TrainingLike, step: float, total_steps: int, steps_per_epoch: int) -> float:
-    """The factor of the base rate at `step`, counted from 0. Warm-up longer than the run is cut off by its end."""
+def learning_rate_factors(
+    training: TrainingLike, steps: np.ndarray, total_steps: int, steps_per_epoch: int
+) -> np.ndarray:
+    """The factors of the base rate at `steps` (float64, any shape), counted from 0. Warm-up longer than the run is cut
+    off by its end."""
     warm = training.warmup.length(steps_per_epoch)
-    if step < warm:
-        return float(training.warmup.factor(step, warm))
-    return float(training.schedule.factor(step - warm, max(total_steps - warm, 0), steps_per_epoch))
+    after = training.schedule.factors(np.maximum(steps - warm, 0.0), max(total_steps - warm, 0), steps_per_epoch)
+    return np.where(steps < warm, training.warmup.factors(steps, warm), after) if warm else np.asarray(after)
 
 
-def learning_rate(training: TrainingLike, step: float, total_steps: int, steps_per_epoch: int) -> float:
-    """The learning rate of the update number `step`, counted from 0, of a run of `total_steps`.
+def learning_rates(training: TrainingLike, steps: np.ndarray, total_steps: int, steps_per_epoch: int) -> np.ndarray:
+    """The learning rates of the updates number `steps`, counted from 0, of a run of `total_steps`: float64, of the
+    shape of `steps`.
 
     `training` is a `TrainingSpec`, or anything with its optimizer (for the base rate), schedule and warm-up.
     """
     base = float(training.optimizer.learning_rate)
-    return base * learning_rate_factor(training, step, total_steps, steps_per_epoch)
+    steps = np.asarray(steps, dtype=np.float64)
+    return base * learning_rate_factors(training, steps, total_steps, steps_per_epoch)
+
+
+def learning_rate(training: TrainingLike, step: float, total_steps: int, steps_per_epoch: int) -> float:
+    """The learning rate of the update number `step`; see `learning_rates`."""
+    return float(learning_rates(training, np.array([step]), total_steps, steps_per_epoch)[0])
 
 
 def curve(
@@ -190,5 +200,4 @@ def curve(
         steps = np.arange(count, dtype=np.float64)
     else:
         steps = np.unique(np.linspace(0, count - 1, max(points, 2)).round())
-    rates = [learning_rate(training, float(step), total_steps, steps_per_epoch) for step in steps]
-    return steps, np.array(rates, dtype=np.float64)
+    return steps, learning_rates(training, steps, total_steps, steps_per_epoch)

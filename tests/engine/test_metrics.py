@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from engine.kinds import Metric
 from engine.layers.base import Loss
 from engine.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from engine.metrics import Accuracy, MeanAbsoluteError
@@ -60,3 +61,17 @@ def test_a_new_loss_has_the_metrics_of_what_it_predicts() -> None:
         predicts = "numbers"
 
     assert MeanAbsoluteError().suits(Huber) and not Accuracy().suits(Huber)
+
+
+@pytest.mark.parametrize("metric", [Accuracy(), MeanAbsoluteError()])
+@pytest.mark.parametrize("shape", [(7, 1, 3), (5, 8, 1), (9, 33, 4), (3, 1000, 2)])
+def test_several_steps_at_once_have_the_bits_of_each_alone(metric: Metric, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(3)
+    outputs = rng.random(shape, dtype=np.float32)
+    outputs[-1, 0, 0] = np.nan
+    classes = shape[2] > 1 and isinstance(metric, Accuracy)
+    targets = rng.integers(0, shape[2], shape[:2]) if classes else rng.random(shape, dtype=np.float32)
+    sums, count = metric.evaluate_steps(outputs, targets)
+    for step in range(shape[0]):
+        alone = metric.evaluate(outputs[step], targets[step])
+        assert np.array_equal((sums[step], count), alone, equal_nan=True)

@@ -48,7 +48,7 @@ def test_step_drops_at_the_ends_of_periods() -> None:
 
 
 def test_a_period_shorter_than_a_step_drops_each_step() -> None:
-    assert StepSchedule(period=1e-6, gamma=0.5).factor(3, 10, 10) == 0.125
+    assert StepSchedule(period=1e-6, gamma=0.5).factors(np.array([3.0]), 10, 10).tolist() == [0.125]
 
 
 def test_linear_warmup_reaches_the_base_rate_at_its_end() -> None:
