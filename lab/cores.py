@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 
-__all__ = ["THREADS", "leave_one_core"]
+__all__ = ["THREADS", "leave_one_core", "usable_cores"]
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """The variables that the libraries read when NumPy is imported; whoever sets one decides."""
@@ -21,10 +21,11 @@ def leave_one_core(environment: MutableMapping[str, str] = os.environ) -> None:
     imported; afterwards it has no effect."""
     if not any(environment.get(name) for name in THREADS):
         for name in THREADS:
-            environment[name] = str(max(1, _cores() - 1))
+            environment[name] = str(max(1, usable_cores() - 1))
 
 
-def _cores() -> int:
+def usable_cores() -> int:
+    """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))  # a container may have fewer than the machine
     return os.cpu_count() or 1

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from msgspec.structs import replace
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QFont, QResizeEvent
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction, QFont, QHideEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 
 from lab.document import Document
 from lab.flow import PRIMARY, WAITING
+from lab.pacer import Turn
 from lab.session import Session
 from lab.transport_parts import ActionButton, Figure, Pill, SeedPopup, Standing
 from widgets import theme
@@ -22,7 +23,8 @@ from widgets.text import number
 
 __all__ = ["TopBar", "duration"]
 
-SOON_MS = 100
+PACE = 0.1
+"""Seconds between two looks at the numbers while a run goes on."""
 LEVELS = 8
 """In so many steps the bar gives way to a narrow window: see `TopBar._fit`."""
 
@@ -90,12 +92,12 @@ class TopBar(QFrame):
         row.addWidget(self.pill)
         row.addWidget(self.seed)
         self._device = ""
-        self._soon = QTimer(self, singleShot=True, interval=SOON_MS)
-        self._soon.timeout.connect(self.refresh)
+        # Numbers that change thirty times a second cannot be read.
+        self._turn = Turn(self, self.refresh, self.isVisible, PACE)
         for signal in (session.stateChanged, session.runChanged):
             signal.connect(self.refresh)
         for signal in (session.progressChanged, session.stepsChanged, session.epochEnded):
-            signal.connect(self._on_news)
+            signal.connect(self._turn.ask)
         document.changed.connect(self.refresh)
         document.signatureChanged.connect(self.refresh)
         theme.signals.changed.connect(self.restyle)
@@ -115,14 +117,9 @@ class TopBar(QFrame):
             self.edited.setVisible(on)
             self._fit()
 
-    def _on_news(self, *_: object) -> None:
-        """Numbers that change thirty times a second cannot be read, and each is laid out anew."""
-        if not self._soon.isActive():
-            self._soon.start()
-
     def refresh(self, *_: object) -> None:
         """Bring every number up to date."""
-        self._soon.stop()
+        self._turn.forget()
         session = self.session
         self._show_standing()
         steps = session.live.steps
@@ -240,6 +237,10 @@ class TopBar(QFrame):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fit()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._turn.forget()
 
     def _fit(self) -> None:
         """Leave out what matters least until everything that is left is whole."""

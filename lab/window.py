@@ -25,6 +25,7 @@ from lab.jobs import Jobs
 from lab.keeper import Keeper
 from lab.menus import Menus
 from lab.notices import Notices
+from lab.pacer import pacer
 from lab.palette import Palette
 from lab.panelarea import PanelArea
 from lab.panels import Timeline
@@ -152,6 +153,8 @@ class Window(QMainWindow):
             signal.connect(self._show_title)
         for signal in (session.frameChanged, session.lookChanged, session.runChanged, session.eventArrived):
             signal.connect(self._show_live)
+        for signal in (document.changed, self.selection.changed, session.lookChanged):
+            signal.connect(pacer().hasten)
         session.stateChanged.connect(self._on_state)
         self.announcer.nodeWanted.connect(self._on_problem)
         self.announcer.problemsWanted.connect(self.focus_problems)
@@ -201,6 +204,7 @@ class Window(QMainWindow):
         self.session.watch(self.canvas, WATCHED if shown else frozenset())
 
     def _on_state(self, state: str) -> None:
+        pacer().budget.thrifty = state in ("starting", "running")
         if self._closing and not self.session.active:
             # The session is still busy with the event that tells of the end.
             QTimer.singleShot(0, self.close)

@@ -1,4 +1,4 @@
-"""The run on the canvas: takes frames as they come, shows at most ten a second, and only on cards that can be seen."""
+"""The run on the canvas: takes frames as they come, shows some of them, and only on cards that can be seen."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
-from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
 from engine.experiment import Experiment, Node
 from engine.layers.base import Loss
 from engine.training.events import Diverged, Event, Failed, Frame, Started
 from lab.canvas.scene import CanvasScene
 from lab.canvas.vitals import Vitals, vitals_of
+from lab.pacer import Turn
 
 __all__ = ["Fault", "LiveLayer", "fault_of"]
 
-INTERVAL_MS = 100
+PACE = 0.25
+"""Seconds between two frames on the cards."""
 
 
 class Fault(Struct, frozen=True):
@@ -56,9 +58,7 @@ class LiveLayer(QObject):
         self._loss: float | None = None
         self._fault: Fault | None = None
         self._unwell: tuple[str, ...] = ()
-        self._since = QElapsedTimer()
-        self._timer = QTimer(self, singleShot=True)
-        self._timer.timeout.connect(self.refresh)
+        self._turn = Turn(self, self.refresh, self._is_told, PACE)
 
     def set_live(
         self,
@@ -72,21 +72,20 @@ class LiveLayer(QObject):
         then of the past, and is shown faintly, without a verdict."""
         self._frame, self._run, self._loss, self._fault = frame, run, loss, fault
         if frame is None:
-            self._timer.stop()
+            self._turn.forget()
             self.refresh()
         else:
             self.schedule()
 
     def schedule(self) -> None:
-        """Refresh as soon as a tenth of a second has passed since the last time."""
-        if self._timer.isActive() or (self._frame is None and self._fault is None):
-            return
-        waited = self._since.elapsed() if self._since.isValid() else INTERVAL_MS
-        self._timer.start(max(0, INTERVAL_MS - waited))
+        """Refresh when the turn comes."""
+        self._turn.ask()
+
+    def _is_told(self) -> bool:
+        return self._frame is not None or self._fault is not None
 
     def refresh(self) -> None:
         """Put the newest frame on the cards now."""
-        self._since.start()
         items = self._scene.nodes
         if self._run is None or (self._frame is None and self._fault is None):
             for card in items.values():
@@ -133,7 +132,7 @@ class LiveLayer(QObject):
         return vitals
 
     def stop(self) -> None:
-        self._timer.stop()
+        self._turn.forget()
 
 
 def same_node(node: Node, trained: Node | None) -> bool:

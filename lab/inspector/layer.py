@@ -18,6 +18,7 @@ from lab.inspector.findings import Findings, sentence
 from lab.inspector.live import differences, plain_text
 from lab.inspector.node import NodeSection
 from lab.inspector.weights import WeightsSection
+from lab.pacer import Turn
 from widgets import theme
 from widgets.form import Form, Severity
 from widgets.help import HelpPopover, component_html
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from lab.session import Session
 
 __all__ = ["LayerInspector"]
+
+PACE = 0.4
+"""Seconds between two frames of the weights."""
 
 NOTHING = (
     "Nothing is selected.\n\nClick a layer on the canvas to see and change it here. "
@@ -48,6 +52,7 @@ class LayerInspector(SidePanel):
         self.form: Form | None = None
         self._ids: tuple[str, ...] = ()
         self._popover: HelpPopover | None = None
+        self._turn = Turn(self, self._on_frame, self.isVisible, PACE)
         self.empty = label(NOTHING, "dim", wrap=True)
         self.empty.setContentsMargins(14, 14, 14, 14)
         self.add(self.empty)
@@ -98,13 +103,13 @@ class LayerInspector(SidePanel):
     def set_session(self, session: Session | None) -> None:
         """Show the weights of this session's run beside the layer, and what of it was edited since the run began."""
         if self.session is not None:
-            self.session.frameChanged.disconnect(self._on_frame)
+            self.session.frameChanged.disconnect(self._turn.ask)
             self.session.lookChanged.disconnect(self._on_frame)
             self.session.stateChanged.disconnect(self._on_state)
             self.session.watch(self, frozenset())
         self.session = session
         if session is not None:
-            session.frameChanged.connect(self._on_frame)
+            session.frameChanged.connect(self._turn.ask)
             session.lookChanged.connect(self._on_frame)
             session.stateChanged.connect(self._on_state)
         self._watch()
@@ -298,4 +303,5 @@ class LayerInspector(SidePanel):
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
+        self._turn.forget()
         self._watch()

@@ -1,7 +1,7 @@
 """What every live panel has: a header, an empty state in words, a throttle, and export of what is shown.
 
 A panel that is not on the screen asks for nothing and draws nothing. One that is draws at most every `interval_ms`,
-and never more than about a tenth of the time, however slow the machine.
+when its turn comes (`lab.pacer`), and never more than about a tenth of the time, however slow the machine.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from PySide6.QtGui import QAction, QEnterEvent, QHideEvent, QResizeEvent, QShowE
 from PySide6.QtWidgets import QLabel, QMenu, QStackedWidget, QVBoxLayout, QWidget
 from shiboken6 import isValid
 
+from lab.pacer import pacer
+from lab.panels.chart import Chart
 from lab.panels.exporting import Rows, ask_and_write, write_panel
 from lab.panels.header import PanelHeader, look_words
-from lab.panels.pacer import pacer
 from widgets import theme
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Panel(QWidget):
     topics: ClassVar[frozenset[str]] = frozenset()
     listens: ClassVar[tuple[str, ...]] = ("stepsChanged",)
     empty: ClassVar[str] = ""
-    interval_ms: ClassVar[int] = 100
+    interval_ms: ClassVar[int] = 250
     priority: ClassVar[float] = 0.0
     """Seconds by which the panel goes before others that wait as long."""
     looks_back: ClassVar[bool] = False
@@ -61,7 +62,7 @@ class Panel(QWidget):
         self.selection: Selection | None = None
         self.due = 0.0
         """When the panel may draw again (`time.monotonic`)."""
-        self.lead = self.priority
+        self.lead, self.pace = self.priority, self.interval_ms / 1000
         self.drawings = 0
         self.menu = QMenu(self)
         self.header = PanelHeader(self.title, self.menu, self)
@@ -141,30 +142,33 @@ class Panel(QWidget):
             self._unwatch()
             for signal in self._signals(self.session):
                 signal.disconnect(self.request)
+            if self.looks_back:
+                self.session.lookChanged.disconnect(self.hasten)
         self.session = session
         if session is not None:
             for signal in self._signals(session):
                 signal.connect(self.request)
+            if self.looks_back:
+                session.lookChanged.connect(self.hasten)
             if self.isVisible():
                 session.watch(self, self.topics)
         self.request()
 
     def _signals(self, session: Session) -> list[Any]:
-        names = ["runChanged", *self.listens, *(["lookChanged"] if self.looks_back else [])]
-        return [getattr(session, name) for name in names]
+        return [getattr(session, name) for name in ("runChanged", *self.listens)]
 
     def set_document(self, document: Document | None) -> None:
         """The experiment being built, for panels that show something before a run."""
         self.document = document
         if document is not None:
-            document.changed.connect(self.request)
+            document.changed.connect(self.hasten)
         self.request()
 
     def set_selection(self, selection: Selection | None) -> None:
         """The nodes selected on the canvas, for panels that show them apart."""
         self.selection = selection
         if selection is not None:
-            selection.changed.connect(self.request)
+            selection.changed.connect(self.hasten)
         self.request()
 
     # -- drawing -------------------------------------------------------------------------------------------------------
@@ -172,6 +176,13 @@ class Panel(QWidget):
     def request(self, *_: object) -> None:
         """Draw soon, if anybody can see it."""
         if self.isVisible():
+            pacer().ask(self)
+
+    def hasten(self, *_: object) -> None:
+        """Draw now rather than soon: a person has asked for something else to be shown."""
+        if self.isVisible():
+            self.due = 0.0
+            pacer().hasten()
             pacer().ask(self)
 
     def wants_drawing(self) -> bool:
@@ -186,8 +197,8 @@ class Panel(QWidget):
             self.draw()
             view = self.stack.widget(1)
             self.stack.setCurrentIndex(1)
-            if view is not None:
-                view.update()
+            if isinstance(view, Chart):
+                view.update()  # a plot knows what of it has changed
         else:
             view = None
             self.header.title.setText(self.title)
@@ -197,7 +208,7 @@ class Panel(QWidget):
         self._show_look()
         self.drawings += 1
         spent = time.monotonic() - begun + getattr(view, "paint_seconds", 0.0)
-        self.due = begun + max(self.interval_ms / 1000, LOAD_LIMIT * spent)
+        self.due = begun + max(self.pace, LOAD_LIMIT * spent)
 
     def _show_empty(self) -> None:
         """The words of an empty panel; where there is no room for them, the last sentence: what to press."""
@@ -210,8 +221,7 @@ class Panel(QWidget):
         super().showEvent(event)
         if self.session is not None:
             self.session.watch(self, self.topics)
-        self.due = 0.0
-        self.request()
+        self.hasten()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
@@ -234,8 +244,7 @@ class Panel(QWidget):
         return action
 
     def _option_changed(self, *_: object) -> None:
-        self.due = 0.0
-        self.request()
+        self.hasten()
 
     def _toggles(self) -> list[QAction]:
         return [action for action in self.menu.actions() if action.isCheckable() and action.objectName()]

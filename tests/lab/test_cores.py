@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(("count", "threads"), [(1, "1"), (2, "1"), (8, "7")])
 def test_one_core_is_left(monkeypatch: pytest.MonkeyPatch, count: int, threads: str) -> None:
-    monkeypatch.setattr(cores, "_cores", lambda: count)
+    monkeypatch.setattr(cores, "usable_cores", lambda: count)
     environment: dict[str, str] = {"HOME": "/"}
     cores.leave_one_core(environment)
     assert environment == {"HOME": "/"} | dict.fromkeys(cores.THREADS, threads)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 
 import pytest
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QObject, QTimer
 from pytestqt.qtbot import QtBot
 
-from lab.panels.pacer import SLOWEST_MS, TICK_MS, Pacer
+from lab.pacer import BURST, DEBT, HASTE, SLOWEST_MS, TICK_MS, Budget, Pacer, Turn
 
 
 class Clock:
     def __init__(self) -> None:
-        self.now = 100.0
+        self.now, self.worked = 100.0, 0.0
 
     def __call__(self) -> float:
         return self.now
@@ -26,7 +26,7 @@ class Drawing:
         self, log: list[str], name: str, clock: Clock, *, due: float = 0.0, takes: float = 0.0, lead: float = 0.0
     ) -> None:
         self.log, self.name, self.clock, self.due, self.takes, self.wants = log, name, clock, due, takes, True
-        self.lead = lead
+        self.lead, self.pace = lead, 0.1
 
     def wants_drawing(self) -> bool:
         return self.wants
@@ -34,6 +34,7 @@ class Drawing:
     def refresh(self) -> None:
         self.log.append(self.name)
         self.clock.now += self.takes
+        self.clock.worked += self.takes
 
 
 @pytest.fixture
@@ -42,8 +43,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def pacer(qapp: object, clock: Clock) -> Pacer:
-    return Pacer(clock=clock)
+def budget(clock: Clock) -> Budget:
+    """A thread that has worked for as long as the drawings took: `clock.worked`."""
+    return Budget(clock=clock, spent=lambda: clock.worked)
+
+
+@pytest.fixture
+def pacer(qapp: object, clock: Clock, budget: Budget) -> Pacer:
+    return Pacer(clock=clock, budget=budget)
 
 
 def tick(pacer: Pacer, clock: Clock, late: float = 0.0) -> float:
@@ -137,3 +144,76 @@ def test_asking_twice_draws_once_and_who_is_gone_not_at_all(pacer: Pacer, clock:
     hidden.wants = False
     tick(pacer, clock)
     assert log == ["item"] and not pacer._timer.isActive(), "nobody waits any more"
+
+
+def test_while_a_run_goes_on_work_keeps_to_its_share(pacer: Pacer, clock: Clock, budget: Budget) -> None:
+    log: list[str] = []
+    budget.thrifty = True
+    item = Drawing(log, "item", clock, takes=0.01)
+    begun = clock.now
+    while clock.now < begun + 20.0:
+        pacer.ask(item)
+        tick(pacer, clock)
+    assert clock.worked <= budget.share * (clock.now - begun) + BURST + 0.02
+    assert clock.worked >= 0.8 * budget.share * (clock.now - begun)
+
+
+def test_what_others_do_in_the_thread_counts_and_no_more_than_a_debt_is_held_against_it(
+    clock: Clock, budget: Budget
+) -> None:
+    budget.thrifty = True
+    assert budget.wait() == 0.0
+    clock.worked += 5.0
+    assert budget.wait() == pytest.approx(DEBT / budget.share)
+    clock.now += DEBT / budget.share + 1e-6
+    assert budget.wait() == 0.0
+
+
+def test_after_a_persons_input_drawing_is_free_for_a_while(clock: Clock, budget: Budget) -> None:
+    budget.thrifty = True
+    clock.worked += 1.0
+    assert budget.wait() > 0.0
+    budget.hasten()
+    assert budget.wait() == 0.0
+    clock.now += HASTE
+    clock.worked += 1.0
+    assert budget.wait() > 0.0
+    budget.thrifty = False
+    assert budget.wait() == 0.0
+
+
+def test_who_waits_for_more_of_its_own_paces_goes_first(pacer: Pacer, clock: Clock) -> None:
+    log: list[str] = []
+    slow, quick = Drawing(log, "slow", clock, due=clock.now - 0.3), Drawing(log, "quick", clock, due=clock.now - 0.2)
+    slow.pace, quick.pace = 0.5, 0.1
+    for item in (slow, quick):
+        pacer.ask(item)
+    tick(pacer, clock)
+    assert log == ["quick"]
+    tick(pacer, clock)
+    assert log == ["quick", "slow"]
+
+
+def test_haste_ends_a_long_wait(pacer: Pacer, clock: Clock, budget: Budget) -> None:
+    log: list[str] = []
+    budget.thrifty = True
+    clock.worked += 1.0
+    pacer.ask(Drawing(log, "a", clock))
+    tick(pacer, clock)
+    assert log == [] and pacer._timer.interval() > SLOWEST_MS
+    pacer.hasten()
+    tick(pacer, clock)
+    assert log == ["a"]
+
+
+def test_a_turn_draws_while_somebody_sees_it(qtbot: QtBot) -> None:
+    log: list[str] = []
+    owner, seen = QObject(), [True]
+    turn = Turn(owner, lambda: log.append("drawn"), lambda: seen[0], 0.02)
+    turn.ask()
+    qtbot.waitUntil(lambda: log == ["drawn"])
+    assert turn.due > time.monotonic() - 0.02
+    turn.ask()
+    seen[0] = False
+    assert not turn.wants_drawing()
+    turn.forget()
