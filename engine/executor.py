@@ -59,13 +59,17 @@ class ArrayExecutor:
 
     def bind(self, program: Program) -> BoundProgram:
         """Give the program its arrays. Bind the largest program first: later, smaller ones then share its arena."""
+        return BoundProgram(program, self.state, self.arena(program))
+
+    def arena(self, program: Program) -> Any:
+        """The bytes that the program's values are placed in, made larger first where they do not suffice."""
         if program.arena_bytes > self._arena.nbytes:
             xp, alignment = self.backend.xp, self.backend.alignment
             raw = xp.empty(program.arena_bytes + alignment, dtype=np.uint8)
             address = raw.data.ptr if self.backend.name == "cupy" else raw.ctypes.data
             start = -address % alignment
             self._arena = raw[start : start + program.arena_bytes]
-        return BoundProgram(program, self.state, self._arena)
+        return self._arena
 
 
 class BoundProgram:
@@ -116,14 +120,7 @@ class BoundProgram:
         `scalars` sets controls by name, the others keep their last value; `step` (from 0) and `seed` feed the random
         streams.
         """
-        if scalars:
-            for name, value in scalars.items():
-                index = self._index.get(name)
-                if index is not None:
-                    self._control_host[index] = value
-        self._counters_host[:] = (seed & 0xFFFFFFFF, seed >> 32, step & 0xFFFFFFFF, step >> 32)
-        self.backend.write(self._control, self._control_host)
-        self.backend.write(self._counters, self._counters_host)
+        self._write_controls(scalars, step, seed)
         # Overflow is a result here, not an accident: the loss tells it, and the doctor names its origin.
         with np.errstate(all="ignore"):
             for function in self._before:
@@ -133,6 +130,16 @@ class BoundProgram:
             for function in self._after:
                 function()
         return True
+
+    def _write_controls(self, scalars: dict[str, float] | None, step: int, seed: int) -> None:
+        if scalars:
+            for name, value in scalars.items():
+                index = self._index.get(name)
+                if index is not None:
+                    self._control_host[index] = value
+        self._counters_host[:] = (seed & 0xFFFFFFFF, seed >> 32, step & 0xFFFFFFFF, step >> 32)
+        self.backend.write(self._control, self._control_host)
+        self.backend.write(self._counters, self._counters_host)
 
     def run_chunk(
         self,

@@ -1,0 +1,266 @@
+"""The compiled executor: a program as a table of machine-code kernels, run for many steps at a time without Python.
+
+It stands on the array executor: values lie where that puts them, results are read as there, and an operation that has
+no compiled kernel is run by the reference kernel, between two pieces of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from engine.executor import ArrayExecutor, BoundProgram, Chunk
+from engine.kernels.cpu import declare
+from engine.kernels.cpu.interpreter import ARGUMENTS, WIDTH
+from engine.kernels.cpu.library import Library, load
+from engine.kernels.cpu.rows import Binding, Covered, Row, cover
+from engine.kernels.cpu.team import Team, default_threads
+
+if TYPE_CHECKING:
+    from engine.plan import Program
+    from engine.state import State
+
+__all__ = ["CompiledProgram", "CPUExecutor"]
+
+ALONE = 3_000_000
+"""FLOP of a step below which one thread is faster than several that wait for one another at each row."""
+
+HEAD = 7
+"""int64 of the arguments of a run; see `engine.kernels.cpu.interpreter.interpret`."""
+
+
+class CPUExecutor:
+    """Runs float32 programs with compiled kernels on `threads` threads (one for each core).
+
+    A float64 program, as the gradient check uses, is run by the array executor. Raises LibraryError where the kernels
+    cannot be compiled or loaded.
+    """
+
+    kind: Literal["cpu"] = "cpu"
+
+    def __init__(self, state: State, threads: int | None = None, *, library: Library | None = None) -> None:
+        self.state = state
+        self._arrays = ArrayExecutor(state)
+        self._library = library or load()
+        self._team = Team(self._library, threads or default_threads())
+
+    @property
+    def threads(self) -> int:
+        """How many threads it runs on."""
+        return self._team.threads
+
+    @property
+    def label(self) -> str:
+        """What it runs on: "Compiled · 2 threads"."""
+        return f"Compiled · {self.threads} thread{'' if self.threads == 1 else 's'}"
+
+    def bind(self, program: Program) -> BoundProgram:
+        """Give the program its memory, ready to be run. Bind the largest program first."""
+        if program.precision != "float32":
+            return self._arrays.bind(program)
+        return CompiledProgram(program, self.state, self._arrays.arena(program), self._library, self._team)
+
+    def close(self) -> None:
+        """Send the threads away. Programs must not be run afterwards; closing twice is harmless."""
+        self._team.close()
+
+
+class CompiledProgram(BoundProgram):
+    """A program with its arrays and its table."""
+
+    def __init__(self, program: Program, state: State, arena: Any, library: Library, team: Team) -> None:
+        super().__init__(program, state, arena)
+        declare()
+        self._library, self._team = library, team
+        self.threads = team.threads if program.flops >= ALONE else 1
+        self._binding, self.covered = self._cover()
+        pairs = [
+            address
+            for node, value in program.losses.items()
+            for address in (self._binding.address(value), self._control_address(program.loss_weights[node]))
+        ]
+        self._watched = np.zeros(1)
+        watch = Row(
+            "watch",
+            [team.shared, self._watched.ctypes.data, len(pairs) // 2, self._binding.constants(pairs)],
+            barrier=2,
+        )
+        self._done = np.zeros(1, np.int64)
+        self._pieces = self._cut(watch)
+        self._chunk: _ChunkTable | None = None
+
+    # -- a step ----------------------------------------------------------------------------------------------------
+
+    def run(self, scalars: dict[str, float] | None = None, step: int = 0, seed: int = 0) -> bool:
+        self._write_controls(scalars, step, seed)
+        for piece in self._pieces:
+            if isinstance(piece, _Table):
+                piece.arguments[0] = piece.address
+                self._team.run(piece.arguments, 1, self.threads)
+                if not self._done[0]:
+                    return False
+            else:
+                with np.errstate(all="ignore"):
+                    piece()
+        return True
+
+    def run_chunk(
+        self,
+        arrays: dict[str, np.ndarray],
+        indices: np.ndarray,
+        scalars: Mapping[str, float | np.ndarray],
+        step: int,
+        seed: int,
+        outputs: bool = False,
+    ) -> Chunk:
+        if len(self._pieces) > 1 or not self._takes(arrays):
+            return super().run_chunk(arrays, indices, scalars, step, seed, outputs)
+        (table,) = self._pieces
+        assert isinstance(table, _Table)
+        chunk = self._chunk = self._chunk or _ChunkTable(self, table, self._binding)
+        controls = np.empty((len(indices), max(1, len(self._control_names))), np.float32)
+        controls[:, : len(self._control_host)] = self._control_host
+        for name, value in scalars.items():
+            index = self._index.get(name)
+            if index is not None:
+                controls[:, index] = value
+        chunk.prepare(arrays, np.ascontiguousarray(indices, np.int64), controls, step, seed, outputs)
+        self._team.run(chunk.arguments, len(indices), self.threads)
+        self._control_host[:] = controls[-1, : len(self._control_host)]
+        return chunk.result(int(self._done[0]))
+
+    def _takes(self, arrays: dict[str, np.ndarray]) -> bool:
+        """Whether batches of these arrays can be copied as they are."""
+        return all(
+            arrays[name].dtype == array.dtype and arrays[name].flags.c_contiguous
+            for group in (self.inputs, self.targets)
+            for name, array in group.items()
+        )
+
+    @property
+    def team(self) -> Team:
+        """The threads it runs on."""
+        return self._team
+
+    @property
+    def control_arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """The scalars and the counters that its rows read."""
+        return self._control, self._counters
+
+    # -- binding ---------------------------------------------------------------------------------------------------
+
+    def _cover(self) -> tuple[Binding, list[Covered]]:
+        binding = Binding(self.program, self._arrays, self.threads, self._team.shared)
+        while True:
+            covered = [item for group in self.program.groups for item in cover(group, binding)]
+            if binding.settle():
+                return binding, covered
+
+    def _control_address(self, name: str) -> int:
+        return int(self._control.ctypes.data) + 4 * self._index[name]
+
+    def _cut(self, watch: Row) -> list[_Table | Callable[[], object]]:
+        """The tables, and between them the calls of reference kernels; `watch` comes before the first update."""
+        items: list[Row | Callable[[], object]] = []
+        count = 0
+        for item in self.covered:
+            if count == self.program.guard:
+                items.append(watch)
+            count += len(item.calls)
+            items += item.rows
+            if not item.rows:
+                functions = [self._bind_call(call) for call in item.calls]
+                items += [function for function in functions if function is not None]
+        if count == self.program.guard:
+            items.append(watch)
+        assert watch in items, "a group reaches over the first update"
+        pieces: list[_Table | Callable[[], object]] = []
+        for is_row, run in groupby(items, key=lambda item: isinstance(item, Row)):
+            part = list(run)
+            pieces += [_Table(part, self._library, self._done, self._team.shared)] if is_row else part  # type: ignore[arg-type,list-item]
+        return pieces
+
+
+class _Table:
+    """Rows as int64 in memory, and the arguments of a run over them."""
+
+    def __init__(self, rows: Sequence[Row], library: Library, done: np.ndarray, shared: int) -> None:
+        self.rows = tuple(rows)
+        self.library, self.done = library, done
+        self.table = np.array([row.encode(library.addresses) for row in rows], np.int64).reshape(-1, WIDTH)
+        self.address = int(self.table.ctypes.data)
+        self.arguments = np.zeros(HEAD, np.int64)
+        self.arguments[:5] = self.address, len(rows), shared, 0, done.ctypes.data
+        self.arguments[5] = self.arguments.ctypes.data
+
+
+class _ChunkTable:
+    """A program's table between the rows that bring in each step's numbers and batch and those that keep its results."""
+
+    def __init__(self, program: CompiledProgram, table: _Table, binding: Binding) -> None:
+        self.program = program
+        self._loads = {**program.inputs, **program.targets}
+        shared, spec = program.team.shared, program.program
+        self._predictions = dict(spec.predictions)
+        first = [Row("begin", [0] * 6)]
+        first += [
+            Row("gather", [shared, 0, 0, array.ctypes.data, spec.batch_size, array.nbytes // spec.batch_size])
+            for array in self._loads.values()
+        ]
+        last = [Row("keep", [binding.address(v), 4 * v.size, 0], barrier=0) for v in self._predictions.values()]
+        if spec.penalty is not None:
+            last.append(Row("keep", [binding.address(spec.penalty), 4, 0], barrier=0))
+        last.append(Row("keep", [0, 0, 0]))
+        self._table = _Table([*first, *table.rows, *last], table.library, table.done, shared)
+        self.arguments = self._table.arguments
+        names = [row.kernel for row in self._table.rows]
+        self._watch = names.index("watch")
+        self._keeps = [index for index, name in enumerate(names) if name == "keep"]
+        self._held: list[np.ndarray] = []
+
+    def prepare(
+        self,
+        arrays: dict[str, np.ndarray],
+        indices: np.ndarray,
+        controls: np.ndarray,
+        step: int,
+        seed: int,
+        outputs: bool,
+    ) -> None:
+        """Put the chunk's addresses into the rows."""
+        count = len(indices)
+        rows = self._table.table[:, ARGUMENTS:]
+        control, counters = self.program.control_arrays
+        rows[0, :6] = (
+            controls.ctypes.data,
+            control.size,
+            control.ctypes.data,
+            counters.ctypes.data,
+            step,
+            np.uint64(seed).view(np.int64),
+        )
+        for row, (name, _) in enumerate(self._loads.items(), start=1):
+            rows[row, 1:3] = arrays[name].ctypes.data, indices.ctypes.data
+        self.losses = np.zeros(count)
+        rows[self._watch, 1] = self.losses.ctypes.data
+        self.outputs: dict[str, np.ndarray] = {}
+        for index, (node, value) in zip(self._keeps, self._predictions.items(), strict=False):
+            rows[index, 1] = 0
+            if outputs:
+                kept = self.outputs[node] = np.empty((count, *value.shape), np.float32)
+                rows[index, 1:3] = 4 * value.size, kept.ctypes.data
+        self.penalties = np.zeros(count, np.float32)
+        if self.program.program.penalty is not None:
+            rows[self._keeps[len(self._predictions)], 2] = self.penalties.ctypes.data
+        self._held = [indices, controls, *arrays.values()]
+
+    def result(self, done: int) -> Chunk:
+        """What the chunk's steps left behind."""
+        ran = min(done + 1, len(self.losses))
+        if done < ran and self.program.program.penalty is not None:
+            self.penalties[done] = self.program.penalty()
+        outputs = {node: kept[:done] for node, kept in self.outputs.items()}
+        return Chunk(done, self.losses[:ran], self.penalties[:ran].astype(np.float64), outputs)

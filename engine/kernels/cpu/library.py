@@ -1,0 +1,140 @@
+"""The compiled kernels of this machine: where their object file is kept, and their addresses once it is loaded.
+
+The file's name tells the processor, its features, the sources of the kernels and the versions of numba and LLVM, so
+that none is ever used for what it was not made for. Loading it needs llvmlite alone and takes some ten milliseconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from engine.kernels.cpu.target import Target, host
+
+__all__ = ["Library", "LibraryError", "compile_library", "is_compiled", "load", "object_path"]
+
+KEEP = 4
+"""Object files that stay beside a new one: of other processors that share the folder, and of versions in use."""
+
+
+class LibraryError(RuntimeError):
+    """The kernels cannot be compiled, kept or loaded; the message says why."""
+
+
+class Library:
+    """Machine code in memory. `addresses` holds each kernel's by name."""
+
+    def __init__(self, code: bytes, names: tuple[str, ...]) -> None:
+        import llvmlite.binding as llvm
+
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        machine = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(opt=3, jit=True)
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+        try:
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            self._engine.finalize_object()
+        except Exception as error:
+            raise LibraryError(f"The compiled kernels cannot be loaded: {error}") from error
+        self.addresses = {name: self._engine.get_function_address(f"descent_{name}") for name in names}
+        missing = [name for name, address in self.addresses.items() if not address]
+        if missing:
+            raise LibraryError(f"The compiled kernels lack {', '.join(missing)}.")
+        # Called through ctypes, which lets go of the interpreter lock meanwhile.
+        kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+        self.post, self.lead, self.follow = (kind(self.addresses[name]) for name in ("post", "lead", "follow"))
+
+
+def cache_folder() -> Path:
+    """Where object files are kept: `DESCENT_CACHE`, else the user's folder for caches."""
+    if chosen := os.environ.get("DESCENT_CACHE"):
+        return Path(chosen)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "descent-lab"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "descent-lab" / "cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "descent-lab"
+
+
+def object_path(target: Target | None = None) -> Path:
+    """The object file of the present kernels for `target` (this machine), whether it exists or not."""
+    target = target or host()
+    return cache_folder() / f"kernels-{_digest(target)}.o"
+
+
+@cache
+def _digest(target: Target) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = hashlib.blake2b(repr(target).encode(), digest_size=12)
+    for package in ("numba", "llvmlite"):
+        with contextlib.suppress(PackageNotFoundError):
+            found.update(version(package).encode())
+    here = Path(__file__).parent
+    for path in sorted(here.rglob("*.py")):
+        found.update(path.relative_to(here).as_posix().encode())
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def is_compiled() -> bool:
+    """Whether the object file for this machine lies ready."""
+    return object_path().is_file()
+
+
+def compile_library(progress: Callable[[int, int, str], None] = lambda done, total, name: None) -> Path:
+    """Compile all kernels for this machine and keep the object file; returns its path.
+
+    Raises LibraryError where numba is missing or refuses, or where nothing can be written.
+    """
+    try:
+        from engine.kernels.cpu.build import build
+    except ImportError as error:
+        raise LibraryError(
+            f"numba, which compiles the kernels, cannot be imported: {error}. Run {sys.executable} -m pip install numba."
+        ) from error
+    target = host()
+    code = build(target, progress)
+    path = object_path(target)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kernels-")
+        with os.fdopen(handle, "wb") as file:
+            file.write(code)
+        os.replace(name, path)
+    except OSError as error:
+        raise LibraryError(f"The compiled kernels cannot be kept in {path.parent}: {error.strerror}.") from error
+    _forget_old(path)
+    load.cache_clear()
+    return path
+
+
+def _forget_old(path: Path) -> None:
+    others = sorted(
+        (item for item in path.parent.glob("kernels-*.o") if item != path), key=lambda item: item.stat().st_mtime
+    )
+    for item in others[:-KEEP]:
+        with contextlib.suppress(OSError):
+            item.unlink()
+
+
+@cache
+def load() -> Library:
+    """The kernels of this machine, compiled first where they are not. Raises LibraryError."""
+    from engine.kernels.cpu import names
+
+    path = object_path()
+    if not path.is_file():
+        compile_library()
+    try:
+        code = path.read_bytes()
+    except OSError as error:
+        raise LibraryError(f"The compiled kernels in {path} cannot be read: {error.strerror}.") from error
+    return Library(code, names())

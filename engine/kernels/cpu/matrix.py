@@ -1,0 +1,174 @@
+"""Matrix products: panels of b are packed side by side, rows of a are read where they lie.
+
+A unit of work is a block of rows by a block of columns of the result. Its thread packs a panel of b (all k, as many
+columns as a tile has) into its own memory once, and runs the tile down the block's rows; the panel stays in the
+second-level cache, the rows of a in the first. What follows the product in its group (`stages`) is applied to each tile
+while that is hot. Every element is summed in the same order whoever computes it, so that the number of threads does not
+show in the bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.kernels.cpu.language import clear, copy, device, f32, kernel, stack, tile, transpose
+from engine.kernels.cpu.interpreter import claim
+from engine.kernels.cpu.rows import STAGES_ARGUMENT, Binding, Row, rows_of
+from engine.kernels.cpu.stages import apply
+from engine.kernels.cpu.target import host
+from engine.ops import MatMul
+from engine.ops.base import Call
+
+LANES = host().lanes
+ROWS = host().rows
+COLUMNS = host().lanes * host().vectors
+SCRATCH = ROWS * COLUMNS
+DEPTH = 4096
+"""Steps of a sum taken at once: a panel of so many rows fits the second-level cache."""
+
+
+@device
+def pack(target: int, b: int, b_row: int, transposed: int, depth: int, width: int, padded: int) -> None:
+    """target (depth, padded) = `width` columns of b, zeros beyond. b's rows lie `b_row` elements apart; where it is
+    `transposed` its rows are the columns."""
+    if width < padded:
+        clear(target, depth * padded * 4)
+    if transposed == 0:
+        for k in range(depth):
+            copy(target + k * padded * 4, b + k * b_row * 4, width * 4)
+        return
+    whole_j = width - width % LANES
+    whole_k = depth - depth % LANES
+    for k in range(0, whole_k, LANES):
+        for j in range(0, whole_j, LANES):
+            transpose(target + (k * padded + j) * 4, padded, b + (j * b_row + k) * 4, b_row)
+    _pack_rest(target, b, b_row, 0, whole_k, whole_j, width, padded)
+    _pack_rest(target, b, b_row, whole_k, depth, 0, width, padded)
+
+
+@device
+def _pack_rest(
+    target: int, b: int, b_row: int, first: int, last: int, first_column: int, width: int, padded: int
+) -> None:
+    for j in range(first_column, width):
+        for k in range(first, last):
+            copy(target + (k * padded + j) * 4, b + (j * b_row + k) * 4, 4)
+
+
+@device
+def panel_width(left: int) -> int:
+    """How many columns a panel is padded to when `left` columns are left."""
+    if left >= COLUMNS:
+        return COLUMNS
+    return (left + LANES - 1) // LANES * LANES
+
+
+@kernel
+def matmul(a: Any, me: int, team: int, step: int) -> None:
+    """c = a b. Arguments: shared; a, a_row, a_step; b, b_row, transposed; c, c_row; rows, columns, depth; block_rows,
+    block_columns; work memory, its bytes for each thread."""
+    shared, left, a_row, a_step = a[0], a[1], a[2], a[3]
+    right, b_row, transposed = a[4], a[5], a[6]
+    out, c_row, rows, columns, depth = a[7], a[8], a[9], a[10], a[11]
+    block_rows, block_columns = a[12], a[13]
+    packed = a[14] + me * a[15]
+    edge = stack(SCRATCH)
+    across = (columns + block_columns - 1) // block_columns
+    down = (rows + block_rows - 1) // block_rows
+    while True:
+        unit = claim(shared)
+        if unit >= across * down:
+            break
+        first_row = unit // across * block_rows
+        first_column = unit % across * block_columns
+        height = min(block_rows, rows - first_row)
+        tiles = (height + ROWS - 1) // ROWS
+        last_column = min(first_column + block_columns, columns)
+        column = first_column
+        while column < last_column:
+            padded = panel_width(last_column - column)
+            width = min(padded, last_column - column)
+            for k in range(0, depth, DEPTH):
+                part = min(DEPTH, depth - k)
+                if transposed != 0:
+                    pack(packed, right + (column * b_row + k) * 4, b_row, 1, part, width, padded)
+                else:
+                    pack(packed, right + (k * b_row + column) * 4, b_row, 0, part, width, padded)
+                for t in range(tiles):
+                    row = first_row + t * height // tiles
+                    count = first_row + (t + 1) * height // tiles - row
+                    at = out + (row * c_row + column) * 4
+                    from_a = left + (row * a_row + k * a_step) * 4
+                    if width == padded:
+                        tile(count, padded // LANES, k, at, c_row, from_a, a_row, a_step, 0, packed, padded, 0, part, 1)
+                    else:
+                        tile(
+                            count,
+                            padded // LANES,
+                            0,
+                            edge,
+                            padded,
+                            from_a,
+                            a_row,
+                            a_step,
+                            0,
+                            packed,
+                            padded,
+                            0,
+                            part,
+                            1,
+                        )
+                        _take(at, c_row, edge, padded, count, width, k)
+                    if k + part == depth:
+                        apply(a, STAGES_ARGUMENT, at, c_row, row, count, column, width)
+            column += width
+
+
+@device
+def _take(c: int, c_row: int, edge: int, padded: int, rows: int, width: int, add: int) -> None:
+    """The `width` columns that are real, out of a whole tile."""
+    from_edge, to = f32(edge), f32(c)
+    for i in range(rows):
+        for j in range(width):
+            if add != 0:
+                to[i * c_row + j] = to[i * c_row + j] + from_edge[i * padded + j]
+            else:
+                to[i * c_row + j] = from_edge[i * padded + j]
+
+
+UNITS = 3
+"""Pieces of work for each thread, at least: one core is often slower than another."""
+
+
+def blocks(rows: int, columns: int, team: int) -> tuple[int, int]:
+    """(rows, columns) of the blocks that a product is cut into. Columns are cut first, because a panel of b is packed
+    once for each block of rows."""
+    if team == 1:
+        return rows, columns
+    panels = -(-columns // COLUMNS)
+    across = min(panels, UNITS * team)
+    down = -(-UNITS * team // across)
+    block_columns = -(-panels // across) * COLUMNS
+    tiles = -(-rows // ROWS)
+    block_rows = -(-rows // max(1, min(down, tiles // 2)))
+    return block_rows, block_columns
+
+
+@rows_of(MatMul)
+def _matmul(call: Call, m: Binding) -> list[Row]:
+    a, b = call.inputs
+    (c,) = call.outputs
+    attributes = call.op.attributes()
+    rows, columns = c.shape
+    depth = a.shape[0] if attributes["transpose_a"] else a.shape[1]
+    a_row, a_step = (1, rows) if attributes["transpose_a"] else (depth, 1)
+    block_rows, block_columns = blocks(rows, columns, m.team)
+    return [
+        Row(
+            "matmul",
+            [m.shared, m.address(a), a_row, a_step, m.address(b), b.shape[1], int(attributes["transpose_b"])]
+            + [m.address(c), columns, rows, columns, depth, block_rows, block_columns]
+            + [*m.scratch(min(depth, DEPTH) * COLUMNS)],
+            output=7,
+        )
+    ]

@@ -1,0 +1,275 @@
+"""From the calls of a program to rows of the interpreter's table.
+
+Each module of kernels says, beside its kernels, which rows an operation becomes (`@rows_of`) or which stage it is
+(`@stage_of`). A group of calls becomes the rows of its first call, and the calls after it become stages of that row
+where they can; what nothing here can run is left to the reference kernels.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from engine.fuse import Group
+from engine.kernels.cpu.interpreter import ARGUMENTS, WIDTH
+from engine.ops.base import Call, Op, Value
+from engine.plan import Program
+
+__all__ = ["Binding", "Covered", "Row", "Stage", "bits", "cover", "rows_of", "stage_of"]
+
+Argument = int | float
+STAGE_LIMIT = 4
+STAGES_AT = WIDTH - (1 + 6 * STAGE_LIMIT)
+"""Where a row keeps its list of stages: behind the arguments, at the same place in every row."""
+
+
+def bits(number: float) -> int:
+    """The int64 with the bits of a float64."""
+    return int(struct.unpack("<q", struct.pack("<d", number))[0])
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An elementwise operation on a piece: see `engine.kernels.cpu.stages`. `more` are its last three numbers."""
+
+    code: int
+    other: int = 0
+    number: float = 0.0
+    more: tuple[int, int, int] = (0, 0, 0)
+
+    def encoded(self) -> list[int]:
+        return [self.code, self.other, bits(self.number), *self.more]
+
+
+@dataclass
+class Row:
+    """One line of the table: a kernel and its arguments (floats go as their bits).
+
+    `output` is the place in `arguments` of the address that the row writes its result to, where the kernel ends with
+    stages; None where it takes none. `units` says how many pieces of work it falls into: one is left to one thread.
+    """
+
+    kernel: str
+    arguments: list[Argument]
+    output: int | None = None
+    stages: list[Stage] = field(default_factory=list)
+    barrier: int = 1
+
+    def encode(self, addresses: dict[str, int]) -> list[int]:
+        """The row's int64."""
+        cells = [addresses[self.kernel], self.barrier]
+        cells += [bits(item) if isinstance(item, float) else int(item) for item in self.arguments]
+        assert len(cells) <= STAGES_AT, f"{self.kernel} has too many arguments"
+        cells += [0] * (STAGES_AT - len(cells))
+        cells.append(len(self.stages))
+        for stage in self.stages:
+            cells += stage.encoded()
+        return cells + [0] * (WIDTH - len(cells))
+
+
+STAGES_ARGUMENT = STAGES_AT - ARGUMENTS
+"""The index among a kernel's arguments at which its list of stages begins."""
+
+
+class Binding:
+    """Where the values of one bound program lie, and the memory that its rows ask for.
+
+    `team` is the number of threads, `shared` the address of what they share.
+    """
+
+    def __init__(self, program: Program, arrays: dict[int, np.ndarray], team: int, shared: int) -> None:
+        self.program, self.team, self.shared = program, team, shared
+        self._arrays = arrays
+        self._held: list[np.ndarray] = []
+        self._wanted = 64
+        self._scratch = _aligned(self._wanted * team)
+        self._readers: dict[int, int] = {}
+        for call in program.calls:
+            for value in call.inputs:
+                self._readers[value.id] = self._readers.get(value.id, 0) + 1
+        self._shown = {value.id for group in (program.predictions, program.losses) for value in group.values()}
+        if program.observe:
+            self._shown |= {value.id for value in program.outputs.values()}
+
+    def address(self, value: Value) -> int:
+        """Of the value's first element."""
+        return int(self._arrays[value.id].ctypes.data)
+
+    def span(self, value: Value) -> tuple[int, int]:
+        """The addresses from and up to which the value lies."""
+        array = self._arrays[value.id]
+        return int(array.ctypes.data), int(array.ctypes.data) + int(array.nbytes)
+
+    def memory(self, count: int, dtype: Any = np.float32) -> int:
+        """The address of `count` zeros of the row's own, 64-byte aligned, kept as long as the program."""
+        piece = _aligned(max(1, count) * np.dtype(dtype).itemsize)
+        self._held.append(piece)
+        return int(piece.ctypes.data)
+
+    def constants(self, numbers: Sequence[int]) -> int:
+        """The address of int64 that stay as they are: where a row has more arguments than it holds."""
+        piece = np.array(numbers, np.int64)
+        self._held.append(piece)
+        return int(piece.ctypes.data)
+
+    def scratch(self, count: int) -> tuple[int, int]:
+        """(address, bytes for each thread) of work memory for `count` float32 a thread. All rows use the same memory:
+        what is in it does not outlive the row."""
+        size = -(-count * 4 // 4096) * 4096 + 192  # threads do not meet in the same sets of the cache
+        self._wanted = max(self._wanted, size)
+        return int(self._scratch.ctypes.data), self._scratch.nbytes // self.team // 64 * 64
+
+    def settle(self) -> bool:
+        """Whether there was scratch enough; else more is taken, and all rows must be made anew."""
+        if self._wanted <= self._scratch.nbytes // self.team // 64 * 64:
+            return True
+        self._scratch = _aligned((self._wanted + 64) * self.team)
+        self._held.clear()
+        return False
+
+    def is_read(self, value: Value, *, besides: int = 1) -> bool:
+        """Whether anyone but `besides` calls reads the value, in the program or after it."""
+        return self._readers.get(value.id, 0) > besides or value.id in self._shown
+
+
+def _aligned(size: int) -> np.ndarray:
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size]
+
+
+Maker = Callable[[Call, Binding], list[Row] | None]
+StageMaker = Callable[[Call, Binding], Stage | None]
+
+_ROWS: dict[str, Maker] = {}
+_STAGES: dict[str, tuple[int, StageMaker]] = {}
+
+
+def rows_of(op: type[Op]) -> Callable[[Maker], Maker]:
+    """Declare how a call of `op` becomes rows; the function returns None for what its kernels cannot do."""
+
+    def declare(maker: Maker) -> Maker:
+        assert op.name not in _ROWS, op.name
+        _ROWS[op.name] = maker
+        return maker
+
+    return declare
+
+
+def stage_of(op: type[Op], chain: int = 0) -> Callable[[StageMaker], StageMaker]:
+    """Declare how a call of `op` becomes a stage; `chain` is the input that it changes in place."""
+
+    def declare(maker: StageMaker) -> StageMaker:
+        assert op.name not in _STAGES, op.name
+        _STAGES[op.name] = (chain, maker)
+        return maker
+
+    return declare
+
+
+@dataclass(frozen=True)
+class Covered:
+    """Some calls of a group and the rows that run them; without rows, the one call is the reference kernel's."""
+
+    calls: tuple[Call, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def name(self) -> str:
+        """What runs, for people: "matmul+add_bias+relu", or "array: <operation>" for a reference kernel."""
+        names = "+".join(call.op.name for call in self.calls)
+        return names if self.rows or all(call.op.view for call in self.calls) else f"array: {names}"
+
+
+def cover(group: Group, binding: Binding) -> list[Covered]:
+    """The rows of a group, as few as can be."""
+    found = []
+    calls = group.calls
+    index = 0
+    while index < len(calls):
+        first = calls[index]
+        rows = _rows(first, binding)
+        count = 1
+        if rows and rows[-1].output is not None:
+            count = 1 + _absorb(rows[-1], calls[index:], binding)
+        found.append(Covered(calls[index : index + count], tuple(rows or ())))
+        index += count
+    return found
+
+
+def _rows(call: Call, binding: Binding) -> list[Row] | None:
+    if call.op.view:
+        return []
+    maker = _ROWS.get(call.op.name)
+    if maker is not None:
+        return maker(call, binding)
+    if call.op.name in _STAGES:
+        return _alone(call, binding)
+    return None
+
+
+def _alone(call: Call, binding: Binding) -> list[Row] | None:
+    """An elementwise operation by itself: a pass that begins by loading its input."""
+    from engine.kernels.cpu.stages import LOAD
+
+    chain, maker = _STAGES[call.op.name]
+    stage = maker(call, binding)
+    if stage is None:
+        return None
+    source, result = call.inputs[chain], call.outputs[0]
+    stages = [stage]
+    if binding.address(source) != binding.address(result):
+        stages.insert(0, Stage(LOAD, binding.address(source)))
+    columns = result.shape[-1]
+    row = Row(
+        "elementwise",
+        [binding.shared, binding.address(result), result.size // columns, columns],
+        output=1,
+        stages=stages,
+    )
+    return [row]
+
+
+def _absorb(row: Row, calls: Sequence[Call], binding: Binding) -> int:
+    """How many calls after the first become stages of its row."""
+    from engine.kernels.cpu.stages import KEEP
+
+    assert row.output is not None
+    taken = 0
+    for before, call in zip(calls, calls[1:], strict=False):
+        if call.op.name not in _STAGES:
+            break
+        chain, maker = _STAGES[call.op.name]
+        if call.inputs[chain] is not before.outputs[0] or call.outputs[0].shape[-1] != before.outputs[0].shape[-1]:
+            break
+        stage = maker(call, binding)
+        if stage is None:
+            break
+        extra = [stage]
+        old, new = binding.address(before.outputs[0]), binding.address(call.outputs[0])
+        if old != new:
+            if _meets(call, calls[: taken + 1], binding):
+                break
+            if binding.is_read(before.outputs[0]):
+                extra.insert(0, Stage(KEEP, old))
+        if len(row.stages) + len(extra) > STAGE_LIMIT:
+            break
+        row.stages += extra
+        row.arguments[row.output] = new
+        taken += 1
+    return taken
+
+
+def _meets(call: Call, earlier: Sequence[Call], binding: Binding) -> bool:
+    """Whether an output of `call` lies where an earlier call of the same row still reads."""
+    for output in call.outputs:
+        start, stop = binding.span(output)
+        for value in (item for other in earlier for item in (*other.inputs, *other.outputs)):
+            first, last = binding.span(value)
+            if first < stop and start < last:
+                return True
+    return False
