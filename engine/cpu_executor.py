@@ -6,12 +6,14 @@ no compiled kernel is run by the reference kernel, between two pieces of the tab
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from engine.backend import choose
 from engine.executor import ArrayExecutor, BoundProgram, Chunk
 from engine.kernels.cpu import declare
 from engine.kernels.cpu.interpreter import ARGUMENTS, WIDTH
@@ -66,6 +68,19 @@ class CPUExecutor:
     def close(self) -> None:
         """Send the threads away. Programs must not be run afterwards; closing twice is harmless."""
         self._team.close()
+
+
+def paper_binding(program: Program) -> Binding:
+    """A binding on memory that nothing is ever written to: it tells which rows a program would become."""
+
+    class Paper:
+        backend = choose("cpu")
+        arenas: ClassVar[dict[str, np.ndarray]] = defaultdict(lambda: np.empty(length, program.precision))
+
+    length = 1 + max(program.layout.parameter_length, program.layout.buffer_length)
+    arena = np.empty(program.arena_bytes + 1, np.uint8)
+    bound = BoundProgram(program, Paper(), arena)  # type: ignore[arg-type]
+    return Binding(program, bound.arrays, 1, 0)
 
 
 class CompiledProgram(BoundProgram):

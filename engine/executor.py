@@ -177,6 +177,11 @@ class BoundProgram:
                     kept[node][k] = self.backend.to_host(self._arrays[value.id])
         return Chunk(count, losses, penalties, kept)
 
+    @property
+    def arrays(self) -> dict[int, Any]:
+        """Every value's array by the value's id."""
+        return self._arrays
+
     # -- what a step left behind -----------------------------------------------------------------------------------
 
     def loss(self) -> float:

@@ -5,6 +5,8 @@ Both run the same programs on the same state, so that a run can go on with the o
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from engine.executor import ArrayExecutor
@@ -27,8 +29,11 @@ class ExecutorError(RuntimeError):
 class Executor(Protocol):
     """What runs programs on a state."""
 
-    kind: Literal["array", "cpu"]
     state: State
+
+    @property
+    def kind(self) -> Literal["array", "cpu"]:
+        """Which of `EXECUTORS` it is."""
 
     @property
     def label(self) -> str:
@@ -48,16 +53,38 @@ def choose(kind: ExecutorKind, state: State) -> Executor:
     """
     if kind not in EXECUTORS:
         raise ExecutorError(f"There is no executor “{kind}”: use {', '.join(EXECUTORS)}.")
-    if kind == "cpu":
-        raise ExecutorError(unavailable())
-    return ArrayExecutor(state)
+    compiled_fits = state.backend.name == "numpy" and state.precision == "float32"
+    if kind == "cpu" and not compiled_fits:
+        raise ExecutorError(
+            "The compiled executor computes float32 on the processor: choose the device “cpu” and the precision "
+            "float32, or the executor “array”."
+        )
+    if kind == "array" or not compiled_fits or (kind == "auto" and (unavailable() or not compiled())):
+        return ArrayExecutor(state)
+    from engine.cpu_executor import CPUExecutor
+    from engine.kernels.cpu.library import LibraryError
+
+    if reason := unavailable():
+        raise ExecutorError(reason)
+    try:
+        return CPUExecutor(state)
+    except LibraryError as error:
+        if kind == "auto":
+            return ArrayExecutor(state)
+        raise ExecutorError(str(error)) from error
 
 
 def unavailable() -> str:
     """Why the compiled executor cannot be used on this machine, in words; empty when it can."""
-    return "The compiled executor is not part of this installation."
+    if importlib.util.find_spec("llvmlite") is None:
+        return f"The compiled executor needs numba: run {sys.executable} -m pip install numba."
+    return ""
 
 
 def compiled() -> bool:
     """Whether the compiled executor's kernels lie ready, so that it starts at once."""
-    return False
+    if unavailable():
+        return False
+    from engine.kernels.cpu.library import is_compiled
+
+    return is_compiled()

@@ -7,8 +7,12 @@ new operation is one kernel and one `@rows_of` (or `@stage_of`) in the module of
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = ["MODULES", "declare", "names"]
+if TYPE_CHECKING:
+    from engine.plan import Program
+
+__all__ = ["MODULES", "declare", "names", "plan_names"]
 
 MODULES = ("interpreter", "steps", "elementwise", "matrix")
 """The modules that declare kernels."""
@@ -26,3 +30,15 @@ def names() -> tuple[str, ...]:
 
     declare()
     return tuple(sorted(KERNELS))
+
+
+def plan_names(program: Program) -> list[str]:
+    """For each group of the program, what the compiled executor runs it with: "matmul+add_bias+relu" is one row of its
+    table, "sum_rows, matmul" are two, "array: <operation>" is left to the reference kernel. Needs no compiled kernels.
+    """
+    from engine.cpu_executor import paper_binding
+    from engine.kernels.cpu.rows import cover
+
+    declare()
+    binding = paper_binding(program)
+    return [", ".join(item.name for item in cover(group, binding)) for group in program.groups]
