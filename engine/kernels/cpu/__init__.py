@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MODULES", "declare", "names", "plan_names"]
 
-MODULES = ("interpreter", "steps", "elementwise", "matrix")
+MODULES = ("interpreter", "steps", "elementwise", "matrix", "convolution")
 """The modules that declare kernels."""
 
 

@@ -118,14 +118,14 @@ def matmul(a: Any, me: int, team: int, step: int) -> None:
                             part,
                             1,
                         )
-                        _take(at, c_row, edge, padded, count, width, k)
+                        take(at, c_row, edge, padded, count, width, k)
                     if k + part == depth:
                         apply(a, STAGES_ARGUMENT, at, c_row, row, count, column, width)
             column += width
 
 
 @device
-def _take(c: int, c_row: int, edge: int, padded: int, rows: int, width: int, add: int) -> None:
+def take(c: int, c_row: int, edge: int, padded: int, rows: int, width: int, add: int) -> None:
     """The `width` columns that are real, out of a whole tile."""
     from_edge, to = f32(edge), f32(c)
     for i in range(rows):
