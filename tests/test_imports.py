@@ -92,7 +92,9 @@ def test_only_the_application_assembles_the_window() -> None:
 
 @pytest.mark.parametrize("package", ["engine", "widgets", "lab"])
 def test_nothing_heavy_is_imported_at_import_time(package: str) -> None:
-    assert offences(files(package), HEAVY, at_import_time=True) == []
+    compiler = ROOT / "engine/kernels/cpu/build.py"  # needs numba, and is itself imported when kernels are compiled
+    assert offences([path for path in files(package) if path != compiler], HEAVY, at_import_time=True) == []
+    assert offences(files(package), ("engine.kernels.cpu.build",), at_import_time=True) == []
 
 
 @pytest.mark.parametrize("package", ["engine", "widgets", "lab"])
