@@ -87,11 +87,12 @@ class Conv2d(Op):
         if dy is None:
             return None, None
         dx = dw = None
-        if b.needs(x):
-            dx = b.op(Conv2dInputGradient(x.shape, self.stride, self.padding), dy, w)
         if b.needs(w):
             size = (w.shape[0], w.shape[1])
             dw = b.op(Conv2dWeightGradient(size, self.stride, self.padding), x, dy)
+        # Last, so that what continues the backward pass follows at once.
+        if b.needs(x):
+            dx = b.op(Conv2dInputGradient(x.shape, self.stride, self.padding), dy, w)
         return dx, dw
 
     def flops(self, *inputs: Tensor) -> int:

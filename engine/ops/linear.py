@@ -35,16 +35,17 @@ class MatMul(Op):
         if dy is None:
             return None, None
         d_left = d_right = None
-        if b.needs(left):
-            if self.transpose_a:
-                d_left = b.op(MatMul(transpose_a=self.transpose_b, transpose_b=True), right, dy)
-            else:
-                d_left = b.op(MatMul(transpose_b=not self.transpose_b), dy, right)
+        # The left one, as a rule an activation's, comes last: what continues the backward pass then follows at once.
         if b.needs(right):
             if self.transpose_b:
                 d_right = b.op(MatMul(transpose_a=True, transpose_b=self.transpose_a), dy, left)
             else:
                 d_right = b.op(MatMul(transpose_a=not self.transpose_a), left, dy)
+        if b.needs(left):
+            if self.transpose_a:
+                d_left = b.op(MatMul(transpose_a=self.transpose_b, transpose_b=True), right, dy)
+            else:
+                d_left = b.op(MatMul(transpose_b=not self.transpose_b), dy, right)
         return d_left, d_right
 
     def flops(self, *inputs: Tensor) -> int:
