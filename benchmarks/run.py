@@ -1,141 +1,176 @@
-"""Training steps of the engine beside PyTorch, in one process, in turn: medians and ratios.
+"""Training steps of the engine beside its peers, in one process, in turn; and what else takes time or memory.
 
-    python benchmarks/run.py [W1 W2 ...] [--threads 2] [--rounds 15] [--json FILE]
+    python3 benchmarks/run.py [W1 W2 ...] [--sections steps,roofline,...] [--peers torch,jax,...] [--record]
 
-A ratio below 1 means that the engine's step takes less time than PyTorch's. "first" is the largest relative difference
-of the losses of the first five steps (dropout apart). "observed" is the time of a step with every instrument on, as a
-multiple of the plain step.
+Every side trains the same networks with the same numbers: where the losses of the first five steps differ from
+PyTorch's by more than 1e-4, the command says so and fails. docs/performance.md tells what is measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
 import sys
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.environment import cores, hold, machine
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("workloads", nargs="*", default=["W1", "W2", "W3", "W4", "W5", "W6", "W7"])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+SECTIONS = ("steps", "roofline", "instruments", "startup", "memory", "scaling")
+EXECUTORS = {"cpu": ("cpu",), "array": ("array",), "both": ("cpu", "array")}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0, or 1 where two sides do not compute the same, or 2 where the call was wrong."""
+    options = _parser().parse_args(arguments)
     # Read by the libraries when they are imported, so it must come first.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(options.threads)
+    hold(options.threads)
+    from benchmarks import record
+    from benchmarks.losses import Mismatch
+    from benchmarks.tables import tables, text
+    from benchmarks.workloads import WORKLOADS
 
-    rows = [measure(name, options.rounds, options.threads) for name in options.workloads]
-    print(f"{'':<4} {'ours ms':>9} {'PyTorch ms':>11} {'ratio':>7} {'first':>9} {'observed':>9}  workload")
-    for row in rows:
-        print(
-            f"{row['name']:<4} {row['ours_ms']:>9.3f} {row['torch_ms']:>11.3f} {row['ratio']:>7.2f} "
-            f"{row['first_losses']:>9.1e} {row['observed']:>8.1f}x  {row['title']}"
-        )
-    print(f"geometric mean of the ratios: {statistics.geometric_mean(row['ratio'] for row in rows):.2f}")
+    names = options.workloads or list(WORKLOADS)
+    unknown = [name for name in names if name not in WORKLOADS]
+    if unknown:
+        print(f"There is no workload “{unknown[0]}”; there are {', '.join(WORKLOADS)}.", file=sys.stderr)
+        return 2
+    try:
+        executors = _executors(options.executor)
+        results = measure(names, executors, _peers(options.peers), options)
+    except (Mismatch, Unavailable) as error:
+        print(error, file=sys.stderr)
+        return 1
+    for table in tables(results):
+        print(f"\n{text(table)}")
+    if "live" in results:
+        print(f"\n{results['live']}")
     if options.json:
-        options.json.write_text(
-            json.dumps({"machine": machine(), "threads": options.threads, "rows": rows}, indent=1) + "\n"
-        )
+        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if options.svg and "steps" in results:
+        options.svg.write_text(record.chart(results), encoding="utf-8")
+    if options.record:
+        for path in record.write(results):
+            print(f"written: {path}")
     return 0
 
 
-def measure(name: str, rounds: int, threads: int) -> dict[str, Any]:
-    """One workload: both sides in turn, each round long enough to be timed."""
-    import torch
+class Unavailable(RuntimeError):
+    """Something that was asked for is not on this machine; the message says how to get it."""
 
-    from benchmarks.peer_torch import torch_step
-    from benchmarks.workloads import WORKLOADS
-    from engine.backend import choose
-    from engine.executor import ArrayExecutor
-    from engine.graph import check
-    from engine.optimizers import update_scalars
-    from engine.plan import compile
-    from engine.state import State
 
-    torch.set_num_threads(threads)
-    workload = WORKLOADS[name]()
-    report = check(workload.experiment.network, workload.signature)
-    training: Any = workload.experiment.training
-    state = State(workload.experiment.network, report, training.optimizer, choose("cpu"), seed=0)
-    peer = torch_step(workload, state.to_host())
-    executor = ArrayExecutor(state)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    several = {"type": lambda text: [item for item in text.split(",") if item]}
+    parser.add_argument("workloads", metavar="W", nargs="*", help="W1 ... W7, W3s; all without")
+    parser.add_argument("--sections", metavar="A,B", default=list(SECTIONS[:2]), **several, help=", ".join(SECTIONS))
+    parser.add_argument("--peers", metavar="A,B", default=None, **several, help="torch, torch-best, jax, numpy")
+    parser.add_argument("--executor", choices=EXECUTORS, help="the engine's; all that there are without")
+    parser.add_argument("--threads", metavar="N", type=int, default=cores(), help="of every side; all cores without")
+    parser.add_argument("--rounds", metavar="N", type=int, default=15)
+    parser.add_argument("--live", action="store_true", help="also training with the window open (benchmarks/live.py)")
+    parser.add_argument("--json", metavar="FILE", type=Path)
+    parser.add_argument("--svg", metavar="FILE", type=Path)
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="measure every section, write benchmarks/results/DATE-cpu.* and renew docs/performance.md",
+    )
+    return parser
 
-    def bound(observe: bool) -> Any:
-        program = compile(
-            workload.experiment, report, workload.signature, batch_size=workload.batch, training=True, observe=observe
-        )
-        result = executor.bind(program)
-        result.feed({"x": workload.inputs}, {"y": workload.targets})
-        return result
 
-    observed, plain = bound(True), bound(False)
-    steps = 0
+def measure(names: list[str], executors: list[str], peers: list[str], options: argparse.Namespace) -> dict[str, Any]:
+    """All sections that were asked for. Raises Mismatch."""
+    from benchmarks import sections
+    from benchmarks.steps import measure as measure_steps
 
-    def ours(program: Any = plain) -> float:
-        nonlocal steps
-        steps += 1
-        program.run(update_scalars(training, training.optimizer.learning_rate, steps), steps)
-        return float(program.loss())
-
-    first = [(ours(), peer()) for _ in range(5)]
-    dropout = any(node.id.startswith("dropout") for node in workload.experiment.network.nodes)
-    difference = 0.0 if dropout else max(abs(a - b) / abs(b) for a, b in first)
-
-    repeats = max(1, round(0.05 / max(_time(ours, 1), 1e-6)))
-    times: dict[str, list[float]] = {"ours": [], "torch": [], "observed": []}
-    for _ in range(rounds):
-        times["ours"].append(_time(ours, repeats))
-        times["torch"].append(_time(peer, repeats))
-        times["observed"].append(_time(lambda: ours(observed), max(1, repeats // 4)))
-    ratios = [a / b for a, b in zip(times["ours"], times["torch"], strict=True)]
-    return {
-        "name": name,
-        "title": workload.title,
-        "ours_ms": 1e3 * statistics.median(times["ours"]),
-        "torch_ms": 1e3 * statistics.median(times["torch"]),
-        "ratio": statistics.median(ratios),
-        "first_losses": difference,
-        "observed": statistics.median(times["observed"]) / statistics.median(times["ours"]),
+    chosen = SECTIONS if options.record else options.sections
+    unknown = [section for section in chosen if section not in SECTIONS]
+    if unknown:
+        raise Unavailable(f"There is no section “{unknown[0]}”; there are {', '.join(SECTIONS)}.")
+    rounds, threads = options.rounds, options.threads
+    eager = [peer for peer in peers if peer == "torch"]
+    results: dict[str, Any] = {
+        "machine": machine(),
+        "threads": threads,
+        "rounds": rounds,
+        "executors": executors,
+        "peers": peers,
     }
-
-
-def _time(step: Any, repeats: int) -> float:
-    """Seconds per call."""
-    begun = time.perf_counter()
-    for _ in range(repeats):
-        step()
-    return (time.perf_counter() - begun) / repeats
-
-
-def machine() -> dict[str, str]:
-    """The processor and the versions that the figures belong to."""
-    import platform
-
-    import numpy
-    import torch
-
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        model = next(
-            (line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), model
-        )
-    return {
-        "cpu": model,
-        "cores": str(os.cpu_count()),
-        "python": platform.python_version(),
-        "numpy": numpy.__version__,
-        "torch": torch.__version__,
-        "date": time.strftime("%Y-%m-%d"),
+    work: dict[str, Callable[[], Any]] = {
+        "roofline": lambda: _limits(threads),
+        "steps": lambda: [noted(name, partial(measure_steps, name, executors, peers, rounds)) for name in names],
+        "instruments": lambda: {
+            "steps": sections.instruments(names, executors, rounds),
+            "cadence": sections.cadence(sections.CADENCE, executors, seconds=4.0),
+        },
+        "startup": lambda: sections.startup(executors, peers, threads, rounds=5),
+        "memory": lambda: sections.memory(names, [*executors, *eager], threads),
+        "scaling": lambda: {
+            "threads": sections.threads([*executors, *eager], threads),
+            "sizes": sections.scaling([*executors, *eager], max(3, rounds // 3), note),
+        },
     }
+    for section in work:
+        if section in chosen:
+            results[section] = noted(section, work[section])
+    if options.live:
+        results["live"] = noted("live", lambda: sections.live(4.0))
+    return results
+
+
+def noted(what: str, run: Callable[[], Any]) -> Any:
+    """Say what is measured while it is."""
+    note(what)
+    return run()
+
+
+def note(what: str) -> None:
+    """A line of progress on standard error."""
+    print(f"... {what}", file=sys.stderr, flush=True)
+
+
+def _limits(threads: int) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from engine import peak
+
+    return {"one": asdict(peak.measure(1)), "all": asdict(peak.measure(threads))}
+
+
+def _executors(asked: str | None) -> list[str]:
+    """The executors to measure. Raises Unavailable where one was asked for that is not there."""
+    from engine.executors import unavailable
+
+    why = unavailable()
+    if asked is None:
+        return ["array"] if why else ["cpu", "array"]
+    if "cpu" in EXECUTORS[asked] and why:
+        raise Unavailable(why)
+    return list(EXECUTORS[asked])
+
+
+def _peers(asked: list[str] | None) -> list[str]:
+    """The peers to measure; those that are not installed are left out with a line. Raises Unavailable."""
+    from benchmarks.peers import PEERS, installed
+
+    names = list(PEERS) if asked is None else asked
+    found = []
+    for name in names:
+        if name not in PEERS:
+            raise Unavailable(f"There is no peer “{name}”; there are {', '.join(PEERS)}.")
+        if installed(name):
+            found.append(name)
+        else:
+            package = PEERS[name].package
+            print(f"{PEERS[name].label} is left out: {sys.executable} -m pip install {package}", file=sys.stderr)
+    return found
 
 
 if __name__ == "__main__":
