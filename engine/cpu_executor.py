@@ -18,12 +18,13 @@ from engine.executor import ArrayExecutor, BoundProgram, Chunk
 from engine.kernels.cpu import declare
 from engine.kernels.cpu.interpreter import ARGUMENTS, WIDTH
 from engine.kernels.cpu.library import Library, load
-from engine.kernels.cpu.rows import Binding, Covered, Row, cover
+from engine.kernels.cpu.rows import Binding, Covered, Label, Row, cover
 from engine.kernels.cpu.team import Team, default_threads
 
 if TYPE_CHECKING:
     from engine.plan import Program
     from engine.state import State
+    from engine.timeline import Timeline
 
 __all__ = ["CompiledProgram", "CPUExecutor"]
 
@@ -106,6 +107,8 @@ class CompiledProgram(BoundProgram):
         self._done = np.zeros(1, np.int64)
         self._pieces = self._cut(watch)
         self._chunk: _ChunkTable | None = None
+        self.stamping = False
+        """Whether the last step of each run is timed, row by row and thread by thread."""
 
     # -- a step ----------------------------------------------------------------------------------------------------
 
@@ -113,7 +116,7 @@ class CompiledProgram(BoundProgram):
         self._write_controls(scalars, step, seed)
         for piece in self._pieces:
             if isinstance(piece, _Table):
-                piece.arguments[0] = piece.address
+                piece.stamp(self.stamping, self.threads)
                 self._team.run(piece.arguments, 1, self.threads)
                 if not self._done[0]:
                     return False
@@ -142,6 +145,7 @@ class CompiledProgram(BoundProgram):
             index = self._index.get(name)
             if index is not None:
                 controls[:, index] = value
+        chunk.table.stamp(self.stamping, self.threads)
         chunk.prepare(arrays, np.ascontiguousarray(indices, np.int64), controls, step, seed, outputs)
         self._team.run(chunk.arguments, len(indices), self.threads)
         self._control_host[:] = controls[-1, : len(self._control_host)]
@@ -154,6 +158,13 @@ class CompiledProgram(BoundProgram):
             for group in (self.inputs, self.targets)
             for name, array in group.items()
         )
+
+    def timeline(self) -> Timeline | None:
+        """When each thread worked on what in the last step that was run with `stamping` on; None before."""
+        tables = [piece for piece in self._pieces if isinstance(piece, _Table)]
+        if self._chunk is not None and self._chunk.table.stamped:
+            tables = [self._chunk.table]
+        return read_timeline(tables, self._library) if all(table.stamped for table in tables) else None
 
     @property
     def team(self) -> Team:
@@ -205,11 +216,23 @@ class _Table:
     def __init__(self, rows: Sequence[Row], library: Library, done: np.ndarray, shared: int) -> None:
         self.rows = tuple(rows)
         self.library, self.done = library, done
-        self.table = np.array([row.encode(library.addresses) for row in rows], np.int64).reshape(-1, WIDTH)
-        self.address = int(self.table.ctypes.data)
+        self.cells = np.array([row.encode(library.addresses) for row in rows], np.int64).reshape(-1, WIDTH)
         self.arguments = np.zeros(HEAD, np.int64)
-        self.arguments[:5] = self.address, len(rows), shared, 0, done.ctypes.data
+        self.arguments[:5] = self.cells.ctypes.data, len(rows), shared, 0, done.ctypes.data
         self.arguments[5] = self.arguments.ctypes.data
+        self.stamps = np.zeros((0, len(rows), 3), np.int64)
+
+    @property
+    def stamped(self) -> bool:
+        """Whether the last run was timed."""
+        return bool(self.arguments[3])
+
+    def stamp(self, wanted: bool, threads: int) -> None:
+        """Time the next run, or do not."""
+        if wanted and len(self.stamps) != threads:
+            self.stamps = np.zeros((threads, len(self.rows), 3), np.int64)
+        self.stamps[:] = 0
+        self.arguments[3] = self.stamps.ctypes.data if wanted else 0
 
 
 class _ChunkTable:
@@ -229,9 +252,11 @@ class _ChunkTable:
         if spec.penalty is not None:
             last.append(Row("keep", [binding.address(spec.penalty), 4, 0], barrier=0))
         last.append(Row("keep", [0, 0, 0]))
-        self._table = _Table([*first, *table.rows, *last], table.library, table.done, shared)
-        self.arguments = self._table.arguments
-        names = [row.kernel for row in self._table.rows]
+        for row in (*first, *last):
+            row.label = Label({"begin": "numbers", "gather": "batch", "keep": "results"}[row.kernel])
+        self.table = _Table([*first, *table.rows, *last], table.library, table.done, shared)
+        self.arguments = self.table.arguments
+        names = [row.kernel for row in self.table.rows]
         self._watch = names.index("watch")
         self._keeps = [index for index, name in enumerate(names) if name == "keep"]
         self._held: list[np.ndarray] = []
@@ -247,7 +272,7 @@ class _ChunkTable:
     ) -> None:
         """Put the chunk's addresses into the rows."""
         count = len(indices)
-        rows = self._table.table[:, ARGUMENTS:]
+        rows = self.table.cells[:, ARGUMENTS:]
         control, counters = self.program.control_arrays
         rows[0, :6] = (
             controls.ctypes.data,
@@ -279,3 +304,22 @@ class _ChunkTable:
             self.penalties[done] = self.program.penalty()
         outputs = {node: kept[:done] for node, kept in self.outputs.items()}
         return Chunk(done, self.losses[:ran], self.penalties[:ran].astype(np.float64), outputs)
+
+
+def read_timeline(tables: Sequence[_Table], library: Library) -> Timeline:
+    """The stamps of the tables' last step in seconds."""
+    from engine.timeline import Timeline
+
+    stamps = np.concatenate([table.stamps for table in tables], axis=1).astype(np.float64)
+    labels = [row.label or Label(row.kernel) for table in tables for row in table.rows]
+    stamps[stamps == 0] = np.nan
+    seconds = (stamps - np.nanmin(stamps)) / library.ticks_per_second()
+    return Timeline(
+        rows=tuple(label.name for label in labels),
+        nodes=tuple(label.node for label in labels),
+        phases=tuple(label.phase for label in labels),
+        begin=seconds[:, :, 0],
+        end=seconds[:, :, 1],
+        wait=np.nan_to_num(seconds[:, :, 2] - seconds[:, :, 1]),
+        flops=np.array([label.flops for label in labels]),
+    )

@@ -12,9 +12,12 @@ import hashlib
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+
+import numpy as np
 
 from engine.kernels.cpu.target import Target, host
 
@@ -49,7 +52,22 @@ class Library:
             raise LibraryError(f"The compiled kernels lack {', '.join(missing)}.")
         # Called through ctypes, which lets go of the interpreter lock meanwhile.
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+        self._clock, self._counter = kind(self.addresses["clock"]), np.zeros(1, np.int64)
+        self._begun = self._now()
         self.post, self.lead, self.follow = (kind(self.addresses[name]) for name in ("post", "lead", "follow"))
+
+    def ticks_per_second(self) -> float:
+        """How fast the counter of `engine.kernels.cpu.language.ticks` runs: measured since the kernels were loaded, over
+        a hundredth of a second at least."""
+        ticks, seconds = self._now()
+        while seconds - self._begun[1] < 0.01:
+            time.sleep(0.002)
+            ticks, seconds = self._now()
+        return (ticks - self._begun[0]) / (seconds - self._begun[1])
+
+    def _now(self) -> tuple[int, float]:
+        self._clock(self._counter.ctypes.data, 0, 1, 0)
+        return int(self._counter[0]), time.perf_counter()
 
 
 def cache_folder() -> Path:

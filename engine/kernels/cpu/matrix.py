@@ -154,6 +154,23 @@ def blocks(rows: int, columns: int, team: int) -> tuple[int, int]:
     return block_rows, block_columns
 
 
+PAGE = 1024
+"""float32 of 4 KiB: rows that lie a multiple of it apart fall into the same few lines of the first-level cache, and the
+rows of a tile push one another out."""
+
+
+@kernel
+def copy_apart(a: Any, me: int, team: int, step: int) -> None:
+    """Copy a matrix to rows that lie further apart. Arguments: shared, matrix, rows, columns, copy, its row stride."""
+    columns = a[3]
+    while True:
+        first = claim(a[0]) * ROWS
+        if first >= a[2]:
+            return
+        for i in range(first, min(first + ROWS, a[2])):
+            copy(a[4] + i * a[5] * 4, a[1] + i * columns * 4, columns * 4)
+
+
 @rows_of(MatMul)
 def _matmul(call: Call, m: Binding) -> list[Row]:
     a, b = call.inputs
@@ -162,13 +179,17 @@ def _matmul(call: Call, m: Binding) -> list[Row]:
     rows, columns = c.shape
     depth = a.shape[0] if attributes["transpose_a"] else a.shape[1]
     a_row, a_step = (1, rows) if attributes["transpose_a"] else (depth, 1)
+    left, before = m.address(a), []
+    if a_step == 1 and depth % PAGE == 0 and rows > 2 * ROWS:
+        a_row = depth + LANES
+        left = m.memory(rows * a_row)
+        before.append(Row("copy_apart", [m.shared, m.address(a), rows, depth, left, a_row]))
     block_rows, block_columns = blocks(rows, columns, m.team)
-    return [
-        Row(
-            "matmul",
-            [m.shared, m.address(a), a_row, a_step, m.address(b), b.shape[1], int(attributes["transpose_b"])]
-            + [m.address(c), columns, rows, columns, depth, block_rows, block_columns]
-            + [*m.scratch(min(depth, DEPTH) * COLUMNS)],
-            output=7,
-        )
-    ]
+    product = Row(
+        "matmul",
+        [m.shared, left, a_row, a_step, m.address(b), b.shape[1], int(attributes["transpose_b"])]
+        + [m.address(c), columns, rows, columns, depth, block_rows, block_columns]
+        + [*m.scratch(min(depth, DEPTH) * COLUMNS)],
+        output=7,
+    )
+    return [*before, product]

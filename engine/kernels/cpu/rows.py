@@ -7,6 +7,7 @@ where they can; what nothing here can run is left to the reference kernels.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from engine.kernels.cpu.interpreter import ARGUMENTS, WIDTH
 from engine.ops.base import Call, Op, Value
 from engine.plan import Program
 
-__all__ = ["Binding", "Covered", "Row", "Stage", "bits", "cover", "rows_of", "stage_of"]
+__all__ = ["Binding", "Covered", "Label", "Row", "Stage", "bits", "cover", "rows_of", "stage_of"]
 
 Argument = int | float
 STAGE_LIMIT = 4
@@ -45,12 +46,24 @@ class Stage:
         return [self.code, self.other, bits(self.number), *self.more]
 
 
+@dataclass(frozen=True)
+class Label:
+    """What a row is: its name, the node and the phase it belongs to, its floating-point operations (NaN: not counted)."""
+
+    name: str
+    node: str = ""
+    phase: str = ""
+    flops: float = math.nan
+
+
 @dataclass
 class Row:
     """One line of the table: a kernel and its arguments (floats go as their bits).
 
     `output` is the place in `arguments` of the address that the row writes its result to, where the kernel ends with
-    stages; None where it takes none. `units` says how many pieces of work it falls into: one is left to one thread.
+    stages; None where it takes none. `barrier` is 1 where the threads wait for one another behind it, 2 where they also
+    look whether to stop, 0 where they go on at once. `label` says for people what it is, once `cover` has made it part
+    of a program.
     """
 
     kernel: str
@@ -58,6 +71,7 @@ class Row:
     output: int | None = None
     stages: list[Stage] = field(default_factory=list)
     barrier: int = 1
+    label: Label | None = None
 
     def encode(self, addresses: dict[str, int]) -> list[int]:
         """The row's int64."""
@@ -184,6 +198,12 @@ class Covered:
         names = "+".join(call.op.name for call in self.calls)
         return names if self.rows or all(call.op.view for call in self.calls) else f"array: {names}"
 
+    @property
+    def label(self) -> Label:
+        """Of the row that does the work."""
+        flops = sum(call.op.flops(*(value.tensor for value in call.inputs)) for call in self.calls)
+        return Label(self.name, self.calls[0].node, self.calls[0].phase, float(flops))
+
 
 def cover(group: Group, binding: Binding) -> list[Covered]:
     """The rows of a group, as few as can be."""
@@ -196,7 +216,12 @@ def cover(group: Group, binding: Binding) -> list[Covered]:
         count = 1
         if rows and rows[-1].output is not None:
             count = 1 + _absorb(rows[-1], calls[index:], binding)
-        found.append(Covered(calls[index : index + count], tuple(rows or ())))
+        item = Covered(calls[index : index + count], tuple(rows or ()))
+        for row in item.rows:
+            row.label = Label(row.kernel, first.node, first.phase)
+        if item.rows:
+            item.rows[-1].label = item.label
+        found.append(item)
         index += count
     return found
 
