@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MODULES", "declare", "names", "plan_names"]
 
-MODULES = ("interpreter", "steps", "elementwise", "matrix", "convolution", "reduction", "loss")
+MODULES = ("interpreter", "steps", "elementwise", "matrix", "convolution", "reduction", "loss", "update")
 """The modules that declare kernels."""
 
 
