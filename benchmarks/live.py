@@ -78,14 +78,14 @@ def experiment(name: str) -> Any:
 def headless(name: str, seconds: float) -> float:
     """Steps a second without a window."""
     from engine.training.control import Control
-    from engine.training.events import Event, StepRow
+    from engine.training.events import Event, StepRows
     from engine.training.store import RunStore
     from engine.training.trainer import Trainer
 
     control, counted = Control(), [0]
 
     def report(event: Event) -> None:
-        counted[0] += isinstance(event, StepRow)
+        counted[0] += len(event.table) if isinstance(event, StepRows) else 0
 
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(experiment(name), store=RunStore(folder), control=control, report=report)

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
-from engine.training.events import EpochEnd, Event, StepRow
-from lab.thinning import COLUMNS, thin_table
+from engine.training.events import EpochEnd, Event, StepRow, StepRows
+from lab.thinning import COLUMNS, LOSS, MEAN, thin_table
 
 __all__ = ["Mail", "Mailbox"]
 
@@ -28,7 +28,8 @@ GROUP = 8
 PICTURED = 256
 """Epochs' ends that wait with pictures at most; the ends themselves, a few numbers each, all wait."""
 
-WIDTH = len(COLUMNS)
+WIDTH, OWN = len(COLUMNS), len(StepRow._fields)
+"""Columns of a row that waits, and those of them that are a step's own."""
 
 
 class Mail(Struct, frozen=True):
@@ -68,14 +69,15 @@ class Mailbox:
     def post(self, event: Event) -> None:
         """Hand over one event; any thread. Rows of another run take the place of those that wait."""
         if event.lane == "scalar":
-            assert isinstance(event, StepRow)
-            loss = event.loss
-            row = (event.step, event.epoch, loss, event.penalty, event.learning_rate, loss, 1.0)
+            assert isinstance(event, StepRows)
+            rows = np.ones((len(event.table), WIDTH))
+            rows[:, :OWN] = event.table
+            rows[:, MEAN] = event.table[:, LOSS]
             with self._lock:
                 if event.run != self._run:
                     self._run = event.run
                     del self._rows[:]
-                self._rows.extend(row)
+                self._rows.frombytes(rows.data.cast("B"))
                 if len(self._rows) >= self._limit:
                     self._thin()
             return

@@ -108,12 +108,14 @@ class Held:
 
     def trainer(self, experiment: Experiment, *, report: Callable[[Event], None], **arguments: Any) -> Any:
         """A trainer whose reports pass through here."""
-        from engine.training.events import StepRow
+        from engine.training.events import Started, StepRows
         from engine.training.trainer import Trainer
 
         def tell(event: Event) -> None:
+            if isinstance(event, Started) and trainer.loop is not None:
+                trainer.loop.steps.milestone = self.at
             report(event)
-            if isinstance(event, StepRow):
+            if isinstance(event, StepRows):
                 self._on_step(trainer, event.step)
 
         trainer = Trainer(experiment, report=tell, **arguments)

@@ -41,6 +41,19 @@ class Batches:
             return np.arange(start, stop, dtype=np.int64)
         return self.order(epoch)[start:stop]
 
+    def chunk(self, step: int, count: int) -> np.ndarray:
+        """The samples of `count` batches of one size from `step` on, all of one epoch: int64 (count, batch). Read only:
+        they lie in the epoch's order."""
+        if count == 1:
+            return self.indices(step)[np.newaxis]
+        epoch, position = divmod(step, self.steps_per_epoch)
+        start = position * self.batch_size
+        stop = start + count * self.batch_size
+        if stop > self.size:
+            raise IndexError(f"{count} batches of {self.batch_size} from number {position} on are not in one epoch")
+        every = self.order(epoch)[start:stop] if self.shuffle else np.arange(start, stop, dtype=np.int64)
+        return every.reshape(count, self.batch_size)
+
     def order(self, epoch: int) -> np.ndarray:
         """The order of all samples in an epoch, counted from 0."""
         kept_epoch, order = self._order

@@ -21,6 +21,7 @@ _TYPES: dict[str, type[events.Event]] = {
         events.Confusion,
         events.Diverged,
         events.EpochEnd,
+        events.ExecutorChanged,
         events.Failed,
         events.Finished,
         events.FirstLayer,
@@ -29,7 +30,6 @@ _TYPES: dict[str, type[events.Event]] = {
         events.Progress,
         events.Resumed,
         events.Started,
-        events.StepRow,
         events.Surface,
         events.Unsaved,
     )

@@ -112,20 +112,20 @@ class Sums:
         self.loss, self.samples = 0.0, 0
         self.metrics: dict[str, tuple[float, float]] = {}
 
-    def add_loss(self, loss: float, size: int) -> None:
-        """Add one batch's mean loss."""
-        self.loss += loss * size
-        self.samples += size
+    def add_losses(self, losses: np.ndarray, size: int) -> None:
+        """Add the mean losses of several batches of one size, float64 (steps,)."""
+        self.loss = _added(self.loss, losses * size)
+        self.samples += size * len(losses)
 
     def add_metrics(
-        self, heads: tuple[Head, ...], outputs: dict[str, np.ndarray], batch: dict[str, np.ndarray]
+        self, heads: tuple[Head, ...], outputs: dict[str, np.ndarray], targets: dict[str, np.ndarray]
     ) -> None:
-        """Add the metrics of one batch's predictions."""
+        """Add the metrics of several batches' predictions by loss node, (steps, batch, ...), with their targets."""
         for head in heads:
             for name, metric in head.metrics:
-                value, count = metric.evaluate(outputs[head.node], batch[head.target])
+                sums, count = metric.evaluate_steps(outputs[head.node], targets[head.target])
                 total, seen = self.metrics.get(name, (0.0, 0.0))
-                self.metrics[name] = (total + float(value), seen + float(count))
+                self.metrics[name] = (_added(total, sums), seen + count * len(sums))
 
     def mean_loss(self) -> float | None:
         """The mean over all samples, or None before the first."""
@@ -149,6 +149,13 @@ class Sums:
         sums.loss, sums.samples = plain["loss"], plain["samples"]
         sums.metrics = {name: (total, count) for name, (total, count) in plain["metrics"].items()}
         return sums
+
+
+def _added(total: float, values: np.ndarray) -> float:
+    """`total` and the values, one after the other as if each came alone: a sum by pairs would have other bits."""
+    if len(values) == 1:
+        return total + float(values[0])
+    return float(np.add.accumulate(np.concatenate(([total], values)))[-1])
 
 
 @dataclass(frozen=True)
@@ -198,9 +205,13 @@ def evaluate(
         if not bound.run(scalars):
             raise Divergence(bound, validation=True)
         losses = bound.losses()
-        sums.add_loss(sum(head.weight * losses[head.node] for head in heads), stop - start)
+        sums.add_losses(np.array([sum(head.weight * losses[head.node] for head in heads)]), stop - start)
         outputs = bound.outputs()
-        sums.add_metrics(heads, outputs, batch)
+        sums.add_metrics(
+            heads,
+            {node: array[np.newaxis] for node, array in outputs.items()},
+            {head.target: batch[head.target][np.newaxis] for head in heads},
+        )
         if classifier and confusion is not None:
             count_classes(confusion, outputs[classifier.node], batch[classifier.target])
         time.sleep(0)  # lets the window's thread have the interpreter
@@ -273,6 +284,7 @@ def predict(
     Returns the predictions by loss node: probabilities for classifiers. Raises TrainingError in words.
     """
     from engine import backend
+    from engine.executor import ArrayExecutor
     from engine.training.setup import checked, layer_scalars, load_arrays, new_state
 
     report = checked(experiment, signature)
@@ -281,7 +293,7 @@ def predict(
     names = input_names(experiment, report)
     inputs = x if isinstance(x, dict) else {names[0]: x}
     size = len(inputs[names[0]])
-    programs = Programs(experiment, report, signature, state)
+    programs = Programs(experiment, report, signature, ArrayExecutor(state))
     heads = heads_of(experiment, report, signature)
     if size == 0:
         return {}

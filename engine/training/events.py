@@ -6,7 +6,7 @@ replace their predecessor of the same type; "event"s are rare and none is lost.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -32,14 +32,27 @@ class Event(Struct, frozen=True, kw_only=True):
 # -- scalars -----------------------------------------------------------------------------------------------------------
 
 
-class StepRow(Event, frozen=True, kw_only=True):
+class StepRow(NamedTuple):
     """One optimizer step. `loss` is the batch mean of the data loss, `penalty` the penalties' part beside it."""
 
-    lane: ClassVar[Lane] = "scalar"
+    step: int
     epoch: float
     loss: float
     penalty: float
     learning_rate: float
+
+
+class StepRows(Event, frozen=True, kw_only=True):
+    """Optimizer steps one after the other, the last of them number `step`: a table (steps, columns), float64 and
+    C-contiguous, whose columns are the fields of `StepRow`."""
+
+    lane: ClassVar[Lane] = "scalar"
+    table: np.ndarray
+
+    @property
+    def last(self) -> StepRow:
+        """The last of the steps."""
+        return StepRow(self.step, *self.table[-1, 1:].tolist())
 
 
 # -- slots -------------------------------------------------------------------------------------------------------------
@@ -103,6 +116,14 @@ class Timeline(Event, frozen=True, kw_only=True):
     timeline: StepTimeline
 
 
+class Compiling(Event, frozen=True, kw_only=True):
+    """The run waits for the compiled executor's kernels, of which `done` are compiled. `run` may not be known yet."""
+
+    lane: ClassVar[Lane] = "slot"
+    done: int
+    total: int
+
+
 # -- rare events -------------------------------------------------------------------------------------------------------
 
 
@@ -144,6 +165,13 @@ class Changed(Event, frozen=True, kw_only=True):
     path: str
     before: Any
     after: Any
+
+
+class ExecutorChanged(Event, frozen=True, kw_only=True):
+    """From this step on another executor trains: `executor` is its kind, `device` its name for people."""
+
+    executor: str
+    device: str
 
 
 class Checkpointed(Event, frozen=True, kw_only=True):

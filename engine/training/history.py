@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from engine.training.events import StepRow
+from engine.training.events import StepRow, StepRows
 
 __all__ = ["COLUMNS", "ROW_BYTES", "HistoryError", "RowBuffer", "join", "last_step", "pack", "unpack", "valid_until"]
 
-COLUMNS = ("step", "epoch", "loss", "penalty", "learning_rate")
+COLUMNS = StepRow._fields
 """The columns of step rows. All are float64, so that every value comes back with the same bits; `step` is exact up to
 2^53."""
 
@@ -85,7 +85,8 @@ def join(pieces: Iterable[tuple[int, np.ndarray]], starts: Sequence[int]) -> dic
 class RowBuffer:
     """Rows on their way from the training thread to the store: one takes, one gives, nothing is lost.
 
-    `add` costs well under a microsecond. Rows gather in chunks of `chunk` rows; at most `chunks` of them wait.
+    `add` costs a microsecond, however many rows come. Rows gather in chunks of `chunk` rows; at most `chunks` of them
+    wait.
     """
 
     def __init__(self, chunk: int = 16384, chunks: int = 64) -> None:
@@ -95,18 +96,23 @@ class RowBuffer:
         self._full: list[bytes] = []
         self._limit = chunks
 
-    def add(self, row: StepRow) -> bool:
-        """Append a row. False when the buffer is full: the row was not taken."""
+    def add(self, rows: StepRows, start: int = 0) -> int:
+        """Append rows from number `start` on. Returns how many were taken: fewer than there are when the buffer is
+        full."""
+        raw = rows.table.astype("<f8", copy=False).data.cast("B")[start * ROW_BYTES :]
+        taken = 0
         with self._lock:
-            used = self._used
-            if used == len(self._bytes):
-                if len(self._full) >= self._limit:
-                    return False
-                self._full.append(bytes(self._bytes))
-                used = 0
-            _ROW.pack_into(self._bytes, used, row.step, row.epoch, row.loss, row.penalty, row.learning_rate)
-            self._used = used + ROW_BYTES
-            return True
+            while taken < len(raw):
+                if self._used == len(self._bytes):
+                    if len(self._full) >= self._limit:
+                        break
+                    self._full.append(bytes(self._bytes))
+                    self._used = 0
+                size = min(len(raw) - taken, len(self._bytes) - self._used)
+                self._bytes[self._used : self._used + size] = raw[taken : taken + size]
+                self._used += size
+                taken += size
+        return taken // ROW_BYTES
 
     @property
     def waiting(self) -> int:

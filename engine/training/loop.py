@@ -1,4 +1,4 @@
-"""The loop over steps: feed, run, report; evaluate at each epoch's end; obey the levers; look inside when it is due.
+"""The loop over chunks of steps; evaluation at each epoch's end; the levers; a look inside when it is due.
 
 Numbers depend on the experiment, the state and the step alone. The clock decides only when something is looked at,
 reported or saved.
@@ -10,26 +10,25 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from engine.optimizers import update_scalars
-from engine.schedules import learning_rate
 from engine.training import events
-from engine.training.evaluate import Divergence, Evaluation, Sums, evaluate, heads_of, input_names
+from engine.training.changeover import ChangeOver
+from engine.training.evaluate import Evaluation, Sums, evaluate, heads_of, input_names
 from engine.training.pace import Pace
 from engine.training.present import first_look, frame, refresh
 from engine.training.probes import ProbePolicy
 from engine.training.programs import Programs
 from engine.training.recovery import Counters, Keeper, Written
 from engine.training.result import Reason
-from engine.training.setup import layer_scalars
 from engine.training.steering import Steering
+from engine.training.steps import Steps
 from engine.training.views import Views
 
 if TYPE_CHECKING:
     from engine.data import Dataset
     from engine.diagnostics import Report
+    from engine.executors import Executor
     from engine.experiment import Experiment
     from engine.observations import Observations
-    from engine.state import State
     from engine.training.control import Control
     from engine.training.store import RunWriter
 
@@ -40,14 +39,18 @@ PROGRESS = 0.1  # seconds between two reports of progress
 
 
 class Loop:
-    """One run's steps on one state. Made and driven by `Trainer`."""
+    """One run's steps on one state. Made and driven by `Trainer`, who closes it.
+
+    executor        runs the programs, on its state.
+    may_change      whether the run goes over to the compiled executor when that becomes ready meanwhile.
+    """
 
     def __init__(
         self,
         experiment: Experiment,
         report: Report,
         dataset: Dataset,
-        state: State,
+        executor: Executor,
         *,
         run: str,
         control: Control,
@@ -55,35 +58,26 @@ class Loop:
         writer: RunWriter | None,
         counters: Counters | None = None,
         step_limit: int | None = None,
+        may_change: bool = False,
     ) -> None:
-        from engine.data import Batches
-
-        training = experiment.training
-        self.experiment, self.report, self.dataset, self.state = experiment, report, dataset, state
+        self.experiment, self.report, self.dataset, self.state = experiment, report, dataset, executor.state
         self.run_id, self.control, self.emit, self.writer = run, control, emit, writer
-        self.batches = Batches(
-            dataset.train.size, training.batch_size, training.shuffle, training.drop_last, experiment.seed
-        )
-        self.batch_size = min(training.batch_size, dataset.train.size)
-        self.steps_per_epoch = self.batches.steps_per_epoch
-        self.total_steps = training.epochs * self.steps_per_epoch
+        self.steps = Steps(self)
+        self.steps_per_epoch, self.total_steps = self.steps.per_epoch, self.steps.total
         self.limit = self.total_steps if step_limit is None else min(step_limit, self.total_steps)
-        tail = 0 if training.drop_last else dataset.train.size % self.batch_size
-        self.last_full = self.steps_per_epoch - (2 if tail and self.steps_per_epoch > 1 else 1)
 
         self.heads = heads_of(experiment, report, dataset.signature)
         self.inputs = input_names(experiment, report)
         self.has_metrics = any(head.metrics for head in self.heads)
-        self.programs = Programs(experiment, report, dataset.signature, state)
+        self.programs = Programs(experiment, report, dataset.signature, executor)
         self.programs.prepare(
-            (self.batch_size, tail) if tail else (self.batch_size,),
+            tuple(size for size in (self.steps.batch_size, self.steps.tail) if size),
             self.programs.evaluation_batches(dataset.validation.size),
         )
         self.policy = ProbePolicy()
         self.views = Views(self.programs, dataset, self.heads, self.inputs, self.policy, run, self.tell)
-        self.keeper = Keeper(writer, state)
-        # The forward pass updates running statistics before it is known whether the loss is finite.
-        self._kept = state.backend.xp.copy(state.arenas["buffers"]) if state.buffers else None
+        self.keeper = Keeper(writer, self.state)
+        self.change_over = ChangeOver(self) if may_change else None
 
         self.step = counters.step if counters else 0
         self.evaluated = counters.evaluated if counters else 0
@@ -96,11 +90,8 @@ class Loop:
         self.last_step = self.framed = self.confused = -1  # the steps at which these were taken last
         self.evaluating = False
 
-        self._layer_scalars = layer_scalars(experiment)
-        self._first = True
         self.steering = Steering(self)
         self._begun = self._yielded = self._progressed = time.perf_counter()
-        self._rate: float | None = None  # of the last step
         self._unsaved = ""  # why no checkpoint could be written, as far as it was told
         self._epoch_begun = 0.0
         self._pace = Pace()
@@ -125,7 +116,7 @@ class Loop:
         while self.step < self.limit:
             if self.control.attention and not self.steering.obey():
                 return "stopped"
-            self._one_step()
+            self.steps.advance()
             if self.step == self.limit:
                 frame(self)  # of a full batch where the last one was short: a few samples say little about a layer
             if self.step % self.steps_per_epoch == 0:
@@ -138,59 +129,9 @@ class Loop:
         self.evaluation()
         return "stopped" if self.step < self.total_steps else "done"
 
-    def _one_step(self) -> None:
-        step = self.step
-        indices = self.batches.indices(step)
-        size = len(indices)
-        full = size == self.batch_size
-        # The last step is observed in any case, so that what a finished run shows depends on no clock.
-        observe = full and (step + 1 == self.limit or self._wants_frame(step))
-        bound = self.programs.train(size, observe=observe)
-        rate, scalars = self.step_scalars(step)
-        self._rate = rate
-        begun = time.perf_counter()
-        arrays = self.dataset.train.arrays
-        bound.gather(arrays, indices)
-        if not bound.run(scalars, step, self.experiment.seed):
-            raise Divergence(bound)
-        if self._kept is not None:
-            self.state.backend.xp.copyto(self._kept, self.state.arenas["buffers"])
-        loss = bound.loss()
-        self.sums.add_loss(loss, size)
-        if self.has_metrics:
-            self.sums.add_metrics(
-                self.heads, bound.outputs(), {head.target: arrays[head.target][indices] for head in self.heads}
-            )
-        self.step = step + 1
-        self.samples += size
-        row = events.StepRow(
-            run=self.run_id,
-            step=self.step,
-            epoch=self.step / self.steps_per_epoch,
-            loss=loss,
-            penalty=bound.penalty(),
-            learning_rate=rate,
-        )
-        if self.writer is not None:
-            self.writer.row(row)
-        self.emit(row)
-        if observe:
-            self.show_frame(bound.observations())
-            if full:
-                self.policy.observed(time.perf_counter() - begun)
-        elif full:
-            self.policy.plain_steps.append(time.perf_counter() - begun)
-        self._first = False
-
-    def _wants_frame(self, step: int) -> bool:
-        epoch_end = step % self.steps_per_epoch == self.last_full
-        by_hand = self.steering.by_hand
-        return self.policy.observe(self.control.topics, first=self._first, epoch_end=epoch_end, by_hand=by_hand)
-
-    def step_scalars(self, step: int) -> tuple[float, dict[str, float]]:
-        """The learning rate, and all numbers that the host hands to a step (counted from 0)."""
-        rate = learning_rate(self.experiment.training, step, self.total_steps, self.steps_per_epoch)
-        return rate, update_scalars(self.experiment.training, rate, step + 1) | self._layer_scalars
+    def wants_frame(self, first: bool, *, epoch_end: bool, by_hand: bool) -> bool:
+        """Whether the coming step is to be observed; see `ProbePolicy.observe`."""
+        return self.policy.observe(self.control.topics, first=first, epoch_end=epoch_end, by_hand=by_hand)
 
     def show_frame(self, seen: Observations) -> None:
         """Report what the instruments saw."""
@@ -222,7 +163,7 @@ class Loop:
             validation_loss=evaluation.loss if evaluation else None,
             train_metrics=self.sums.means(),
             validation_metrics=evaluation.metrics if evaluation else {},
-            learning_rate=self._rate if self._rate is not None else self.step_scalars(self.step - 1)[0],
+            learning_rate=self.steps.rate if self.steps.rate is not None else self.steps.course.step(self.step - 1)[0],
             seconds=self.session_seconds() - self._epoch_begun,
         )
         self.evaluated = epoch
@@ -231,6 +172,9 @@ class Loop:
         self.show_confusion(evaluation)
         self.views.draw_due(self.step, self.control.topics, self.scalars, self.experiment, epoch_end=True)
         self.tell(end)
+        if self.change_over is not None and self.step < self.limit:
+            # Before the checkpoint: a run that goes on from it has changed over as well.
+            self.change_over.look()
         improved = evaluation is not None and (self.best is None or evaluation.loss < self.best)
         if improved and evaluation is not None:
             self.best = evaluation.loss
@@ -263,7 +207,7 @@ class Loop:
 
     def scalars(self) -> dict[str, float]:
         """The control block for evaluations: no update reads it."""
-        return dict(self._layer_scalars)
+        return dict(self.steps.course.fixed)
 
     # -- the levers ----------------------------------------------------------------------------------------------------
 
@@ -271,7 +215,7 @@ class Loop:
         """Go on with another experiment: the same but for a live field."""
         self.experiment = experiment
         self.programs.adopt(experiment)
-        self._layer_scalars = layer_scalars(experiment)
+        self.steps.adopt(experiment)
 
     def after_pause(self) -> None:
         """Time has passed that says nothing about how fast the run goes."""
@@ -315,6 +259,10 @@ class Loop:
             )
         )
 
+    def close(self) -> None:
+        """Let the executor's threads go; nothing may be run afterwards."""
+        self.programs.close()
+
     def finish(self) -> None:
         """The last progress, views and checkpoint of this run."""
         self.progress()
@@ -333,11 +281,6 @@ class Loop:
                 self.tell(events.Unsaved(run=self.run_id, step=self.step, message=self._unsaved))
         for item in written:
             self.tell(events.Checkpointed(run=self.run_id, step=item.step, epoch=item.epoch, best=item.best))
-
-    def restore_buffers(self) -> None:
-        """Take back what a step that diverged has done to the running statistics."""
-        if self._kept is not None:
-            self.state.backend.xp.copyto(self.state.arenas["buffers"], self._kept)
 
     def seconds(self) -> float:
         """Training time since the run's first start, pauses left out."""
@@ -359,6 +302,7 @@ class Loop:
             best=self.best,
             train_loss=self.train_loss,
             experiment=self.experiment,
+            executor=self.programs.executor.kind,
         )
 
     def tell(self, event: events.Event) -> None:

@@ -57,13 +57,14 @@ def look(loop: Loop) -> Observations | None:
     """Make the next step (the last one again where there is none, or the last full one where its batch is short) with
     instruments, and take it back. None when its loss is not finite."""
     step = min(loop.step, loop.total_steps - 1)
-    step -= max(0, step % loop.steps_per_epoch - loop.last_full)
-    bound = loop.programs.train(loop.batch_size, observe=True)
+    steps = loop.steps
+    step -= max(0, step % loop.steps_per_epoch - (steps.full - 1))
+    bound = loop.programs.train(steps.batch_size, observe=True)
     xp, arenas = loop.state.backend.xp, loop.state.arenas
     kept = {name: xp.copy(arena) for name, arena in arenas.items()}
     try:
-        bound.gather(loop.dataset.train.arrays, loop.batches.indices(step))
-        made = bound.run(loop.step_scalars(step)[1], step, loop.experiment.seed)
+        bound.gather(loop.dataset.train.arrays, steps.batches.indices(step))
+        made = bound.run(steps.course.step(step)[1], step, loop.experiment.seed)
         return bound.observations() if made else None
     finally:
         for name, arena in arenas.items():

@@ -137,6 +137,13 @@ class ProbePolicy:
         self._begun = self.clock()
         self._spent.clear()
 
+    def forget(self) -> None:
+        """Steps and looks cost something else from now on."""
+        self.plain_steps.clear()
+        self._unsettled = None
+        for instrument in (self.frames, self.surface, self.filters):
+            instrument.restart()
+
     def _settle(self) -> None:
         """Book the run's first frame, once a plain step has told what it cost."""
         if self._unsettled is not None and self.plain_steps:

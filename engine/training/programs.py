@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.data.errors import memory_limit
-from engine.executor import ArrayExecutor
 from engine.plan import compile
 from engine.training.result import TrainingError, bytes_text
 
@@ -15,31 +14,47 @@ if TYPE_CHECKING:
     from engine.data.signature import DataSignature
     from engine.diagnostics import Report
     from engine.executor import BoundProgram
+    from engine.executors import Executor
     from engine.experiment import Experiment
     from engine.plan import Program
-    from engine.state import State
 
 __all__ = ["Programs"]
 
 EVALUATION_BYTES = 8 << 20  # activations of an evaluation batch: what stays near a core's caches
 
+_Key = tuple[int, bool, bool]
+"""Batch size, whether it trains, whether it observes."""
+
 
 class Programs:
-    """Compiles and binds programs for `experiment` on one `state`, and keeps them.
+    """Compiles programs for `experiment`, binds them with `executor` on its state, and keeps them.
 
     Live changes arrive as scalars and recompile nothing; only clipping, where it was off, is another program.
     """
 
-    def __init__(self, experiment: Experiment, report: Report, signature: DataSignature, state: State) -> None:
-        self.experiment, self.report, self.signature, self.state = experiment, report, signature, state
-        self._executor = ArrayExecutor(state)
-        self._bound: dict[tuple[int, bool, bool], BoundProgram] = {}
+    def __init__(self, experiment: Experiment, report: Report, signature: DataSignature, executor: Executor) -> None:
+        self.experiment, self.report, self.signature = experiment, report, signature
+        self.executor, self.state = executor, executor.state
+        self._bound: dict[_Key, BoundProgram] = {}
 
     def adopt(self, experiment: Experiment) -> None:
         """Take over the live changes of `experiment`."""
         if (experiment.training.clip_norm > 0) != (self.experiment.training.clip_norm > 0):
             self._bound = {key: bound for key, bound in self._bound.items() if not key[1]}
         self.experiment = experiment
+
+    def change(self, executor: Executor) -> None:
+        """Go on with another executor on the same state; the one before is closed. Raises TrainingError when the memory
+        is not enough, and nothing is changed then."""
+        programs = {key: bound.program for key, bound in self._bound.items()}
+        before = self.executor
+        self._bound = self._bind_all(programs, executor)
+        self.executor = executor
+        before.close()
+
+    def close(self) -> None:
+        """Let the executor's threads go; nothing may be run afterwards. Closing twice is harmless."""
+        self.executor.close()
 
     def train(self, batch_size: int, *, observe: bool = False) -> BoundProgram:
         """One optimizer step on a batch of that size."""
@@ -69,30 +84,33 @@ class Programs:
         that all work in one piece of memory."""
         keys = [(size, True, False) for size in train] + [(size, False, False) for size in evaluate]
         programs = {key: self._compile(key) for key in dict.fromkeys([*((train[0], True, True),), *keys])}
-        for key, program in sorted(programs.items(), key=lambda item: -item[1].arena_bytes):
-            self._bound[key] = self._bind(program)
+        self._bound |= self._bind_all(programs, self.executor)
 
     def _get(self, batch_size: int, training: bool, observe: bool) -> BoundProgram:
         key = (batch_size, training, observe)
         bound = self._bound.get(key)
         if bound is None:
-            bound = self._bound[key] = self._bind(self._compile(key))
+            bound = self._bound[key] = self._bind(self._compile(key), self.executor)
         return bound
 
-    def _bind(self, program: Program) -> BoundProgram:
+    def _bind_all(self, programs: dict[_Key, Program], executor: Executor) -> dict[_Key, BoundProgram]:
+        largest_first = sorted(programs.items(), key=lambda item: -item[1].arena_bytes)
+        return {key: self._bind(program, executor) for key, program in largest_first}
+
+    def _bind(self, program: Program, executor: Executor) -> BoundProgram:
         # The system may hand out more memory than there is and kill the process later: ask before.
         limit = memory_limit()
         try:
             if program.arena_bytes > limit:
                 raise MemoryError
-            return self._executor.bind(program)
+            return executor.bind(program)
         except MemoryError:
             raise TrainingError(
                 f"A batch of {program.batch_size} samples needs {bytes_text(program.arena_bytes)} of work memory, more "
                 f"than there is. Choose a smaller batch size, or fewer or smaller layers."
             ) from None
 
-    def _compile(self, key: tuple[int, bool, bool]) -> Program:
+    def _compile(self, key: _Key) -> Program:
         batch_size, training, observe = key
         return compile(
             self.experiment,

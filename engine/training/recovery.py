@@ -37,6 +37,7 @@ class Counters(Struct, frozen=True, kw_only=True):
     best            the lowest validation loss so far, or None.
     train_loss      mean training loss of the last complete epoch, or None.
     experiment      the experiment with all live changes so far.
+    executor        the kind of executor that trains: each computes other last digits.
     """
 
     step: int
@@ -48,6 +49,7 @@ class Counters(Struct, frozen=True, kw_only=True):
     best: float | None
     train_loss: float | None
     experiment: Experiment
+    executor: str = "array"
 
     def to_plain(self) -> dict[str, Any]:
         """JSON types. Floats keep their bits: JSON is written with as many digits as they need."""
@@ -61,6 +63,7 @@ class Counters(Struct, frozen=True, kw_only=True):
             "best": self.best,
             "train_loss": self.train_loss,
             "experiment": experiment_to_plain(self.experiment),
+            "executor": self.executor,
         }
 
 
@@ -77,6 +80,7 @@ def read_counters(plain: dict[str, Any]) -> Counters:
             best=None if plain["best"] is None else float(plain["best"]),
             train_loss=None if plain["train_loss"] is None else float(plain["train_loss"]),
             experiment=experiment_from_plain(plain["experiment"]),
+            executor=str(plain.get("executor", "array")),  # older checkpoints know of no other
         )
     except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"The checkpoint cannot be read: its counters are damaged ({error}).") from error

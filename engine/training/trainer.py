@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec.structs import replace
 
+from engine import executors
 from engine.training import events
 from engine.training.control import Control
 from engine.training.evaluate import Divergence, expected_initial_loss
+from engine.training.kernels import await_kernels
 from engine.training.live import change
 from engine.training.loop import Loop
 from engine.training.recovery import Counters, read_counters
@@ -27,8 +29,9 @@ from engine.training.result import Reason, Result, TrainingError, words
 from engine.training.setup import check_targets, checked, load_arrays, named, new_state
 
 if TYPE_CHECKING:
-    from engine.backend import Backend, Device
+    from engine.backend import Device
     from engine.data import Dataset
+    from engine.executors import Executor, ExecutorKind
     from engine.experiment import Experiment
     from engine.training.store import RunStore, RunWriter
 
@@ -42,6 +45,9 @@ class Trainer:
 
     dataset     the data, where they are loaded already; else the experiment's data are loaded.
     device      "auto", "cpu" or "cuda".
+    executor    "array", "cpu" (the compiled one), or "auto": the compiled one where its kernels are ready. A run that
+                cannot have it yet begins with arrays and changes over at the end of an epoch; one that is resumed goes
+                on with the executor of its checkpoint. A run with a named executor never changes.
     store       where the run is kept; None keeps nothing.
     report      called with every event, on the thread that runs.
     control     the levers; see `Control`.
@@ -59,6 +65,7 @@ class Trainer:
         *,
         dataset: Dataset | None = None,
         device: Device = "auto",
+        executor: ExecutorKind = "auto",
         store: RunStore | None = None,
         report: Callable[[events.Event], None] = lambda event: None,
         control: Control | None = None,
@@ -79,7 +86,8 @@ class Trainer:
         self._epochs, self._steps, self._initial = epochs, steps, state
         self._writer: RunWriter | None = None
         self._seen: tuple[int, int] | None = None
-        self._backend: Backend | None = None
+        self._kind: ExecutorKind = executor
+        self._executor: Executor | None = None
         self._loading: threading.Thread | None = None
 
     def run(self) -> Result:
@@ -110,6 +118,11 @@ class Trainer:
             if self._writer is not None:
                 self._writer.close()
             raise
+        finally:
+            if self.loop is not None:
+                self.loop.close()
+            elif self._executor is not None:
+                self._executor.close()
         return result
 
     # -- the beginning -------------------------------------------------------------------------------------------------
@@ -129,19 +142,22 @@ class Trainer:
         experiment = self.experiment
         report = checked(experiment, dataset.signature)
         check_targets(experiment, report, dataset)
-        self._backend = backend.choose(self._device)
-        state = new_state(experiment, report, self._backend)
+        state = new_state(experiment, report, backend.choose(self._device))
         if self._initial is not None:
             load_arrays(state, self._initial)
         if arrays is not None:
             load_arrays(state, arrays)
+        kind = self._kind_of(counters)
+        if kind == "cpu" and state.backend.name == "numpy" and not await_kernels(self.control, self._report):
+            return None
+        executor = self._executor = executors.choose(kind, state)
         if self._store is not None:
             self._writer = (
                 self._store.resume(
-                    self._resume, counters.step if counters else 0, device=self._backend.label, seen=self._seen
+                    self._resume, counters.step if counters else 0, device=executor.label, seen=self._seen
                 )
                 if self._resume
-                else self._store.create(experiment, self._backend.label)
+                else self._store.create(experiment, executor.label)
             )
             self.run_id = self._writer.run
         self.run_id = self.run_id or f"run-{secrets.token_hex(6)}"
@@ -149,13 +165,14 @@ class Trainer:
             experiment,
             report,
             dataset,
-            state,
+            executor,
             run=self.run_id,
             control=self.control,
             emit=self._report,
             writer=self._writer,
             counters=counters,
             step_limit=self._steps,
+            may_change=kind == "auto",
         )
         self._event(
             events.Started(
@@ -164,12 +181,27 @@ class Trainer:
                 total_steps=self.loop.limit,
                 steps_per_epoch=self.loop.steps_per_epoch,
                 epochs=experiment.training.epochs,
-                device=self._backend.label,
+                device=executor.label,
                 expected_initial_loss=expected_initial_loss(experiment, report, self.loop.heads),
                 parameter_count=report.parameter_count,
             )
         )
         return self.loop
+
+    def _kind_of(self, counters: Counters | None) -> ExecutorKind:
+        """The executor to choose: the one that was asked for, or that of the checkpoint."""
+        if self._kind != "auto" or counters is None:
+            return self._kind
+        if counters.executor != "cpu":
+            return "array"
+        reason = executors.unavailable()
+        if not reason:
+            return "cpu"
+        self.problems += (
+            f"The run was trained by the compiled executor, which cannot be used here: {reason} With arrays, numbers "
+            "differ in their last digits.",
+        )
+        return "array"
 
     def _load(self) -> Dataset | None:
         """The experiment's data; None when the run was stopped before they were there.
@@ -222,7 +254,7 @@ class Trainer:
     def _explain(self, loop: Loop, divergence: Divergence) -> str:
         """Find where the first value that is not finite arises, and say it; report `Diverged`."""
         found = divergence.bound.first_nonfinite()
-        loop.restore_buffers()
+        loop.steps.restore_buffers()
         node, what = found or ("", "")
         name = named(loop.experiment, node) if node else ""
         match what:
@@ -315,4 +347,5 @@ class Trainer:
         self._report(event)
 
     def _label(self) -> str:
-        return self._backend.label if self._backend else ""
+        executor = self.loop.programs.executor if self.loop is not None else self._executor
+        return executor.label if executor is not None else ""

@@ -2,7 +2,7 @@
 
 Rows and events are queued in memory; a thread of its own writes them every half second, in one transaction, so that a
 step costs no input or output and a killed process loses less than the last second. Errors of that thread surface at the
-next call that has to be sure: `flush`, `checkpoint`, `finish`, or `row` when no more fits into memory.
+next call that has to be sure: `flush`, `checkpoint`, `finish`, or `rows` when no more fits into memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,18 @@ import numpy as np
 from engine.training.checkpoint import CheckpointFile, delete_checkpoint, thin, write_checkpoint
 from engine.training.codec import encode
 from engine.training.database import StoreError, connect, database_errors
-from engine.training.events import Confusion, EpochEnd, Event, Finished, FirstLayer, Frame, Progress, StepRow, Surface
+from engine.training.events import (
+    Confusion,
+    EpochEnd,
+    Event,
+    ExecutorChanged,
+    Finished,
+    FirstLayer,
+    Frame,
+    Progress,
+    StepRows,
+    Surface,
+)
 from engine.training.history import ROW_BYTES, RowBuffer, last_step, pack
 from engine.training.locks import FileLock
 
@@ -90,11 +101,13 @@ class RunWriter:
 
     # -- what the training thread calls --------------------------------------------------------------------------------
 
-    def row(self, row: StepRow) -> None:
-        """One optimizer step. Raises StoreError when the disk fails and memory is used up."""
-        self.step = row.step
-        while not self._rows.add(row):
+    def rows(self, rows: StepRows) -> None:
+        """Optimizer steps. Raises StoreError when the disk fails and memory is used up."""
+        self.step = rows.step
+        taken = self._rows.add(rows)
+        while taken < len(rows.table):
             self.flush()
+            taken += self._rows.add(rows, taken)
 
     def epoch(self, epoch: EpochEnd) -> None:
         """An epoch's end, together with the latest frame and pictures since the last one."""
@@ -140,8 +153,11 @@ class RunWriter:
         match event:
             case Progress():
                 self._seconds = event.seconds
-            case StepRow():
-                self.row(event)
+            case StepRows():
+                self.rows(event)
+            case ExecutorChanged():
+                self._queue_event(event)
+                self._queue(lambda connection: self._rename_device(connection, event.device))
             case EpochEnd():
                 self.epoch(event)
             case Frame() | Confusion() | Surface() | FirstLayer():
@@ -149,8 +165,11 @@ class RunWriter:
             case _ if event.lane == "event":
                 if isinstance(event, Finished):
                     self._queue_slots(0)
-                data, name = encode(event), type(event).__name__
-                self._queue(lambda connection: self._insert(connection, event.step, name, data))
+                self._queue_event(event)
+
+    def _queue_event(self, event: Event) -> None:
+        data, name = encode(event), type(event).__name__
+        self._queue(lambda connection: self._insert(connection, event.step, name, data))
 
     def frame(self, frame: Frame | Confusion | Surface | FirstLayer) -> None:
         """A picture of the network. The latest of each type is kept at each epoch's end, and at the end of the run."""
@@ -331,6 +350,9 @@ class RunWriter:
             "INSERT INTO events (run, segment, step, time, type, moment, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (self.run, self._segment, step, time.time(), name, moment, data),
         )
+
+    def _rename_device(self, connection: sqlite3.Connection, device: str) -> None:
+        connection.execute("UPDATE runs SET device = ? WHERE id = ?", (device, self.run))
 
     def _thin_moments(self, connection: sqlite3.Connection, stride: int) -> None:
         connection.execute("DELETE FROM events WHERE run = ? AND moment > 0 AND moment % ? != 0", (self.run, stride))

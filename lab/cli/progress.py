@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from engine.training.events import Event, Progress, Started, StepRow
+from engine.training.events import Event, Progress, Started, StepRow, StepRows
 from lab.cli.common import count_text, time_text
 
 __all__ = ["ProgressBar"]
@@ -36,11 +36,11 @@ class ProgressBar:
             self._started = event
         elif isinstance(event, Progress):
             self._progress = event
-        elif isinstance(event, StepRow):
+        elif isinstance(event, StepRows):
             now = self._clock()
             if now - self._drawn_at >= INTERVAL:
                 self._drawn_at = now
-                self._draw(event)
+                self._draw(event.last)
 
     def clear(self) -> None:
         """Take the line away."""

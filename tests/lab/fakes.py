@@ -28,6 +28,7 @@ from engine.training.events import (
     Surface,
     TensorStats,
 )
+from tests.support.runs import step_rows
 
 
 def make(kind: str, tag: str, **fields: Any) -> Any:
@@ -240,7 +241,8 @@ class FakeTrainer:
         self.topics_seen.add(topics)
         loss = loss_at(epoch) * float(self.rng.lognormal(sigma=0.12))
         self.reported_steps = step
-        self.report(StepRow(run=self.run_id, step=step, epoch=epoch, loss=loss, penalty=0.0, learning_rate=1e-3))
+        row = StepRow(step=step, epoch=epoch, loss=loss, penalty=0.0, learning_rate=1e-3)
+        self.report(step_rows(row, run=self.run_id))
         ends = step % self.steps_per_epoch == 0
         if ends or step % self.frames_every == 0:
             self.report(frame(self.run_id, step, epoch, self.rng))
@@ -310,17 +312,19 @@ def filled_session(epochs: int = 50, done: int = 12, steps_per_epoch: int = 40, 
     for epoch in range(1, done + 1):
         first = (epoch - 1) * steps_per_epoch
         session.live.add_rows(
-            [
-                StepRow(
-                    run="fake",
-                    step=step + 1,
-                    epoch=(step + 1) / steps_per_epoch,
-                    loss=loss_at((step + 1) / steps_per_epoch) * float(rng.lognormal(sigma=0.12)),
-                    penalty=0.01,
-                    learning_rate=learning_rate(session.experiment.training, step, total, steps_per_epoch),
-                )
-                for step in range(first, first + steps_per_epoch)
-            ]
+            step_rows(
+                *(
+                    StepRow(
+                        step=step + 1,
+                        epoch=(step + 1) / steps_per_epoch,
+                        loss=loss_at((step + 1) / steps_per_epoch) * float(rng.lognormal(sigma=0.12)),
+                        penalty=0.01,
+                        learning_rate=learning_rate(session.experiment.training, step, total, steps_per_epoch),
+                    )
+                    for step in range(first, first + steps_per_epoch)
+                ),
+                run="fake",
+            )
         )
         step = epoch * steps_per_epoch
         moment = Moment(

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.training.events import EpochEnd, Frame, ParameterStats, StepRow
+from engine.training.events import EpochEnd, Frame, ParameterStats
 from lab.live import LiveHistory, Moment, Series, smooth
 from lab.mailbox import Mailbox
 from lab.thinning import COLUMNS
+from tests.support.runs import row, step_rows
 
 
 @settings(deadline=None, max_examples=40)
@@ -96,7 +97,7 @@ def test_a_long_run_stays_small_and_its_spike_visible() -> None:
     box = Mailbox()
     for step in range(300_000):
         loss = 1e6 if step == 123_456 else 1.0 + (step % 7)
-        box.post(StepRow(run="r", step=step, epoch=step / 100, loss=loss, penalty=0.0, learning_rate=0.1))
+        box.post(row(step, loss))
         if step % 3000 == 0:
             live.add_table(box.drain().rows)
     live.add_table(box.drain().rows)
@@ -128,12 +129,7 @@ def test_best_epoch_goes_by_validation_loss_and_skips_nan() -> None:
 def test_cut_forgets_what_came_after_a_step() -> None:
     def history(last: int) -> LiveHistory:
         made = LiveHistory()
-        made.add_rows(
-            [
-                StepRow(run="r", step=step, epoch=step / 10, loss=1.0 / step, penalty=0.0, learning_rate=0.1)
-                for step in range(1, last + 1)
-            ]
-        )
+        made.add_rows(step_rows(*(row(step, 1.0 / step).last for step in range(1, last + 1))))
         for epoch in range(1, last // 10 + 1):
             end = EpochEnd(
                 run="r", step=10 * epoch, epoch=epoch, train_loss=1.0, validation_loss=abs(epoch - 6.0),

@@ -10,13 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.training.events import Changed, Confusion, EpochEnd, Frame, Progress, StepRow
+from engine.training.events import Changed, Confusion, EpochEnd, Frame, Progress
 from lab.mailbox import GROUP, PICTURED, Mail, Mailbox
 from lab.thinning import COLUMNS
-
-
-def row(step: int, loss: float) -> StepRow:
-    return StepRow(run="r", step=step, epoch=step / 10, loss=loss, penalty=0.0, learning_rate=0.1)
+from tests.support.runs import row, step_rows
 
 
 def column(mail: Mail, name: str) -> list[float]:
@@ -50,6 +47,20 @@ def test_without_thinning_every_row_arrives_in_order() -> None:
     assert column(mail, "mean") == column(mail, "loss") == [float(step) for step in range(100)]
     assert column(mail, "count") == [1] * 100
     assert not box.drain()
+
+
+def test_many_steps_in_one_event_are_as_many_rows() -> None:
+    box, small = Mailbox(), Mailbox(32)
+    box.post(step_rows(*(row(step, float(step)).last for step in range(100))))
+    assert len(box) == 100
+    mail = box.drain()
+    assert column(mail, "step") == column(mail, "mean") == column(mail, "loss") == list(range(100))
+    assert column(mail, "count") == [1] * 100
+    small.post(step_rows(*(row(step, float(step % 7)).last for step in range(100))))
+    assert len(small) <= 32, "thinned like single ones"
+    mail = small.drain()
+    assert sum(column(mail, "count")) == pytest.approx(100)
+    assert {min(column(mail, "loss")), max(column(mail, "loss"))} == {0.0, 6.0}
 
 
 @settings(max_examples=60, deadline=None)
@@ -175,7 +186,7 @@ def test_post_and_drain_from_two_threads_lose_nothing() -> None:
 def test_rows_of_another_run_take_the_place_of_those_that_wait() -> None:
     box = Mailbox()
     box.post(row(1, 1.0))
-    box.post(StepRow(run="other", step=5, epoch=0.5, loss=2.0, penalty=0.0, learning_rate=0.1))
+    box.post(row(5, 2.0, run="other"))
     mail = box.drain()
     assert mail.run == "other" and column(mail, "step") == [5.0]
 

@@ -13,7 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMessageBox
 
 from engine.training.control import Control
-from engine.training.events import Event, StepRow
+from engine.training.events import Event, StepRows
 from engine.training.store import RunReader, RunStore
 from engine.training.trainer import Trainer
 from lab.run_row import LOOK
@@ -173,10 +173,11 @@ def test_rows_say_which_run_it_is_what_is_different_and_its_colour(
 def test_a_row_says_what_was_changed_during_the_run(
     make_window: MakeWindow, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("engine.training.chunks.MOST", 1)  # so that the fourth step is told before the fifth
     store, control = RunStore(tmp_path / "store"), Control()
 
     def change(event: Event) -> None:
-        if isinstance(event, StepRow) and event.step == 4:
+        if isinstance(event, StepRows) and event.step == 4:
             control.set("training.optimizer.learning_rate", 0.05)
 
     Trainer(blobs(epochs=3), store=store, device="cpu").run()

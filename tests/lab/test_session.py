@@ -12,9 +12,10 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from engine.schema import SchemaError
-from engine.training.events import Changed, Failed, Finished, Started, StepRow
+from engine.training.events import Changed, Failed, Finished, Started
 from lab.session import DRAIN_MS, Session, edited_since_run
 from tests.lab import fakes
+from tests.support.runs import row
 
 
 @pytest.fixture
@@ -294,9 +295,7 @@ class Firehose:
             for _ in range(int(elapsed * 100_000) - step):
                 step += 1
                 loss = 1e6 if step == 54_321 else 1.0
-                self.report(
-                    StepRow(run="hose", step=step, epoch=step / 1000, loss=loss, penalty=0.0, learning_rate=0.1)
-                )
+                self.report(row(step, loss, run="hose"))
                 self.stored += 1
                 if step % 1000 == 0:
                     self.report(fakes.epoch_end("hose", step, step // 1000))
@@ -329,8 +328,6 @@ def test_rows_that_nobody_fetches_take_bounded_room(qtbot: QtBot, make_session: 
     assert session._mailbox is not None
     waiting = 0
     for step in range(1, 100_001):  # the event loop stands still meanwhile: nothing is drained
-        session._mailbox.post(
-            StepRow(run="hose", step=step, epoch=step / 1000, loss=1.0, penalty=0.0, learning_rate=0.1)
-        )
+        session._mailbox.post(row(step, 1.0, run="hose"))
         waiting = max(waiting, len(session._mailbox))
     assert 1000 < waiting <= 8192

@@ -8,7 +8,7 @@ from engine.experiment import DataSpec, Experiment, NetworkSpec, TrainingSpec
 from engine.optimizers import SGD
 from engine.schedules import ConstantSchedule, NoWarmup
 from engine.schema import Unknown
-from engine.training.events import EpochEnd, Frame, ParameterStats, StepRow, TensorStats
+from engine.training.events import EpochEnd, Frame, ParameterStats, StepRow, StepRows, TensorStats
 from engine.training.store import RunWriter
 
 
@@ -18,9 +18,20 @@ def experiment(name: str = "Bowl") -> Experiment:
     return Experiment(name=name, data=DataSpec(source=source), network=NetworkSpec(), training=training, seed=7)
 
 
-def row(step: int, loss: float | None = None, run: str = "r") -> StepRow:
+def step_rows(*rows: StepRow, run: str = "r") -> StepRows:
+    """Steps as they are reported."""
+    return StepRows(run=run, step=rows[-1].step, table=np.array(rows, dtype=np.float64))
+
+
+def steps_of(event: StepRows) -> list[StepRow]:
+    """Reported steps, one by one."""
+    return [StepRow(int(step), *rest) for step, *rest in event.table.tolist()]
+
+
+def row(step: int, loss: float | None = None, run: str = "r") -> StepRows:
+    """A report of one step."""
     value = 1.0 / (step + 2) if loss is None else loss
-    return StepRow(run=run, step=step, epoch=step / 10, loss=value, penalty=0.0, learning_rate=0.1)
+    return step_rows(StepRow(step=step, epoch=step / 10, loss=value, penalty=0.0, learning_rate=0.1), run=run)
 
 
 def epoch(number: int, step: int, loss: float | None = 0.5, run: str = "r") -> EpochEnd:
@@ -69,4 +80,4 @@ def same_arrays(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
 def write(run: RunWriter, first: int, last: int, loss: float | None = None) -> None:
     """Report steps `first` to `last`."""
     for step in range(first, last + 1):
-        run.row(row(step, loss, run=run.run))
+        run.rows(row(step, loss, run=run.run))

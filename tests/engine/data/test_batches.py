@@ -42,3 +42,14 @@ def test_no_batches_get_words() -> None:
     assert caught.value.field == "training.batch_size"
     with pytest.raises(DataError, match="no samples"):
         Batches(0, 10)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_chunk_is_its_batches(shuffle: bool) -> None:
+    batches = Batches(22, 4, shuffle=shuffle, seed=3)
+    for step, count in ((0, 5), (2, 3), (6, 1), (5, 1), (8, 2)):
+        expected = [batches.indices(step + i).tolist() for i in range(count)]
+        assert batches.chunk(step, count).tolist() == expected
+    assert batches.chunk(5, 1).shape == (1, 2)
+    with pytest.raises(IndexError, match="one epoch"):
+        batches.chunk(3, 3)

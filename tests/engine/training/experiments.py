@@ -15,9 +15,10 @@ from engine.metrics import Accuracy, MeanAbsoluteError
 from engine.optimizers import SGD
 from engine.schedules import ConstantSchedule, NoWarmup
 from engine.schema import info_of
-from engine.training.events import Event
+from engine.training.events import Event, StepRow, StepRows
 from engine.training.result import Result
 from engine.training.trainer import Trainer
+from tests.support.runs import steps_of
 
 
 def sequential(components: Sequence[NodeComponent]) -> NetworkSpec:
@@ -79,7 +80,9 @@ class Log(list[Event]):
         self.append(event)
 
     def of(self, kind: type[Any]) -> list[Any]:
-        """The events of one type, in order."""
+        """The events of one type, in order; `StepRow` means the steps of all `StepRows`."""
+        if kind is StepRow:
+            return [step for event in self if isinstance(event, StepRows) for step in steps_of(event)]
         return [event for event in self if isinstance(event, kind)]
 
     def names(self) -> list[str]:

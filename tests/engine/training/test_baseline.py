@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from engine.presets import make
 from engine.training.evaluate import evaluate
-from engine.training.events import Event, Started, StepRow
+from engine.training.events import Event, Started, StepRows
 from engine.training.trainer import Trainer
 
 pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
@@ -32,8 +32,8 @@ def run(seed: int) -> tuple[float, float, float, float]:
     assert (part.size, loop.dataset.validation.size, loop.dataset.test.size) == (1000, 400, 397)
     trained = evaluate(loop.programs, part.arrays, part.size, loop.heads, loop.inputs, loop.scalars())
     assert trained is not None
-    first = next(event for event in rows if isinstance(event, StepRow))
-    return trained.loss, result.val_loss, result.val_accuracy, first.loss
+    first = next(event for event in rows if isinstance(event, StepRows))
+    return trained.loss, result.val_loss, result.val_accuracy, float(first.table[0, 2])
 
 
 def test_the_baseline_lies_in_its_band() -> None:

@@ -18,6 +18,8 @@ from engine.training.store import RunStore
 from engine.training.trainer import Trainer
 from tests.engine.training.experiments import PLAIN, RICH, Log, regression, sequential, spiral, train, weights
 
+pytestmark = pytest.mark.usefixtures("singly")
+
 
 def test_errors_in_the_network_are_told_in_words() -> None:
     log = Log()
@@ -46,7 +48,7 @@ def test_an_error_inside_the_loop_is_failed_and_the_run_is_kept_as_failed(tmp_pa
 
     def report(event: events.Event) -> None:
         log(event)
-        if isinstance(event, events.StepRow) and event.step == 7:
+        if isinstance(event, events.StepRows) and event.step == 7:
             raise KeyError("mislaid")
 
     with pytest.raises(TrainingError, match="mislaid"):
@@ -67,7 +69,7 @@ def test_an_interrupt_leaves_the_run_to_be_resumed(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
 
     def report(event: events.Event) -> None:
-        if isinstance(event, events.StepRow) and event.step == 7:
+        if isinstance(event, events.StepRows) and event.step == 7:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

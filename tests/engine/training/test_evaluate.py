@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from engine import backend
 from engine.data import load
+from engine.executor import ArrayExecutor
 from engine.experiment import Experiment
 from engine.training.evaluate import (
     Divergence,
@@ -29,7 +30,8 @@ def evaluated(experiment: Experiment, batch: int, monkeypatch: pytest.MonkeyPatc
     experiment = replace(experiment, training=replace(experiment.training, precision="float64"))
     dataset = load(experiment.data)
     report = checked(experiment, dataset.signature)
-    programs = Programs(experiment, report, dataset.signature, new_state(experiment, report, backend.choose("cpu")))
+    state = new_state(experiment, report, backend.choose("cpu"))
+    programs = Programs(experiment, report, dataset.signature, ArrayExecutor(state))
     monkeypatch.setattr(programs, "evaluation_batch", lambda size: batch)
     heads = heads_of(experiment, report, dataset.signature)
     inputs = input_names(experiment, report)
@@ -95,12 +97,26 @@ def test_the_evaluation_batch_follows_the_networks_size() -> None:
 def test_sums_are_exact_over_unequal_batches_and_can_be_copied() -> None:
     sums = Sums()
     assert sums.mean_loss() is None and sums.means() == {}
-    sums.add_loss(1.0, 1)
-    sums.add_loss(4.0, 3)
+    sums.add_losses(np.array([1.0]), 1)
+    sums.add_losses(np.array([4.0]), 3)
     copy = sums.copy()
-    sums.add_loss(100.0, 1)
+    sums.add_losses(np.array([100.0]), 1)
     assert copy.mean_loss() == 3.25
     assert sums.mean_loss() == 22.6
+
+
+def test_batches_add_up_one_by_one_however_many_come_at_once() -> None:
+    losses = np.random.default_rng(5).lognormal(size=1000)
+    single, halves = Sums(), Sums()
+    for loss in losses:
+        single.add_losses(np.array([loss]), 7)
+    halves.add_losses(losses[:333], 7)
+    halves.add_losses(losses[333:], 7)
+    assert single.to_plain() == halves.to_plain()
+    total = 0.0
+    for loss in losses.tolist():
+        total += loss * 7
+    assert single.loss == total
 
 
 def test_confusion_counts_true_by_predicted_class() -> None:

@@ -20,13 +20,17 @@ from engine.training.history import (
     unpack,
     valid_until,
 )
-from tests.support.runs import row
+from tests.support.runs import row, step_rows
 
 values = st.lists(st.tuples(*[st.floats(width=64)] * len(COLUMNS)), max_size=40)
 
 
 def test_the_columns_are_the_numbers_of_a_step() -> None:
-    assert ("run", *COLUMNS) == StepRow.__struct_fields__
+    last = row(12, loss=0.5).last
+    assert last == StepRow(step=12, epoch=1.2, loss=0.5, penalty=0.0, learning_rate=0.1)
+    buffer = RowBuffer()
+    buffer.add(row(12, loss=0.5))
+    assert dict(zip(COLUMNS, unpack(pack(buffer.take()))[0].tolist(), strict=True)) == last._asdict()
 
 
 @settings(deadline=None, derandomize=True)
@@ -88,9 +92,18 @@ def test_join_of_nothing_has_all_columns() -> None:
 def test_buffer_refuses_what_does_not_fit_and_loses_nothing() -> None:
     buffer = RowBuffer(chunk=4, chunks=2)
     taken = [buffer.add(row(step)) for step in range(1, 14)]
-    assert taken == [True] * 12 + [False]
+    assert taken == [1] * 12 + [0]
     assert unpack(pack(buffer.take()))[:, 0].tolist() == list(range(1, 13))
     assert buffer.take() == b"" and buffer.add(row(13))
+
+
+def test_many_rows_at_once_are_taken_in_pieces() -> None:
+    buffer = RowBuffer(chunk=4, chunks=2)
+    many = step_rows(*(row(step).last for step in range(1, 24)))
+    assert buffer.add(many) == 12
+    assert unpack(pack(buffer.take()))[:, 0].tolist() == list(range(1, 13))
+    assert buffer.add(many, 12) == 11
+    assert unpack(pack(buffer.take())).tolist() == many.table[12:].tolist()
 
 
 def test_last_step() -> None:

@@ -16,8 +16,8 @@ from tests.engine.training.experiments import RICH, spiral
 
 def counters(step: int = 10, best: float | None = 0.1) -> Counters:
     sums = Sums()
-    sums.add_loss(0.1, 3)
-    sums.add_loss(1 / 3, 7)
+    sums.add_losses(np.array([0.1]), 3)
+    sums.add_losses(np.array([1 / 3]), 7)
     sums.metrics["accuracy"] = (5.0, 10.0)
     return Counters(
         step=step, epoch=step / 6, evaluated=step // 6, sums=sums, seconds=0.1 + 0.2, samples=160, best=best,

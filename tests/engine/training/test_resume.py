@@ -15,7 +15,7 @@ from engine.optimizers import SGD, Adam
 from engine.penalties import L1, L2, WeightDecay
 from engine.schedules import CosineSchedule, LinearWarmup
 from engine.training.control import Control
-from engine.training.events import Changed, EpochEnd, Event, StepRow
+from engine.training.events import Changed, EpochEnd, Event, StepRow, StepRows
 from engine.training.result import Result
 from engine.training.store import RunStore
 from engine.training.trainer import Trainer
@@ -32,6 +32,9 @@ COURSE: dict[str, Any] = {
     "warmup": LinearWarmup(duration=5, unit="steps"),
     "epochs": 4,
 }
+
+
+pytestmark = pytest.mark.usefixtures("singly")
 
 
 def arrays_of(trainer: Trainer) -> dict[str, np.ndarray]:
@@ -51,8 +54,10 @@ def assert_same(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> None:
         assert one[key].tobytes() == two[key].tobytes(), key
 
 
-def numbers(event: Event) -> dict[str, Any]:
+def numbers(event: Event | StepRow) -> dict[str, Any]:
     """What an event says, without the run's id and times."""
+    if isinstance(event, StepRow):
+        return event._asdict()
     return {k: v for k, v in msgspec.structs.asdict(event).items() if k not in ("run", "seconds")}
 
 
@@ -106,7 +111,7 @@ def test_live_changes_are_part_of_what_a_resume_replays(tmp_path: Path) -> None:
 
         def report(event: Event) -> None:
             log(event)
-            if isinstance(event, StepRow) and event.step == 4:
+            if isinstance(event, StepRows) and event.step == 4:
                 control.set("training.optimizer.learning_rate", 0.02)
                 control.set("training.optimizer.momentum", 0.9)
                 control.set("training.clip_norm", 0.3)
@@ -145,7 +150,7 @@ def test_a_stop_inside_an_evaluation_loses_no_epoch(tmp_path: Path) -> None:
 
     def report(event: Event) -> None:
         log(event)
-        if isinstance(event, StepRow) and event.step == 12:
+        if isinstance(event, StepRows) and event.step == 12:
             control.stop()
 
     stopped = Trainer(experiment, device="cpu", report=report, control=control, store=store).run()
@@ -199,18 +204,20 @@ def test_the_stored_experiment_counts_not_the_one_given(tmp_path: Path) -> None:
 
 CHILD = """
 import sys
+from engine.training import chunks
 from engine.training.control import Control
-from engine.training.events import Checkpointed, StepRow
+from engine.training.events import Checkpointed, StepRows
 from engine.training.store import RunStore
 from engine.training.trainer import Trainer
 from tests.engine.training.experiments import RICH, spiral
 
 def report(event):
-    if isinstance(event, StepRow) and event.step == 9:
+    if isinstance(event, StepRows) and event.step == 9:
         control.pause()
     if isinstance(event, Checkpointed) and event.step == 9:
         print(event.run, flush=True)
 
+chunks.MOST = 1
 control = Control()
 Trainer(spiral(RICH), device="cpu", store=RunStore(sys.argv[1]), control=control, report=report).run()
 """

@@ -73,6 +73,8 @@ def steered() -> Iterator[Callable[..., Steered]]:
         assert not run.thread.is_alive()
 
 
+pytestmark = pytest.mark.usefixtures("singly")
+
 ENDLESS = spiral(epochs=100_000)
 
 
@@ -122,7 +124,7 @@ def test_going_on_in_the_midst_of_single_steps_is_reported(steered: Callable[...
     run.wait(events.Paused)
 
     def go_on_at_the_second_step(event: events.Event) -> None:
-        if isinstance(event, events.StepRow) and event.step == 2:
+        if isinstance(event, events.StepRows) and event.step == 2:
             run.control.resume()
 
     run.hook = go_on_at_the_second_step
@@ -140,7 +142,7 @@ def test_a_change_ordered_before_the_last_evaluation_is_kept(
     run = steered(spiral(epochs=1), paused=True, store=store)
 
     def order_at_the_last_step(event: events.Event) -> None:
-        if isinstance(event, events.StepRow) and event.step == 6:
+        if isinstance(event, events.StepRows) and event.step == 6:
             run.control.set("training.optimizer.learning_rate", 0.03)
             if stops:
                 run.control.stop()
@@ -158,7 +160,7 @@ def test_an_epoch_reports_the_rate_of_its_last_step(steered: Callable[..., Steer
     run = steered(spiral(epochs=2), paused=True)
 
     def change_during_the_evaluation(event: events.Event) -> None:
-        if isinstance(event, events.StepRow) and event.step == 6:
+        if isinstance(event, events.StepRows) and event.step == 6:
             run.control.set("training.optimizer.learning_rate", 0.77)
             run.control.pause()
         if isinstance(event, events.Paused) and event.step == 6:
@@ -247,7 +249,7 @@ def test_stop_is_obeyed_inside_an_evaluation() -> None:
 
     def report(event: events.Event) -> None:
         log(event)
-        if isinstance(event, events.StepRow) and event.step == 6:
+        if isinstance(event, events.StepRows) and event.step == 6:
             control.stop()  # the evaluation comes next
 
     result = train(spiral(), report, control=control)

@@ -368,7 +368,7 @@ def test_many_threads_and_runs_share_a_store(store: RunStore) -> None:
         try:
             run = store.create(experiment(f"run {number}"), "CPU")
             for step in range(1, 301):
-                run.row(row(step, run=run.run))
+                run.rows(row(step, run=run.run))
                 if step % 100 == 0:
                     run.epoch(epoch(step // 100, step))
                     run.checkpoint({"x": np.array([step])}, {"step": step})

@@ -54,7 +54,7 @@ def wait_for(condition: object, seconds: float = 20.0) -> None:
 
 def test_rows_reach_the_disk_without_being_asked(store: RunStore) -> None:
     with store.create(experiment(), "CPU") as run:
-        run.row(row(1))
+        run.rows(row(1))
         wait_for(lambda: len(store.open(run.run).steps()["step"]) == 1)
 
 
@@ -85,7 +85,7 @@ def test_at_each_periods_end_all_that_was_reported_is_written(store: RunStore, m
         last = 0
         for count in (7, 1, 300):
             for step in range(last + 1, last + count + 1):
-                run.row(row(step))
+                run.rows(row(step))
             run.epoch(epoch(count, last + count))
             assert len(store.open(run.run).steps()["step"]) == last, "nobody asked, and the period is not over"
             periods.one(run)
@@ -100,7 +100,7 @@ def test_at_each_periods_end_all_that_was_reported_is_written(store: RunStore, m
 def test_rows_of_a_slow_run_share_a_blob(store: RunStore) -> None:
     with store.create(experiment(), "CPU") as run:
         for step in range(1, 31):
-            run.row(row(step))
+            run.rows(row(step))
             run.flush()
     connection = sqlite3.connect(store.database)
     assert connection.execute("SELECT count(*), sum(count) FROM rows").fetchone() == (1, 30)
@@ -111,7 +111,7 @@ def test_rows_of_a_slow_run_share_a_blob(store: RunStore) -> None:
 def test_a_hundred_thousand_rows_are_all_there(store: RunStore) -> None:
     run = store.create(experiment(), "CPU")
     for step in range(1, 100_001):
-        run.row(row(step))
+        run.rows(row(step))
     run.finish("done")
     columns = store.open(run.run).steps()
     assert np.array_equal(columns["step"], np.arange(1, 100_001))
@@ -120,17 +120,17 @@ def test_a_hundred_thousand_rows_are_all_there(store: RunStore) -> None:
 
 def test_a_full_disk_is_told_and_nothing_is_lost(store: RunStore, disk: Disk) -> None:
     with store.create(experiment(), "CPU") as run:
-        run.row(row(1))
+        run.rows(row(1))
         run.flush()
         disk.full = True
         for step in range(2, 20_001):
-            run.row(row(step, loss=float(np.sin(step))))
+            run.rows(row(step, loss=float(np.sin(step))))
         run.epoch(epoch(1, 20_000))
         with pytest.raises(StoreError, match="the disk is full"):
             run.flush()
         assert "the disk is full" in run.problem
         disk.full = False
-        run.row(row(20_001))
+        run.rows(row(20_001))
         run.flush()
         assert run.problem == ""
     reader = store.open(run.run)
@@ -143,14 +143,14 @@ def test_what_came_after_a_failure_is_on_the_disk_after_a_flush_too(
 ) -> None:
     monkeypatch.setattr(writer, "PERIOD", 60.0)
     with store.create(experiment(), "CPU") as run:
-        run.row(row(1))
+        run.rows(row(1))
         run.flush()
         disk.full = True
         for step in range(2, 20_001):
-            run.row(row(step, loss=float(np.sin(step))))
+            run.rows(row(step, loss=float(np.sin(step))))
         with pytest.raises(StoreError, match="the disk is full"):
             run.flush()
-        run.row(row(20_001))
+        run.rows(row(20_001))
         disk.full = False
         run.flush()
         assert len(store.open(run.run).steps()["step"]) == 20_001
@@ -166,7 +166,7 @@ def test_memory_is_bounded_when_the_disk_stays_full(
 
         def rows() -> None:
             for step in range(1, 10_000):
-                run.row(row(step, loss=float(np.sin(step))))
+                run.rows(row(step, loss=float(np.sin(step))))
 
         def others() -> None:
             for step in range(100):
@@ -182,7 +182,7 @@ def test_a_checkpoint_that_cannot_be_registered_is_an_error(store: RunStore, dis
         run.checkpoint(arrays(1), {"step": 1})
         disk.full = True
         for step in range(2, 20_000):
-            run.row(row(step, loss=float(np.sin(step))))
+            run.rows(row(step, loss=float(np.sin(step))))
         with pytest.raises(StoreError, match="the disk is full"):
             run.checkpoint(arrays(2), {"step": 2})
         disk.full = False
@@ -194,7 +194,7 @@ def test_finish_on_a_full_disk_closes_and_says_so(store: RunStore, disk: Disk) -
     run = store.create(experiment(), "CPU")
     disk.full = True
     for step in range(1, 20_000):
-        run.row(row(step, loss=float(np.sin(step))))
+        run.rows(row(step, loss=float(np.sin(step))))
     with pytest.raises(StoreError, match="the disk is full"):
         run.finish("done")
     assert store.open(run.run).summary.status == "interrupted"
@@ -204,7 +204,7 @@ def test_an_error_in_the_writing_thread_does_not_end_it(store: RunStore, monkeyp
     real = writer.RunWriter._write_rows
     with store.create(experiment(), "CPU") as run:
         monkeypatch.setattr(writer.RunWriter, "_write_rows", lambda *_: 1 / 0)
-        run.row(row(1))
+        run.rows(row(1))
         with pytest.raises(StoreError, match="division by zero"):
             run.flush()
         monkeypatch.setattr(writer.RunWriter, "_write_rows", real)
@@ -225,7 +225,7 @@ def test_a_closed_run_takes_nothing_more(store: RunStore) -> None:
 def test_another_thread_may_look_while_one_writes(store: RunStore) -> None:
     lengths: list[int] = []
     with store.create(experiment(), "CPU") as run:
-        run.row(row(1))
+        run.rows(row(1))
         run.flush()
         stop = threading.Event()
 
@@ -236,7 +236,7 @@ def test_another_thread_may_look_while_one_writes(store: RunStore) -> None:
         thread = threading.Thread(target=look)
         thread.start()
         for step in range(2, 3001):
-            run.row(row(step))
+            run.rows(row(step))
             if step % 200 == 0:
                 run.flush()
         stop.set()
@@ -252,7 +252,7 @@ run = RunStore(sys.argv[1]).create(experiment(), "CPU")
 step = 0
 while True:
     step += 1
-    run.row(row(step, run=run.run))
+    run.rows(row(step, run=run.run))
     if step == 500:
         run.epoch(epoch(1, step))
         run.checkpoint(arrays(5), {"step": step, "epoch": 1.0}, best=True)
@@ -295,7 +295,7 @@ def test_a_killed_process_loses_only_its_last_moments(store: RunStore) -> None:
     found = reader.last_checkpoint()
     assert found is not None and same_arrays(found[0], arrays(5)) and found[1]["step"] == 500
     resumed = store.resume(summary.id, 500)
-    resumed.row(row(501, loss=9.0))
+    resumed.rows(row(501, loss=9.0))
     resumed.finish("done")
     columns = store.open(summary.id).steps()
     assert columns["step"].tolist() == list(range(1, 502)) and columns["loss"][-1] == 9.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from engine.training.events import Progress, Started, StepRow
+from engine.training.events import Progress, Started, StepRows
 from lab.cli.progress import ProgressBar
+from tests.support import runs as support
 from tests.support.command import Stream
 
 STARTED = Started(
@@ -16,8 +17,8 @@ PROGRESS = Progress(
 )  # fmt: skip
 
 
-def row(step: int) -> StepRow:
-    return StepRow(run="r", step=step, epoch=step / 10, loss=0.123456, penalty=0.0, learning_rate=0.1)
+def row(step: int) -> StepRows:
+    return support.row(step, loss=0.123456)
 
 
 def test_the_line_says_how_far_it_is_and_how_long_it_takes() -> None:
@@ -25,7 +26,7 @@ def test_the_line_says_how_far_it_is_and_how_long_it_takes() -> None:
     bar.follow(STARTED)
     bar.follow(PROGRESS)
     expected = "epoch 6/20  [######..................]  25%  loss 0.1235  12,346 samples/s  1:01 left"
-    assert bar.line(row(50)) == expected
+    assert bar.line(row(50).last) == expected
 
 
 def test_it_draws_at_most_ten_times_a_second() -> None:

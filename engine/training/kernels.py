@@ -1,0 +1,39 @@
+"""Waiting for the compiled executor's kernels, where a run cannot begin without them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from engine import executors
+from engine.compilation import Compilation
+from engine.training import events
+
+if TYPE_CHECKING:
+    from engine.training.control import Control
+
+__all__ = ["await_kernels"]
+
+LISTEN = 0.05  # seconds between two looks at the control
+
+
+def await_kernels(control: Control, report: Callable[[events.Event], None]) -> bool:
+    """Compile the kernels unless they are ready, and tell how far that is; False when the run was stopped meanwhile.
+
+    Raises ExecutorError when they cannot be compiled. Why there is no compiled executor at all, its choice says.
+    """
+    if executors.unavailable() or executors.compiled():
+        return True
+    compilation = Compilation()
+    told = (0, 0)
+    try:
+        compilation.start()
+        while not compilation.wait(LISTEN) and not control.stopping:
+            if compilation.progress != told:
+                told = compilation.progress
+                report(events.Compiling(run="", step=0, done=told[0], total=told[1]))
+    finally:
+        compilation.cancel()
+    if compilation.state == "failed":
+        raise executors.ExecutorError(compilation.message)
+    return not control.stopping
