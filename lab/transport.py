@@ -171,8 +171,7 @@ class TopBar(QFrame):
         if self.standing.where.fontMetrics().horizontalAdvance(where) > room:
             where = where.partition(" · ")[0]
         self.standing.where.setText(where)
-        self.standing.bar.setRange(0, 0 if session.state == "starting" and not session.live.step_count else 1000)
-        self.standing.bar.setValue(round(1000 * share))
+        self.standing.bar.show_share(share)
 
     def describe(self) -> tuple[str, str, float]:
         """Where the run stands in words, what is left, and the share that is done."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PySide6.QtCore import QRectF, QSizeF
 
+from widgets.layers import frame_of
+
 if TYPE_CHECKING:
     from widgets.plot import Plot
 
@@ -66,18 +68,16 @@ def clutter(plot: Plot, rect: QRectF) -> float:
     (left, right), (low, high) = box.viewRange()
     if not (box.width() > 0 and box.height() > 0 and right > left and high > low):
         return 0.0
-    places = left + np.arange(rect.left() - 2, rect.right() + 3) / box.width() * (right - left)
+    places = np.arange(rect.left() - 2, rect.right() + 3)
     total = 0.0
+    frame = frame_of(plot)
     for curve in plot.curves:
-        if not curve.item.isVisible() or not curve.x.size or curve.opacity == 0:
+        if not curve.isVisible() or not curve.x.size or curve.opacity == 0:
             continue
-        with np.errstate(divide="ignore", invalid="ignore"):
-            x = np.log10(curve.x) if plot.log_x else curve.x
-            y = np.log10(curve.y) if plot.log_y else curve.y
-        good = np.isfinite(x) & np.isfinite(y)
+        stroke = curve.stroke(frame)
+        good = np.isfinite(stroke.y)
         if good.any():
-            heights = np.interp(places, x[good], y[good], left=np.nan, right=np.nan)
-            down = (high - heights) / (high - low) * box.height()
+            down = np.interp(places, stroke.x[good], stroke.y[good], left=np.nan, right=np.nan)
             total += float(np.count_nonzero((down > rect.top() - 3) & (down < rect.bottom() + 3)))
     for guide in plot.guides:
         if guide.item.isVisible():

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen
 
 from widgets import theme
 from widgets.clutter import clutter
+from widgets.trace import Stroke
 
 if TYPE_CHECKING:
+    from widgets.layers import Frame
     from widgets.plot import Plot
 
 __all__ = ["Curve", "Guide", "LineStyle", "series_color"]
@@ -34,6 +36,11 @@ def series_color(tint: int | str) -> QColor:
     return theme.color(tint)
 
 
+EMPTY = np.empty(0)
+DOT = 2.5
+"""Half the width of a mark, in pixels."""
+
+
 class Curve:
     """One line of a plot, with the data as they were given. Made by `Plot.curve`."""
 
@@ -42,48 +49,84 @@ class Curve:
     ) -> None:
         self.plot, self.name, self.tint, self.style = plot, name, tint, style
         self.width, self.opacity, self.symbols = width, opacity, symbols
-        self.x = np.empty(0)
-        self.y = np.empty(0)
-        self.item = pg.PlotDataItem(name=name or None, antialias=True, autoDownsample=True, downsampleMethod="peak")
-        self.item.setClipToView(True)
-        if width > 1:
-            self.item.curve.setSegmentedLineMode("on")
+        self.x = self.y = EMPTY
+        self.pen = QPen()
+        self._visible = True
+        self._extents: dict[tuple[str, bool], tuple[float, float] | None] = {}
+        self._drawn: tuple[object, Stroke] | None = None
         self.retheme()
 
     def set(self, x: np.ndarray, y: np.ndarray) -> None:
         """Show y over x, both of shape (n,), x ascending. NaN makes a gap, as does what a log axis cannot show."""
-        self.x, self.y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-        if self.x.shape != self.y.shape or self.x.ndim != 1:
-            raise ValueError(f"a curve takes two arrays of one length, got {self.x.shape} and {self.y.shape}")
-        self.refresh()
+        x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+        if x.shape != y.shape or x.ndim != 1:
+            raise ValueError(f"a curve takes two arrays of one length, got {x.shape} and {y.shape}")
+        if not x.size and not self.x.size:
+            return
+        self.x, self.y = x, y
+        self._extents.clear()
+        self._drawn = None
         self.plot.data_changed()
 
-    def refresh(self) -> None:
-        """Hand the data to pyqtgraph again."""
-        x, y = self.x, self.y
-        if self.plot.log_x:
-            x = np.where(x > 0, x, np.nan)
-        if self.plot.log_y:
-            y = np.where(y > 0, y, np.nan)
-        if not np.isfinite(x + y).any():
-            x = y = np.empty(0)  # pyqtgraph looks for the least of the marks, and warns where there is none
-        self.item.setData(x, y)
+    def mark(self, on: bool) -> None:
+        """Mark each point, or draw the line alone."""
+        if on != self.symbols:
+            self.symbols = on
+            self.plot.data_changed()
 
     def show(self, visible: bool) -> None:
         """Show or hide the line."""
-        self.item.setVisible(visible)
-        self.plot.data_changed()
+        if visible != self._visible:
+            self._visible = visible
+            self.plot.data_changed()
+
+    setVisible = show
+    """By the name that pyqtgraph's legend knows."""
+
+    def isVisible(self) -> bool:
+        """Whether the line is shown; the legend asks, too."""
+        return self._visible
 
     def retheme(self) -> None:
         """Take the colour of the current theme."""
         color = series_color(self.tint)
         color.setAlphaF(self.opacity)
-        self.item.setPen(pg.mkPen(color, width=self.width, style=_STYLES[self.style]))
+        pen = pg.mkPen(color, width=self.width, style=_STYLES[self.style])
+        if pen != self.pen:
+            self.pen = pen
+            self.plot.curves_changed()
+
+    # -- where it runs -------------------------------------------------------------------------------------------------
+
+    def extent(self, axis: str, log: bool) -> tuple[float, float] | None:
+        """The least and greatest value on an axis ("x" or "y") that can be shown; None without any."""
+        key = axis, log
+        if key not in self._extents:
+            values = getattr(self, axis)
+            values = values[np.isfinite(values) & ((values > 0) if log else True)]
+            self._extents[key] = (float(values.min()), float(values.max())) if values.size else None
+        return self._extents[key]
+
+    def stroke(self, frame: Frame) -> Stroke:
+        """The line in the pixels of a view."""
+        key = frame.key
+        if self._drawn is None or self._drawn[0] != key:
+            self._drawn = key, Stroke(*frame.pixels(self.x, self.y))
+        return self._drawn[1]
+
+    def paint(self, painter: QPainter, frame: Frame, *, whole: bool = False) -> None:
+        """Draw the line, and marks where they are on."""
+        if not self._visible or not self.x.size or self.opacity == 0:
+            return
+        stroke = self.stroke(frame)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        stroke.paint(painter, self.pen, whole=whole)
         if self.symbols:
-            self.item.setSymbol("o")
-            self.item.setSymbolSize(5)
-            self.item.setSymbolPen(None)
-            self.item.setSymbolBrush(color)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(self.pen.color())
+            for x, y in zip(stroke.x.tolist(), stroke.y.tolist(), strict=True):
+                if math.isfinite(x) and math.isfinite(y):
+                    painter.drawEllipse(QPointF(x, y), DOT, DOT)
 
 
 class Guide:

@@ -21,7 +21,7 @@ class _Sample(pg.ItemSample):
     """A curve's mark in the legend: a short thick line, whole or in two dashes as the curve is."""
 
     def paint(self, painter: QPainter, *_args: Any) -> None:
-        pen = QPen(pg.mkPen(self.item.opts["pen"]))
+        pen = QPen(self.item.pen)
         if pen.style() != Qt.PenStyle.SolidLine:
             pen.setDashPattern([1.8, 1.4])
         pen.setWidthF(2.5)

@@ -1,4 +1,4 @@
-"""A plot in the window's manner: curves, guides and bands that follow the theme, a read-out at the mouse, and export.
+"""A plot in the window's manner: curves and guides that follow the theme, a read-out at the mouse, and export.
 
     plot = Plot(x_label="epoch", y_label="loss", log_y=True)
     train = plot.curve("train", 0)            # colour: an index into the theme's series, a token, or "#rrggbb"
@@ -7,7 +7,8 @@
     path.write_bytes(plot.to_csv())
 
 The wheel zooms, a drag pans, a double-click goes back to the whole. While the view has not been touched it follows the
-data: the plot sets the ranges itself, because pyqtgraph's own auto-range would switch off its clipping to the view.
+data: the plot sets the ranges itself, and leaves them as they are while the data lie well within them, because axes and
+texts that stay need not be drawn again (`widgets.layers`).
 """
 
 from __future__ import annotations
@@ -20,20 +21,23 @@ from typing import Literal
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QElapsedTimer, QEvent, QPointF, Qt, QTimer, Signal
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtGui import QMouseEvent, QPaintEvent
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from widgets import export, theme
 from widgets.axis import Axis
 from widgets.clutter import Place
 from widgets.curve import Curve, Guide, LineStyle, series_color
+from widgets.layers import Layers
 from widgets.legend import Legend
 from widgets.text import number
 
 __all__ = ["Curve", "Guide", "Plot", "series_color"]
 
-ARRANGE_MS = 300
+ARRANGE_MS = 1000
 """So long the legend and the texts stay where they are while data come."""
+FILLED = 0.7
+"""Data that fill less of the view than this share make it smaller."""
 
 
 class Plot(pg.PlotWidget):
@@ -67,7 +71,6 @@ class Plot(pg.PlotWidget):
         self.follows = True
         self.margin = 0.04
         self.limits: dict[str, tuple[float | None, float | None]] = {"x": (None, None), "y": (None, None)}
-        self._bands: list[tuple[pg.LinearRegionItem, int | str]] = []
         self.kept_clear: list[pg.GraphicsObject] = []
         """Marks and texts that the legend stays away from."""
         self.setMinimumSize(80, 60)
@@ -90,7 +93,9 @@ class Plot(pg.PlotWidget):
         self._arranging = QTimer(self, singleShot=True)
         self._arranging.timeout.connect(self.arrange)
         self._arranged = QElapsedTimer()
-        self._changing = False
+        self._changing = self._dirty = False
+        self._fitted: tuple[object, ...] = ()
+        self.layers = Layers(self)
         box.sigResized.connect(lambda _box: self._arranging.start(0))
         self._hair = pg.InfiniteLine(angle=90, movable=False)
         self._hair.setZValue(6)
@@ -136,17 +141,15 @@ class Plot(pg.PlotWidget):
         """Add a curve. Width 1 is by far the fastest; keep more for curves of few points."""
         curve = Curve(self, name, tint, style, width, opacity, symbols)
         self.curves.append(curve)
-        self.addItem(curve.item)
         if self.legend is not None and in_legend and name:
-            self.legend.addItem(curve.item, name)
+            self.legend.addItem(curve, name)
         return curve
 
     def remove(self, curve: Curve) -> None:
         """Take a curve away."""
         self.curves.remove(curve)
         if self.legend is not None:
-            self.legend.removeItem(curve.item)
-        self.removeItem(curve.item)
+            self.legend.removeItem(curve)
         self.data_changed()
 
     def clear_curves(self) -> None:
@@ -169,74 +172,76 @@ class Plot(pg.PlotWidget):
         self.addItem(guide.item, ignoreBounds=True)
         return guide
 
-    def band(self, low: float, high: float, *, axis: Literal["x", "y"] = "x", tint: int | str = "good") -> None:
-        """Tint the plot between two values of one axis."""
-        log = self.log_x if axis == "x" else self.log_y
-        span = (math.log10(low), math.log10(high)) if log else (low, high)
-        item = pg.LinearRegionItem(span, orientation="vertical" if axis == "x" else "horizontal", movable=False)
-        item.setZValue(-10)
-        self._bands.append((item, tint))
-        self._tint_band(item, tint)
-        self.addItem(item, ignoreBounds=True)
-
     def set_log(self, x: bool | None = None, y: bool | None = None) -> None:
         """Make axes logarithmic or linear; None leaves one as it is."""
         self.log_x = self.log_x if x is None else x
         self.log_y = self.log_y if y is None else y
         self.getPlotItem().setLogMode(self.log_x, self.log_y)
-        for curve in self.curves:
-            curve.refresh()
         for guide in self.guides:
             guide.move(guide.value)
         self.fit()
 
     def set_limits(self, axis: Literal["x", "y"], low: float | None, high: float | None) -> None:
         """Fix an end of the range that the view takes by itself (an accuracy's 0 to 1, a run's whole length)."""
-        self.limits[axis] = (low, high)
-        self.data_changed()
+        if self.limits[axis] != (low, high):
+            self.limits[axis] = (low, high)
+            self.data_changed()
 
     # -- the range -----------------------------------------------------------------------------------------------------
 
     def data_changed(self) -> None:
-        """Follow the data, unless the view was moved by hand."""
+        """Draw the curves anew, and follow the data unless the view was moved by hand."""
+        self.curves_changed()
         if self._changing:
+            self._dirty = True
             return
         if self.follows:
-            self.fit()
+            self._follow()
         if not self._arranging.isActive():
             since = self._arranged.elapsed() if self._arranged.isValid() else ARRANGE_MS
             self._arranging.start(max(0, ARRANGE_MS - since))
 
+    def curves_changed(self) -> None:
+        """Draw the curves anew."""
+        self.viewport().update()
+
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Several curves change together: the view follows once, when all have."""
-        self._changing = True
+        self._changing, self._dirty = True, False
         try:
             yield
         finally:
             self._changing = False
-            self.data_changed()
+            if self._dirty:
+                self.data_changed()
 
     def fit(self) -> None:
         """Show everything, and follow the data again."""
         self.follows = True
-        for axis in ("x", "y"):
-            span = self._span(axis)
-            if span is not None:
-                (self.setXRange if axis == "x" else self.setYRange)(*span, padding=0)
+        self._fitted = ()
+        self._follow()
 
-    def _span(self, axis: str) -> tuple[float, float] | None:
-        """The range of one axis in the view's coordinates, or None while there is nothing to show."""
-        log = self.log_x if axis == "x" else self.log_y
-        lows, highs = [], []
-        for curve in self.curves:
-            values = getattr(curve, axis)
-            if not curve.item.isVisible() or not values.size:
+    def _follow(self) -> None:
+        """Show all of the data; an axis that shows them well stays as it is."""
+        limits = (self.log_x, self.log_y, self.limits["x"], self.limits["y"])
+        exact, self._fitted = limits != self._fitted, limits
+        for axis, now in zip(("x", "y"), self.getPlotItem().getViewBox().viewRange(), strict=True):
+            found = self._span(axis)
+            if found is None:
                 continue
-            values = values[np.isfinite(values) & ((values > 0) if log else True)]
-            if values.size:
-                lows.append(float(values.min()))
-                highs.append(float(values.max()))
+            bare, wanted = found
+            within = now[0] <= bare[0] and bare[1] <= now[1]
+            if exact or not within or wanted[1] - wanted[0] < FILLED * (now[1] - now[0]):
+                (self.setXRange if axis == "x" else self.setYRange)(*wanted, padding=0)
+
+    def _span(self, axis: str) -> tuple[tuple[float, float], tuple[float, float]] | None:
+        """What the data take of one axis, in the view's coordinates, and the range that shows them with a margin; None
+        while there is nothing to show."""
+        log = self.log_x if axis == "x" else self.log_y
+        shown = [curve.extent(axis, log) for curve in self.curves if curve.isVisible()]
+        lows = [extent[0] for extent in shown if extent is not None]
+        highs = [extent[1] for extent in shown if extent is not None]
         fixed_low, fixed_high = self.limits[axis]
         for fixed, ends in ((fixed_low, lows), (fixed_high, highs)):
             if fixed is not None and (fixed > 0 or not log):
@@ -252,7 +257,8 @@ class Plot(pg.PlotWidget):
             pad = 0.5 if log else max(abs(low) * 0.1, 1e-6)
             low, high = low - pad, high + pad
         pad = (high - low) * self.margin if axis == "y" else 0.0
-        return (low if fixed_low is not None else low - pad, high if fixed_high is not None else high + pad)
+        wanted = (low if fixed_low is not None else low - pad, high if fixed_high is not None else high + pad)
+        return (low, high), wanted
 
     def _on_touched(self, _mouse: object = None) -> None:
         self.follows = False
@@ -275,6 +281,10 @@ class Plot(pg.PlotWidget):
         if self.legend is not None and self.legend.items:
             self.legend.arrange(self)
 
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if not self.layers.paint():
+            super().paintEvent(event)
+
     # -- the read-out --------------------------------------------------------------------------------------------------
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -291,7 +301,7 @@ class Plot(pg.PlotWidget):
         """The point of each visible, named curve that is nearest to `x` (a value, not its logarithm)."""
         found = []
         for curve in self.curves:
-            if not curve.name or not curve.x.size or not curve.item.isVisible():
+            if not curve.name or not curve.x.size or not curve.isVisible():
                 continue
             index = int(np.searchsorted(curve.x, x))
             if index and (index == curve.x.size or x - curve.x[index - 1] < curve.x[index] - x):
@@ -333,6 +343,7 @@ class Plot(pg.PlotWidget):
     def retheme(self) -> None:
         """Take the current theme."""
         colors = theme.current()
+        self.layers.forget()
         self.setBackground(colors.panel)
         for name in ("bottom", "left"):
             self.getPlotItem().getAxis(name).retheme()
@@ -340,8 +351,6 @@ class Plot(pg.PlotWidget):
             curve.retheme()
         for guide in self.guides:
             guide.retheme()
-        for item, tint in self._bands:
-            self._tint_band(item, tint)
         self._hair.setPen(pg.mkPen(colors.text_faint, width=1))
         self._readout.setFont(theme.mono_font(11))
         self._readout.setStyleSheet(
@@ -349,13 +358,6 @@ class Plot(pg.PlotWidget):
         )
         if self.legend is not None:
             self.legend.retheme()
-
-    def _tint_band(self, item: pg.LinearRegionItem, tint: int | str) -> None:
-        color = series_color(tint)
-        color.setAlphaF(0.13)
-        item.setBrush(pg.mkBrush(color))
-        for line in item.lines:
-            line.setPen(pg.mkPen(None))
 
     def columns(self) -> list[tuple[str, np.ndarray]]:
         """Every curve's data as columns: one x column where all share it, else one for each curve."""

@@ -10,11 +10,12 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
 
 from engine.training.events import TensorStats
 from lab.panels.base import Panel, Rows
-from lab.panels.chart import Axis, Chart, draw_text, polygon
+from lab.panels.chart import Axis, Chart, draw_text
 from lab.panels.layers import Layer, density, layer, layers_of, percentiles
 from lab.panels.waiting import NEXT_STEPS, waiting_text
 from widgets import theme
 from widgets.text import number
+from widgets.trace import polygon
 
 __all__ = ["ActivationsPanel"]
 

@@ -7,15 +7,14 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from pyqtgraph.functions import create_qpolygonf, ndarray_from_qpolygonf
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from widgets import theme
 from widgets.axis import linear_labels, linear_ticks, log_labels, log_ticks
 
-__all__ = ["Axis", "Chart", "draw_text", "polygon"]
+__all__ = ["Axis", "Chart", "draw_text"]
 
 
 class Axis:
@@ -48,16 +47,6 @@ class Axis:
             return list(zip([10.0**mark for mark in marks], log_labels(marks), strict=True))
         values = linear_ticks(self.low, self.high, most)
         return list(zip(values, linear_labels(values), strict=True))
-
-
-def polygon(x: np.ndarray, y: np.ndarray) -> QPolygonF:
-    """Points as Qt wants them."""
-    result = create_qpolygonf(len(x))
-    if len(x):
-        # Written into Qt's own memory: a Python object for each point would take many times as long.
-        memory = ndarray_from_qpolygonf(result)
-        memory[:, 0], memory[:, 1] = x, y
-    return result
 
 
 def draw_text(painter: QPainter, x: float, y: float, text: str, align: str = "left") -> None:

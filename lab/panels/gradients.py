@@ -67,11 +67,7 @@ class GradientsPanel(Panel):
     def _show_points(self, curve: Curve) -> None:
         """Mark the steps that were looked at, while they lie far enough apart to be told from one another."""
         box = self.plot.getPlotItem().getViewBox()
-        marked = 0 < len(curve.x) <= max(2.0, box.width() / SPACING)
-        if marked != curve.symbols:
-            curve.symbols = marked
-            curve.item.setSymbol("o" if marked else None)
-            curve.retheme()
+        curve.mark(0 < len(curve.x) <= max(2.0, box.width() / SPACING))
 
     def caption(self) -> str:
         assert self.session is not None

@@ -44,11 +44,7 @@ def few(values: np.ndarray, limit: int = POINTS) -> np.ndarray:
 
 def style_points(curve: Curve) -> None:
     """Mark the points of a curve while they are too few for a line to be seen."""
-    marked = len(curve.x) <= 2
-    if marked != curve.symbols:
-        curve.symbols = marked
-        curve.item.setSymbol("o" if marked else None)
-        curve.retheme()
+    curve.mark(len(curve.x) <= 2)
 
 
 def expected_text(expected: float | None) -> str:

@@ -11,10 +11,11 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPen
 from engine.data import load, peek
 from engine.training.events import Surface
 from lab.panels.base import Panel, Rows
-from lab.panels.chart import Axis, Chart, draw_text, polygon
+from lab.panels.chart import Axis, Chart, draw_text
 from lab.panels.waiting import NEXT_STEPS, waiting_text
 from widgets import theme
 from widgets.text import number
+from widgets.trace import polygon
 
 __all__ = ["SurfacePanel", "shade"]
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QKeyEvent, QMouseEvent, QPainter, QPen, QPixmap
 
-from lab.panels.chart import Chart, draw_text, polygon
+from lab.panels.chart import Chart, draw_text
 from lab.panels.header import look_words
 from lab.panels.marks import Mark, marks_of
 from widgets import theme
 from widgets.text import number
+from widgets.trace import polygon
 
 if TYPE_CHECKING:
     from engine.training.events import EpochEnd

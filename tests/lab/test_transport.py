@@ -41,7 +41,7 @@ def test_numbers_of_a_run(make_window: MakeWindow, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: window.session.state == "finished")
     top = window.top
     assert top.describe() == ("epoch 4 / 4 · step 80", "done", 1.0)
-    assert top.standing.bar.value() == 1000
+    assert top.standing.bar.share == 1.0
     assert top.speed.text == "41,200" and top.cost.text == "2.1 %" and top.rate.text == "0.001"
     accuracy = window.session.live.epochs[-1].validation_metrics["accuracy"]
     assert float(top.score.text) == pytest.approx(accuracy, abs=1e-3)
