@@ -53,9 +53,11 @@ class ChunkPolicy:
     def took(self, steps: int, seconds: float) -> None:
         """A chunk of full batches without instruments has taken so long."""
         each = seconds / steps
-        # Short chunks come in between, at an epoch's end; most of their time is not that of the steps.
-        if self._seconds is None or 2 * steps >= self._last:
-            self._seconds = each if self._seconds is None else 0.5 * (self._seconds + each)
+        # Shorter chunks than might be come in between, at an epoch's end; most of their time is not that of the steps.
+        if self._seconds is None or 2 * steps >= min(self._last, self.steps):
+            # A chunk that had to wait for others may seem a thousand times as long.
+            before = each if self._seconds is None else self._seconds
+            self._seconds = 0.5 * (before + min(each, GROWTH * before))
             self._last = steps
 
 

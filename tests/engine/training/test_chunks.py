@@ -55,3 +55,14 @@ def test_another_executor_begins_anew() -> None:
     policy.took(1, 1e-5)
     policy.restart(COMPILED)
     assert policy.steps == 1
+
+
+def test_a_moment_that_others_had_does_not_last() -> None:
+    policy = ChunkPolicy(ARRAY)
+    for _ in range(12):
+        policy.took(policy.steps, policy.steps * 1e-4)
+    policy.took(policy.steps, 1.0)
+    assert policy.steps < 10
+    for _ in range(12):
+        policy.took(policy.steps, policy.steps * 1e-4)
+    assert policy.steps == round(LONGEST["array"] / 1e-4)
