@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MODULES", "declare", "names", "plan_names"]
 
-MODULES = ("interpreter", "steps", "elementwise", "matrix", "convolution", "reduction", "loss", "update")
+MODULES = ("interpreter", "steps", "elementwise", "matrix", "convolution", "reduction", "loss", "pooling", "update")
 """The modules that declare kernels."""
 
 
