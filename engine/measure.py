@@ -120,27 +120,38 @@ class Stepper:
         self.step += 1
         return self.observed.observations()
 
-    def timeline(self) -> Timeline:
-        """Where one more plain step's time goes. Raises Divergent."""
+    def timeline(self) -> Timeline | None:
+        """Where one more plain step's time goes; None where the executor cannot tell. Raises Divergent."""
         self.chunk(1)
-        return _timeline(self.plain)
+        own = getattr(self.plain, "timeline", None)
+        if own is not None:
+            found: Timeline | None = own()
+            return found
+        return _timeline(self.plain) if self.executor.kind == "array" else None
 
     def sides(self, *, round_seconds: float = ROUND) -> dict[str, Side]:
         """What is to be timed: "single" steps, one a call; "chunked" ones, as many a call as the loop of a run may
         take; and "observed" ones."""
-        length = self.chunk_length(round_seconds)
+        length = chunk_length(self.step_seconds(), round_seconds)
         return {
             "chunked": Side(lambda: self.chunk(length), length),
             "single": Side(lambda: self.chunk(1)),
             "observed": Side(self.look),
         }
 
-    def chunk_length(self, seconds: float = ROUND) -> int:
-        """How many steps one call should run to take about `seconds`, up to `CHUNK`."""
+    def step_seconds(self) -> float:
+        """What a plain step takes, roughly: the second of two."""
         self.chunk(1)
         begun = time.perf_counter()
         self.chunk(1)
-        return chunk_length(time.perf_counter() - begun, seconds)
+        return time.perf_counter() - begun
+
+    def fallbacks(self) -> tuple[str, ...]:
+        """The operations that the compiled executor leaves to NumPy, each with its node: "conv2d (conv2d_1)"."""
+        left = [call for item in getattr(self.plain, "covered", ()) if not item.rows for call in item.calls]
+        return tuple(
+            f"{call.op.name} ({call.node})" if call.node else call.op.name for call in left if not call.op.view
+        )
 
 
 def chunk_length(step_seconds: float, seconds: float) -> int:
@@ -150,6 +161,8 @@ def chunk_length(step_seconds: float, seconds: float) -> int:
 
 def operations(timelines: Sequence[Timeline]) -> list[Operation]:
     """The rows of several timelines of one program, the slowest first."""
+    if not timelines:
+        return []
     first = timelines[0]
     seconds = np.median([timeline.elapsed() for timeline in timelines], axis=0)
     rows = zip(first.rows, first.nodes, first.phases, seconds.tolist(), first.flops.tolist(), strict=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from engine.data.errors import DataError
-from engine.random import permutation
+from engine.random import permutations
 
 __all__ = ["Batches"]
+
+AHEAD = 1 << 14
+"""Samples up to which the orders of several epochs are drawn at once."""
 
 
 class Batches:
@@ -30,7 +33,8 @@ class Batches:
         self.size, self.batch_size = size, batch_size
         self.shuffle, self.drop_last, self.seed = shuffle, drop_last, seed
         self.steps_per_epoch = size // batch_size if drop_last else -(-size // batch_size)
-        self._order: tuple[int, np.ndarray] = (-1, np.arange(0))
+        self._ahead = max(1, min(64, AHEAD // size))
+        self._orders: tuple[int, np.ndarray] = (-1, np.empty((0, 0)))
 
     def indices(self, step: int) -> np.ndarray:
         """The samples of the batch at `step`, counted from 0 over the whole run: int64, at most `batch_size` long."""
@@ -56,8 +60,7 @@ class Batches:
 
     def order(self, epoch: int) -> np.ndarray:
         """The order of all samples in an epoch, counted from 0."""
-        kept_epoch, order = self._order
-        if kept_epoch != epoch:
-            order = permutation(self.size, self.seed, epoch)
-            self._order = (epoch, order)
-        return order
+        block, place = divmod(epoch, self._ahead)
+        if block != self._orders[0]:
+            self._orders = block, permutations(self.size, self.seed, block * self._ahead, self._ahead)
+        return self._orders[1][place]

@@ -196,6 +196,8 @@ def evaluate(
     classifier = next((head for head in heads if head.classes), None)
     confusion = np.zeros((classifier.classes, classifier.classes), np.int64) if classifier else None
     for start in range(0, size, batch_size):
+        if start:
+            time.sleep(0)  # lets the window's thread have the interpreter
         if not proceed():
             return None
         stop = min(size, start + batch_size)
@@ -214,7 +216,6 @@ def evaluate(
         )
         if classifier and confusion is not None:
             count_classes(confusion, outputs[classifier.node], batch[classifier.target])
-        time.sleep(0)  # lets the window's thread have the interpreter
     loss = sums.mean_loss()
     assert loss is not None
     return Evaluation(loss, sums.means(), confusion, classifier.class_names if classifier else (), size)

@@ -238,7 +238,8 @@ class Loop:
             self.views.draw_due(self.step, topics, self.scalars, self.experiment)
         if now - self._progressed > PROGRESS:
             self.progress()
-        time.sleep(0)
+        if self.programs.executor.kind == "array":
+            time.sleep(0)  # the compiled one leaves the interpreter to others in every call
         self._yielded = time.perf_counter()
 
     def progress(self) -> None:

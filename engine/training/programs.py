@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from engine.data.errors import memory_limit
 from engine.plan import compile
@@ -35,6 +34,8 @@ class Programs:
     def __init__(self, experiment: Experiment, report: Report, signature: DataSignature, executor: Executor) -> None:
         self.experiment, self.report, self.signature = experiment, report, signature
         self.executor, self.state = executor, executor.state
+        shapes = (report.nodes[node].shape for node in report.order)
+        self._floats = sum(math.prod(shape) for shape in shapes if shape is not None)  # that a sample's activations are
         self._bound: dict[_Key, BoundProgram] = {}
 
     def adopt(self, experiment: Experiment) -> None:
@@ -74,9 +75,7 @@ class Programs:
     def evaluation_batch(self, size: int) -> int:
         """How many of `size` samples to evaluate at a time: a function of the network alone, so that every device and
         every resume adds up the same batches."""
-        report = self.report
-        floats = sum(int(np.prod(shape)) for node in report.order if (shape := report.nodes[node].shape) is not None)
-        fitting = EVALUATION_BYTES // (4 * max(1, floats))
+        fitting = EVALUATION_BYTES // (4 * max(1, self._floats))
         return max(1, min(size, max(self.experiment.training.batch_size, min(fitting, 1024))))
 
     def prepare(self, train: tuple[int, ...], evaluate: tuple[int, ...]) -> None:

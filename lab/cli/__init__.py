@@ -24,6 +24,7 @@ COMMANDS = {
     "train": ("lab.cli.train", "train an experiment"),
     "check": ("lab.cli.check", "say what is wrong with an experiment, and its shapes, parameters and FLOPs"),
     "program": ("lab.cli.check", "print the compiled training step"),
+    "bench": ("lab.cli.bench", "measure how fast an experiment trains here, and where a step's time goes"),
     "runs": ("lab.cli.runs", "list the runs"),
     "export": ("lab.cli.export", "write a run's weights, plots and tables"),
     "screenshot": ("lab.cli.screenshot", "draw the window into a picture"),

@@ -1,0 +1,70 @@
+"""`descent bench`: figures of a file or a preset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine import executors, peak
+from engine.roofline import Level, Machine
+from tests.support.command import complaint, descent
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine whose limits are known."""
+    known = Machine(2, 1e12, (Level(1 << 20, 1e11),), "told")
+    monkeypatch.setattr(peak, "measure", lambda threads: known)
+    return known
+
+
+def test_an_experiment_is_measured(file: Path) -> None:
+    called = descent("bench", file, "--executor", "array", "--seconds", "0.1")
+    assert (called.status, called.err) == (0, "")
+    lines = called.out.splitlines()
+    assert lines[0].startswith("Blobs: batch 16, ")
+    assert lines[1] == "This machine: 1000 GFLOP/s and 100 GB/s with 2 threads"
+    assert lines[3].split("  ")[0] == "EXECUTOR"
+    assert lines[4].startswith("NumPy")
+    place = next(index for index, line in enumerate(lines) if line.startswith("The slowest operations, NumPy"))
+    assert lines[place + 1].split() == ["OPERATION", "NODE", "PHASE", "MS", "SHARE", "GFLOP/S"]
+    assert len(lines[place + 2 :]) == 10
+
+
+def test_the_same_as_json(file: Path, machine: Machine) -> None:
+    called = descent("bench", file, "--executor", "array", "--seconds", "0.1", "--json")
+    found = called.json
+    (arrays,) = found["executors"]
+    assert (arrays["executor"], found["batch"]) == ("array", 16)
+    step = arrays["seconds"]["median"]
+    assert arrays["samples_per_second"] == pytest.approx(16 / step)
+    assert arrays["share_of_peak"] == pytest.approx(found["flops"] / step / machine.flops)
+    assert arrays["observed"] > 1
+    assert arrays["fallbacks"] == []
+    assert {"name", "node", "phase", "seconds", "flops"} == set(arrays["operations"][0])
+    assert found["bound"]["limit"] in ("arithmetic", "memory")
+
+
+def test_a_preset_goes_by_its_name() -> None:
+    called = descent("bench", "spiral-mlp", "--executor", "array", "--seconds", "0.1", "--json")
+    assert called.json["experiment"] == "Spiral, MLP"
+
+
+def test_without_the_compiled_executor_arrays_are_measured_and_the_reason_is_said(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executors, "unavailable", lambda: "It needs numba.")
+    called = descent("bench", file, "--seconds", "0.1", "--json")
+    assert [item["executor"] for item in called.json["executors"]] == ["array"]
+    assert called.err == "descent: It needs numba.\n"
+    assert complaint("bench", file, "--executor", "cpu") == "It needs numba. Use --executor array"
+
+
+@pytest.mark.parametrize("seconds", ["0", "nan", "4000", "x"])
+def test_seconds_are_a_number_above_0(file: Path, seconds: str) -> None:
+    assert "expected" in complaint("bench", file, "--seconds", seconds)
+
+
+def test_what_is_neither_a_file_nor_a_preset_is_refused() -> None:
+    assert "there is no such file" in complaint("bench", "spirl-mlp", "--executor", "array")
