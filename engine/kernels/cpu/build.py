@@ -130,7 +130,7 @@ def _teach(target: Target) -> None:
     _generate(language.number, d, (i,), lambda b, a: b.bitcast(a[0], F64))
     _generate(language.power_of_two, f, (f,), _power_of_two)
     _generate(language.round_even, f, (f,), lambda b, a: b.call(b.module.declare_intrinsic("llvm.rint", [F32]), a))
-    _generate(language.fma, f, (f, f, f), lambda b, a: b.fma(*a))
+    _generate(language.fma, f, (f, f, f), lambda b, a: b.call(_foreign(b, "llvm.fmuladd.f32", F32, (F32,) * 3), a))
     _generate(language.atomic_add, i, (i, i), lambda b, a: b.atomic_rmw("add", _pointer(b, a[0]), a[1], "seq_cst"))
     _generate(language.atomic_load, i, (i,), lambda b, a: b.load_atomic(_pointer(b, a[0]), "seq_cst", 8, typ=I64))
     _generate(language.atomic_store, void, (i, i), _atomic_store)

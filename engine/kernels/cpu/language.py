@@ -122,7 +122,7 @@ def round_even(x: Any) -> Any:
 
 @_primitive
 def fma(a: Any, b: Any, c: Any) -> Any:
-    """a b + c of float32, rounded once."""
+    """a b + c of float32, rounded once where the processor can."""
 
 
 # -- threads ---------------------------------------------------------------------------------------------------------

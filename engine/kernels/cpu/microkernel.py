@@ -78,7 +78,8 @@ def _tile(module: ir.Module, target: Target, rows: int, vectors: int) -> ir.Func
         return [builder.phi(vector) for _ in range(count)]
 
     zero = ir.Constant(vector, [0.0] * target.lanes)
-    fma = _intrinsic(module, f"llvm.fma.v{target.lanes}f32", vector, 3)
+    # Two instructions where the processor has none for both; `llvm.fma` would there be a function of the C library.
+    fma = _intrinsic(module, f"llvm.fmuladd.v{target.lanes}f32", vector, 3)
 
     def step(builder: ir.IRBuilder, at_a: ir.Value, at_b: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
         """One step of the sum."""
