@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from engine.kinds import Metric
@@ -34,13 +36,13 @@ class Accuracy(Metric, frozen=True):
         steps, rows = outputs.shape[:2]
         outputs = outputs.reshape(steps, rows, -1)
         if targets.ndim == 2 and outputs.shape[2] > 1:
-            right = np.argmax(outputs, axis=2) == targets
-            if np.isnan(np.max(outputs)):  # of all at once: looking at every row costs as much as the metric itself
-                right &= ~np.isnan(np.max(outputs, axis=2))
-            return np.count_nonzero(right, axis=1).astype(np.float64), float(rows)
+            right = outputs.argmax(axis=2) == targets
+            if math.isnan(outputs.max()):  # of all at once: looking at every row costs as much as the metric itself
+                right &= ~np.isnan(outputs.max(axis=2))
+            return right.sum(axis=1, dtype=np.float64), float(rows)
         targets = targets.reshape(outputs.shape)
         right = ((outputs >= 0.5) == (targets >= 0.5)) & ~np.isnan(outputs)
-        return np.count_nonzero(right, axis=(1, 2)).astype(np.float64), float(outputs[0].size)
+        return right.sum(axis=(1, 2), dtype=np.float64), float(outputs[0].size)
 
 
 @component(

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Bits", "bits", "count_into", "fill_bits", "generator", "permutation", "stream_of"]
+__all__ = ["Bits", "bits", "count_into", "fill_bits", "generator", "permutation", "permutations", "stream_of"]
 
 WEYL = 0x9E3779B9
 COMBINE = 0x2C1B3C6D
@@ -123,11 +123,53 @@ def bits(count: int, seed: int, step: int, stream: int) -> np.ndarray:
     return out
 
 
-def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
-    """The order (int64) of `count` samples in an epoch: a pure function of its arguments.
+def permutations(count: int, seed: int, first: int, epochs: int) -> np.ndarray:
+    """The orders of `count` samples in `epochs` epochs from `first` on, (epochs, count) int64: each a pure function of
+    the seed and its epoch. Many at once take hardly longer than one where samples are few.
 
     Samples are sorted by 64 random bits each, so that every order is equally likely up to ties of probability 2^-64.
     """
-    high = bits(count, seed, epoch, stream_of("batches", "order high")).astype(np.uint64)
-    low = bits(count, seed, epoch, stream_of("batches", "order low"))
-    return np.argsort((high << np.uint64(32)) | low, kind="stable").astype(np.int64, copy=False)
+    high, low = (
+        _rows_of_bits(count, seed, first, epochs, stream_of("batches", f"order {part}")).astype(np.uint64)
+        for part in ("high", "low")
+    )
+    high <<= np.uint64(32)
+    high |= low
+    # Not the stable kind: there are no ties that it would have to settle, and it takes twice as long.
+    return np.argsort(high, axis=1).astype(np.int64, copy=False)
+
+
+def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
+    """The order (int64) of `count` samples in one epoch."""
+    order: np.ndarray = permutations(count, seed, epoch, 1)[0]
+    return order
+
+
+def _rows_of_bits(count: int, seed: int, first: int, steps: int, stream: int) -> np.ndarray:
+    """What `bits` gives for each of several steps, (steps, count)."""
+    keys = np.array([_key(seed, step, stream) for step in range(first, first + steps)], np.uint32)
+    x = keys[:, :1] + np.arange(count, dtype=np.uint32) * np.uint32(WEYL)
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        x ^= x >> np.uint32(shift)
+        x *= np.uint32(factor)
+    x += keys[:, 1:]
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        x ^= x >> np.uint32(shift)
+        x *= np.uint32(factor)
+    x ^= x >> np.uint32(16)
+    return x
+
+
+def _key(seed: int, step: int, stream: int) -> tuple[int, int]:
+    """The key of a stream at a step, in Python's own numbers."""
+    mask = 0xFFFFFFFF
+
+    def mix(x: int) -> int:
+        for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+            x = (x ^ (x >> shift)) * factor & mask
+        return x ^ (x >> 16)
+
+    counters = (seed, seed >> 32, step, step >> 32)
+    v = [(counter + stream + j * WEYL) & mask for j, counter in enumerate(counters)]
+    u = [mix((v[j] * COMBINE + v[j + 2]) & mask) for j in range(2)]
+    return (u[1] * COMBINE + u[0]) & mask, (u[0] * COMBINE + u[1]) & mask

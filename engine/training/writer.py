@@ -93,6 +93,7 @@ class RunWriter:
         # Owned by the writing thread: what a failed transaction has to try again, and the blob that still grows.
         self._again_rows = b""
         self._again_items: list[Action] = []
+        self._ended: list[EpochEnd] = []
         self._tail: tuple[int, bytes] | None = None
         self._written = step
         self._alive = time.monotonic()
@@ -112,17 +113,10 @@ class RunWriter:
     def epoch(self, epoch: EpochEnd) -> None:
         """An epoch's end, together with the latest frame and pictures since the last one."""
         self.step = epoch.step
-        data, metrics = encode(epoch), msgspec.msgpack.encode(epoch.validation_metrics or epoch.train_metrics)
 
         def write(connection: sqlite3.Connection) -> None:
-            self._insert(connection, epoch.step, "EpochEnd", data)
-            loss = epoch.validation_loss
-            connection.execute(
-                "UPDATE runs SET epochs = ?, train_loss = ?, validation_loss = ?, metrics = ?, best_validation_loss = "
-                "CASE WHEN ? IS NULL THEN best_validation_loss ELSE min(ifnull(best_validation_loss, ?), ?) END "
-                "WHERE id = ?",
-                (epoch.epoch, epoch.train_loss, loss, metrics, loss, loss, loss, self.run),
-            )
+            self._insert(connection, epoch.step, "EpochEnd", encode(epoch))
+            self._ended.append(epoch)
 
         self._queue(write)
         # Pictures that are passed over stay the latest until others come, or the run ends.
@@ -137,12 +131,12 @@ class RunWriter:
 
     def _queue_slots(self, moment: int) -> None:
         """Write the latest pictures; those of moment 0 are the last of a run and never thinned out."""
-        found = [(slot.step, type(slot).__name__, encode(slot)) for slot in self._slots.values()]
+        found = list(self._slots.values())
         self._slots.clear()
 
         def write(connection: sqlite3.Connection) -> None:
-            for step, name, blob in found:
-                self._insert(connection, step, name, blob, moment=moment)
+            for slot in found:
+                self._insert(connection, slot.step, type(slot).__name__, encode(slot), moment=moment)
 
         if found:
             self._queue(write)
@@ -168,8 +162,8 @@ class RunWriter:
                 self._queue_event(event)
 
     def _queue_event(self, event: Event) -> None:
-        data, name = encode(event), type(event).__name__
-        self._queue(lambda connection: self._insert(connection, event.step, name, data))
+        name = type(event).__name__
+        self._queue(lambda connection: self._insert(connection, event.step, name, encode(event)))
 
     def frame(self, frame: Frame | Confusion | Surface | FirstLayer) -> None:
         """A picture of the network. The latest of each type is kept at each epoch's end, and at the end of the run."""
@@ -305,8 +299,11 @@ class RunWriter:
         connection.execute("BEGIN IMMEDIATE")
         try:
             tail = self._write_rows(connection, self._again_rows)
+            self._ended.clear()
             for action in self._again_items:
                 names += action(connection) or ()
+            if self._ended:
+                self._summarize(connection)
             connection.execute(
                 "UPDATE runs SET alive = ?, steps = max(steps, ?), seconds = ? WHERE id = ?",
                 (time.time(), written, self._seconds, self.run),
@@ -342,6 +339,19 @@ class RunWriter:
                 or 0
             )
         return (key, whole) if len(whole) < TAIL * size else None
+
+    def _summarize(self, connection: sqlite3.Connection) -> None:
+        """Bring the run's line in the list up to the last of the epochs that were just written."""
+        last = self._ended[-1]
+        metrics = msgspec.msgpack.encode(last.validation_metrics or last.train_metrics)
+        found = (epoch.validation_loss for epoch in self._ended)
+        best = min((loss for loss in found if loss is not None and not math.isnan(loss)), default=None)
+        connection.execute(
+            "UPDATE runs SET epochs = ?, train_loss = ?, validation_loss = ?, metrics = ?, best_validation_loss = "
+            "CASE WHEN ? IS NULL THEN best_validation_loss ELSE min(ifnull(best_validation_loss, ?), ?) END "
+            "WHERE id = ?",
+            (last.epoch, last.train_loss, last.validation_loss, metrics, best, best, best, self.run),
+        )
 
     def _insert(
         self, connection: sqlite3.Connection, step: int, name: str, data: bytes, moment: int | None = None

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from engine.random import bits, count_into, generator, permutation, stream_of
+from engine.random import bits, count_into, generator, permutation, permutations, stream_of
 
 MASK = 0xFFFFFFFF
 
@@ -140,6 +140,16 @@ def test_permutations_depend_on_seed_and_epoch_only() -> None:
     for a, b in itertools.combinations(orders, 2):
         assert np.sum(a == b) < 10
     assert np.array_equal(permutation(200, 3, 1), orders[13])
+
+
+def test_the_orders_of_many_epochs_are_those_of_each() -> None:
+    seed, first = 2**40 + 7, 2**33 - 2
+    together = permutations(77, seed, first, 5)
+    assert together.dtype == np.int64
+    for place in range(5):
+        assert np.array_equal(together[place], permutation(77, seed, first + place))
+        high, low = (bits(77, seed, first + place, stream_of("batches", f"order {part}")) for part in ("high", "low"))
+        assert together[place].tolist() == sorted(range(77), key=lambda i: (high[i], low[i]))
 
 
 def test_every_order_is_equally_likely() -> None:
