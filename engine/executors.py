@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engine.plan import Program
     from engine.state import State
 
-__all__ = ["EXECUTORS", "Executor", "ExecutorError", "ExecutorKind", "choose", "compiled", "unavailable"]
+__all__ = ["EXECUTORS", "Executor", "ExecutorError", "ExecutorKind", "choose", "compiled", "misfit", "unavailable"]
 
 ExecutorKind = Literal["auto", "array", "cpu"]
 EXECUTORS: tuple[ExecutorKind, ...] = get_args(ExecutorKind)
@@ -53,25 +53,30 @@ def choose(kind: ExecutorKind, state: State) -> Executor:
     """
     if kind not in EXECUTORS:
         raise ExecutorError(f"There is no executor “{kind}”: use {', '.join(EXECUTORS)}.")
-    compiled_fits = state.backend.name == "numpy" and state.precision == "float32"
-    if kind == "cpu" and not compiled_fits:
-        raise ExecutorError(
-            "The compiled executor computes float32 on the processor: choose the device “cpu” and the precision "
-            "float32, or the executor “array”."
-        )
-    if kind == "array" or not compiled_fits or (kind == "auto" and (unavailable() or not compiled())):
+    reason = "" if kind == "array" else misfit(state)
+    if kind == "cpu" and reason:
+        raise ExecutorError(reason)
+    if kind == "array" or reason or (kind == "auto" and not compiled()):
         return ArrayExecutor(state)
     from engine.cpu_executor import CPUExecutor
     from engine.kernels.cpu.library import LibraryError
 
-    if reason := unavailable():
-        raise ExecutorError(reason)
     try:
         return CPUExecutor(state)
     except LibraryError as error:
         if kind == "auto":
             return ArrayExecutor(state)
         raise ExecutorError(str(error)) from error
+
+
+def misfit(state: State) -> str:
+    """Why the compiled executor cannot train this state on this machine, in words; empty when it can."""
+    if state.backend.name != "numpy" or state.precision != "float32":
+        return (
+            "The compiled executor computes float32 on the processor: choose the device “cpu” and the precision "
+            "float32, or the executor “array”."
+        )
+    return unavailable()
 
 
 def unavailable() -> str:

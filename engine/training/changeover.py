@@ -27,7 +27,7 @@ class ChangeOver:
     def __init__(self, loop: Loop, *, clock: Callable[[], float] = time.perf_counter) -> None:
         self._loop, self._clock = loop, clock
         self._looked = clock()
-        self._over = loop.programs.executor.kind != "array"
+        self._over = False
 
     def look(self) -> None:
         """At an epoch's end: change over if that is possible by now. The event tells of it."""

@@ -20,9 +20,9 @@ LISTEN = 0.05  # seconds between two looks at the control
 def await_kernels(control: Control, report: Callable[[events.Event], None]) -> bool:
     """Compile the kernels unless they are ready, and tell how far that is; False when the run was stopped meanwhile.
 
-    Raises ExecutorError when they cannot be compiled. Why there is no compiled executor at all, its choice says.
+    Raises ExecutorError when they cannot be compiled.
     """
-    if executors.unavailable() or executors.compiled():
+    if executors.compiled():
         return True
     compilation = Compilation()
     told = (0, 0)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from engine.data import Dataset
     from engine.executors import Executor, ExecutorKind
     from engine.experiment import Experiment
+    from engine.state import State
     from engine.training.store import RunStore, RunWriter
 
 __all__ = ["Trainer"]
@@ -147,8 +148,8 @@ class Trainer:
             load_arrays(state, self._initial)
         if arrays is not None:
             load_arrays(state, arrays)
-        kind = self._kind_of(counters)
-        if kind == "cpu" and state.backend.name == "numpy" and not await_kernels(self.control, self._report):
+        kind = self._kind_of(counters, state)
+        if kind == "cpu" and not executors.misfit(state) and not await_kernels(self.control, self._report):
             return None
         executor = self._executor = executors.choose(kind, state)
         if self._store is not None:
@@ -172,7 +173,7 @@ class Trainer:
             writer=self._writer,
             counters=counters,
             step_limit=self._steps,
-            may_change=kind == "auto",
+            may_change=kind == "auto" and executor.kind == "array" and not executors.misfit(state),
         )
         self._event(
             events.Started(
@@ -188,13 +189,13 @@ class Trainer:
         )
         return self.loop
 
-    def _kind_of(self, counters: Counters | None) -> ExecutorKind:
+    def _kind_of(self, counters: Counters | None, state: State) -> ExecutorKind:
         """The executor to choose: the one that was asked for, or that of the checkpoint."""
         if self._kind != "auto" or counters is None:
             return self._kind
         if counters.executor != "cpu":
             return "array"
-        reason = executors.unavailable()
+        reason = executors.misfit(state)
         if not reason:
             return "cpu"
         self.problems += (
