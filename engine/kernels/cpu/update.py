@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.kernels.cpu.interpreter import claim
-from engine.kernels.cpu.language import F, atomic_add, atomic_store, clear, device, f32, f64, fma, i64, kernel, stack
+from engine.kernels.cpu.language import F, clear, device, f32, f64, fma, i64, kernel, stack
+from engine.kernels.cpu.pieces import is_last, next_piece
 from engine.kernels.cpu.rows import Binding, Row, rows_of
 from engine.ops.base import Call, Value
 from engine.ops.update import COMMON, ClipScale, GradientNorm, PenaltyValue, UpdateAdam, UpdateRule, UpdateSGD
@@ -217,26 +217,6 @@ def update_adam(a: Any, me: int, team: int, step: int) -> None:
 
 
 # -- pieces ------------------------------------------------------------------------------------------------------------
-
-
-@device
-def next_piece(shared: int, pieces: int, me: int, piece: int) -> int:
-    """The piece after `piece` (-1: none yet) that this thread works on; `pieces` or more when nothing is left. A single
-    piece is the first thread's, so that its row needs no barrier."""
-    if pieces > 1:
-        return claim(shared)
-    return 0 if me == 0 and piece < 0 else 1
-
-
-@device
-def is_last(finished: int, pieces: int) -> bool:
-    """Whether this is the last of the pieces to come to its end: whoever brings it may read what all have left."""
-    if pieces == 1:
-        return True
-    if atomic_add(finished, 1) < pieces - 1:
-        return False
-    atomic_store(finished, 0)
-    return True
 
 
 @device
