@@ -198,16 +198,21 @@ class LiveHistory:
         self._last_frame = min(self._last_frame, step)
         self.changes = [change for change in self.changes if change.step <= step]
         self.moments = [moment for moment in self.moments if moment.step <= step]
-        epochs, self.epochs, self.epoch_curves, self._best = self.epochs, [], {}, None
-        for event in epochs:
-            if event.step <= step:
-                self.epochs.append(event)
-                self._add_values(event)
+        self.epochs, self.epoch_curves, self._best = [event for event in self.epochs if event.step <= step], {}, None
+        self._add_values(self.epochs)
 
     def add_epoch(self, event: EpochEnd, moment: Moment | None = None) -> None:
         """Append an epoch and what was seen at its end. Of very long runs every second moment is let go."""
-        self.epochs.append(event)
-        self._add_values(event)
+        self.add_epochs([(event, moment)])
+
+    def add_epochs(self, ends: Sequence[tuple[EpochEnd, Moment | None]]) -> None:
+        """Append epochs in order, each with what was seen at its end, or None."""
+        self.epochs += [event for event, _ in ends]
+        self._add_values([event for event, _ in ends])
+        for event, moment in ends:
+            self._add_moment(event, moment)
+
+    def _add_moment(self, event: EpochEnd, moment: Moment | None) -> None:
         if moment is not None and moment.frame is not None:
             self.add_frame(moment.frame)
         if moment is None or event.epoch % self._moment_stride:
@@ -231,19 +236,25 @@ class LiveHistory:
 
         return Moment(epoch=moment.epoch, step=moment.step, **{name: nearest(name) for name in PICTURES})
 
-    def _add_values(self, event: EpochEnd) -> None:
-        values = {"train/loss": event.train_loss, "validation/loss": event.validation_loss}
-        values |= {f"train/{tag}": value for tag, value in event.train_metrics.items()}
-        values |= {f"validation/{tag}": value for tag, value in event.validation_metrics.items()}
-        for name, value in values.items():
-            if value is not None:
-                series = self.epoch_curves.get(name)
-                if series is None:
-                    series = self.epoch_curves[name] = Series(("epoch", "value"), "value")
-                series.append(event.epoch, value)
-        loss = event.train_loss if event.validation_loss is None else event.validation_loss
-        if loss == loss and (self._best is None or loss < self._best[0]):
-            self._best = (loss, event)
+    def _add_values(self, events: Sequence[EpochEnd]) -> None:
+        columns: dict[str, tuple[list[int], list[float]]] = {}
+        for event in events:
+            values = {"train/loss": event.train_loss, "validation/loss": event.validation_loss}
+            values |= {f"train/{tag}": value for tag, value in event.train_metrics.items()}
+            values |= {f"validation/{tag}": value for tag, value in event.validation_metrics.items()}
+            for name, value in values.items():
+                if value is not None:
+                    epochs, found = columns.setdefault(name, ([], []))
+                    epochs.append(event.epoch)
+                    found.append(value)
+            loss = event.train_loss if event.validation_loss is None else event.validation_loss
+            if loss == loss and (self._best is None or loss < self._best[0]):
+                self._best = (loss, event)
+        for name, column in columns.items():
+            series = self.epoch_curves.get(name)
+            if series is None:
+                series = self.epoch_curves[name] = Series(("epoch", "value"), "value")
+            series.extend(np.array(column, dtype=float))
 
     def epoch_curve(self, name: str, limit: int = EPOCH_POINTS) -> tuple[Array, Array]:
         """(epochs, values) of one of `epoch_curves`, thinned to about `limit` points; empty when there is none."""

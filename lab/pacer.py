@@ -97,21 +97,21 @@ class Pacer(QObject):
         super().__init__(parent)
         self._clock = clock
         self.budget = budget or Budget(clock=clock)
-        self._waiting: list[Drawable] = []
+        self._waiting: dict[int, Drawable] = {}
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self._tick)
         self._expected = 0.0
 
     def ask(self, drawable: Drawable) -> None:
         """Let something draw as soon as it is due, its turn has come, and the budget allows it."""
-        if not any(item is drawable for item in self._waiting):
-            self._waiting.append(drawable)
+        if id(drawable) not in self._waiting:
+            self._waiting[id(drawable)] = drawable
             if not self._timer.isActive():
                 self._schedule(0.0)
 
     def forget(self, drawable: Drawable) -> None:
         """It wants to draw no more."""
-        self._waiting = [item for item in self._waiting if item is not drawable]
+        self._waiting.pop(id(drawable), None)
         if not self._waiting:
             self._timer.stop()
 
@@ -128,8 +128,8 @@ class Pacer(QObject):
     def _tick(self) -> None:
         begun = self._clock()
         late = begun - self._expected
-        self._waiting = [item for item in self._waiting if item.wants_drawing()]
-        due = [item for item in self._waiting if item.due <= begun]
+        self._waiting = {key: item for key, item in self._waiting.items() if item.wants_drawing()}
+        due = [item for item in self._waiting.values() if item.due <= begun]
         if due and self.budget.wait() == 0.0:
             ready = max(due, key=lambda item: (begun - item.due + item.lead) / max(item.pace, 1e-3))
             self.forget(ready)
@@ -138,7 +138,7 @@ class Pacer(QObject):
             spent = self._clock() - begun
             # Drawing gets about a third of the loop's time; a tick that came late says that the loop is full.
             pause = min(SLOWEST_MS, max(TICK_MS, 2000 * spent, 1000 * late)) / 1000
-            soonest = min(item.due for item in self._waiting) - self._clock()
+            soonest = min(item.due for item in self._waiting.values()) - self._clock()
             self._schedule(max(pause, soonest, self.budget.wait()))
 
 

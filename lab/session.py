@@ -1,6 +1,6 @@
 """What is running: one training run on its own thread, and everything of it that the window shows.
 
-The engine knows no Qt. It posts events into a mailbox; a 33 ms timer, alive only during a run, drains it and turns the
+The engine knows no Qt. It posts events into a mailbox; a 50 ms timer, alive only during a run, drains it and turns the
 mail into a few signals. Orders go the other way through the engine's `Control`. Each run has its own mailbox and every
 event its run's id, so that nothing late from an earlier run is ever shown.
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTIVE", "STATES", "Session", "TrainerFactory", "edited_since_run"]
 
-DRAIN_MS = 33
+DRAIN_MS = 50
 JOIN_SECONDS = 10.0
 STATES = ("idle", "starting", "running", "paused", "stopping", "finished", "failed")
 ACTIVE = frozenset({"starting", "running", "paused", "stopping"})
@@ -316,9 +316,13 @@ class Session(ShownRun):
         news = mail.rows.size > 0 and self._is_mine(mail.run)
         if news:
             self.live.add_table(mail.rows)
-        for event, seen in zip(mail.events, mail.seen, strict=True):
-            if isinstance(event, EpochEnd) and self._is_mine(event.run):
-                self.live.add_epoch(event, moment_of(event, {type(item): item for item in seen}))
+        self.live.add_epochs(
+            [
+                (event, moment_of(event, {type(item): item for item in seen}))
+                for event, seen in zip(mail.events, mail.seen, strict=True)
+                if isinstance(event, EpochEnd) and self._is_mine(event.run)
+            ]
+        )
         if news:
             self.stepsChanged.emit()
         for event in mail.slots:

@@ -25,7 +25,7 @@ from lab.jobs import Jobs
 from lab.keeper import Keeper
 from lab.menus import Menus
 from lab.notices import Notices
-from lab.pacer import pacer
+from lab.pacer import Turn, pacer
 from lab.palette import Palette
 from lab.panelarea import PanelArea
 from lab.panels import Timeline
@@ -44,6 +44,7 @@ __all__ = ["Window"]
 
 SIZE = (1600, 1000)
 CLOSE_MS = 2000
+LIVE_PACE = 0.25
 WATCHED = frozenset({"activations", "gradients"})
 
 
@@ -81,6 +82,7 @@ class Window(QMainWindow):
         self.flow = Flow(self.document, self.session, self)
         self.filing = Filing(self.document, self.settings, self)
         self._closing = self._ready = self._shown = self._deadline_passed = False
+        self._live_turn = Turn(self, self._show_live, self.isVisible, LIVE_PACE)
         self._deadline = QTimer(self, singleShot=True, interval=CLOSE_MS)
         self._deadline.timeout.connect(self._give_up_waiting)
         self._build()
@@ -151,7 +153,8 @@ class Window(QMainWindow):
             signal.connect(self.refresh)
         for signal in (document.changed, document.pathChanged, document.dirtyChanged):
             signal.connect(self._show_title)
-        for signal in (session.frameChanged, session.lookChanged, session.runChanged, session.eventArrived):
+        session.frameChanged.connect(self._live_turn.ask)
+        for signal in (session.lookChanged, session.runChanged, session.eventArrived):
             signal.connect(self._show_live)
         for signal in (document.changed, self.selection.changed, session.lookChanged):
             signal.connect(pacer().hasten)
@@ -331,6 +334,7 @@ class Window(QMainWindow):
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
+        self._live_turn.forget()
         self._watch()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushBut
 
 from widgets.elided import ElidedLabel
 from widgets.form import LABEL_WIDTH
+from widgets.steady import SteadyLabel
 
 __all__ = ["Card", "Facts", "Section", "SidePanel", "label", "line", "set_role"]
 
@@ -65,10 +66,12 @@ class Section(QWidget):
 
 
 class Facts(QWidget):
-    """Names and values, one pair to a line."""
+    """Names and values, one pair to a line. `steady`: values of one line that change many times a second and move
+    nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, steady: bool = False) -> None:
         super().__init__()
+        self._steady = steady
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(0)
@@ -80,8 +83,7 @@ class Facts(QWidget):
     def set_facts(self, facts: Sequence[tuple[str, str]]) -> None:
         """Show these pairs."""
         while len(self._rows) < len(facts):
-            name, value = label("", "dim"), label("", "value", wrap=True)
-            value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            name, value = label("", "dim"), self._value()
             index = len(self._rows)
             self._grid.addWidget(name, index, 0, Qt.AlignmentFlag.AlignTop)
             self._grid.addWidget(value, index, 1)
@@ -94,6 +96,15 @@ class Facts(QWidget):
                 name.setText(facts[index][0])
                 value.setText(facts[index][1])
         self.setVisible(bool(facts))
+
+    def _value(self) -> QLabel:
+        if self._steady:
+            steady = SteadyLabel(gives_way=True)
+            steady.setProperty("role", "value")
+            return steady
+        value = label("", "value", wrap=True)
+        value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        return value
 
     def texts(self) -> list[tuple[str, str]]:
         """What is shown."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from pyqtgraph.functions import create_qpolygonf, ndarray_from_qpolygonf
 from pyqtgraph.Qt.internals import PrimitiveArray
-from PySide6.QtCore import QLineF
+from PySide6.QtCore import QLineF, Qt
 from PySide6.QtGui import QPainter, QPen, QPolygonF
 
-__all__ = ["Stroke", "columns_of", "pieces", "polygon"]
+__all__ = ["Stroke", "columns_of", "paint_line", "pieces", "polygon"]
 
 FAR = 1e5
 """Pixels beyond which nothing is drawn: painting engines count in 32 bits."""
@@ -76,6 +76,16 @@ def _lines(x1: np.ndarray, y1: np.ndarray, x2: np.ndarray, y2: np.ndarray) -> Pr
     return array
 
 
+def paint_line(painter: QPainter, x: np.ndarray, y: np.ndarray) -> None:
+    """Draw a line through points with the painter's pen."""
+    pen = painter.pen()
+    if pen.widthF() > 1.0 and pen.style() == Qt.PenStyle.SolidLine:
+        # Qt's joints of a wide line take ten times as long as its pieces.
+        painter.drawLines(*_lines(x[:-1], y[:-1], x[1:], y[1:]).drawargs())
+    else:
+        painter.drawPolyline(polygon(x, y))
+
+
 class Stroke:
     """A line through points in pixels (x ascending, NaN for gaps), ready to be painted.
 
@@ -111,8 +121,4 @@ class Stroke:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         else:
             for x, y in self._pieces:
-                if pen.widthF() > 1.0 and pen.dashPattern() == []:
-                    # Qt's joints of a wide line take ten times as long as its pieces.
-                    painter.drawLines(*_lines(x[:-1], y[:-1], x[1:], y[1:]).drawargs())
-                else:
-                    painter.drawPolyline(polygon(x, y))
+                paint_line(painter, x, y)

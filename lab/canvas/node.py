@@ -7,10 +7,9 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFontMetricsF, QPainter, QPainterPath, QPolygonF
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
+from lab.canvas.bubble import BUBBLE_TOP, LEGIBLE, BubbleItem
 from lab.canvas.geometry import (
-    BUBBLE_ROOM,
     CARD,
-    CARD_HEIGHT,
     CARD_WIDTH,
     CORNER,
     HEADER_HEIGHT,
@@ -24,11 +23,12 @@ from lab.canvas.vitals import Vitals
 __all__ = ["Face", "NodeItem"]
 
 _HISTOGRAM = QRectF(9.5, 45.0, 94.0, 38.0)
+_ROW = QRectF(9.5, HEADER_HEIGHT + 5.0, CARD_WIDTH - 18.5, 15.0)
 _GRADIENT = QRectF(111.0, 46.0, 8.0, 37.0)
 _DOT = QPointF(CARD_WIDTH - 11.5, 11.5)
 _EDGE = 9.0
-BUBBLE_GAP = 6.0
-BUBBLE_TOP = CARD_HEIGHT + BUBBLE_GAP
+TEXT = 0.45
+"""Below this scale it has a title only."""
 _NO_VITALS = Vitals()
 
 _BODY = QPainterPath()
@@ -70,6 +70,7 @@ class NodeItem(QGraphicsItem):
         self._bars: list[QRectF] = []
         self._cuts: list[QRectF] = []
         self._bubble = BubbleItem(self)
+        self._moving = VitalsItem(self)
         self.setZValue(2)
         self.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
         self._refresh_bubble()
@@ -87,14 +88,27 @@ class NodeItem(QGraphicsItem):
         vitals = vitals or _NO_VITALS
         if vitals == self.vitals and live_text == self.live_text:
             return
+        before = self._still()
         self.vitals, self.live_text = vitals, live_text
         self._place_bars(vitals)
-        self._refresh_bubble()
-        self.update()
+        self._moving.renew()
+        if self._still() != before:
+            self._refresh_bubble()
+            self.update()
+
+    def _still(self) -> tuple[object, ...]:
+        """What of the vitals the card itself shows."""
+        return self.message, self.vitals.health, bool(self.live_text), self.measured
+
+    @property
+    def measured(self) -> bool:
+        """Whether the card shows what was measured, rather than facts about its fields."""
+        return not self.face.bypass and (self.vitals.heights is not None or self.vitals.gradient is not None)
 
     def set_style(self, style: Style) -> None:
         self._style = style
         self._bubble.update()
+        self._moving.update()
         self.update()
 
     def set_selected(self, on: bool) -> None:
@@ -206,8 +220,8 @@ class NodeItem(QGraphicsItem):
         painter.setPen(self._border())
         painter.drawPath(_BODY)
         self._paint_texts(painter, scale)
-        if scale >= 0.35:
-            self._paint_vitals(painter)
+        if scale >= LEGIBLE and not self.measured:
+            self._paint_facts(painter)
         self._paint_state(painter)
         self._paint_ports(painter)
 
@@ -226,28 +240,21 @@ class NodeItem(QGraphicsItem):
         width = CARD_WIDTH - 19.0 - 10.0
         title = QFontMetricsF(style.title_font).elidedText(face.title, Qt.TextElideMode.ElideRight, width)
         painter.drawText(QRectF(9.5, 0, width, HEADER_HEIGHT), _MIDDLE_LEFT, title)
-        if scale < 0.45:
+        if scale < TEXT:
             return
         painter.setFont(style.small_font)
-        row = QRectF(9.5, HEADER_HEIGHT + 5.0, CARD_WIDTH - 18.5, 15.0)
         if face.count:
             painter.setPen(style.count_pen)
-            painter.drawText(row, _MIDDLE_RIGHT, face.count)
-        painter.setPen(style.shape_pen)
-        painter.drawText(row, _MIDDLE_LEFT, "bypassed" if face.bypass else self.live_text or face.shape)
+            painter.drawText(_ROW, _MIDDLE_RIGHT, face.count)
+        if face.bypass or not self.live_text:
+            painter.setPen(style.shape_pen)
+            painter.drawText(_ROW, _MIDDLE_LEFT, "bypassed" if face.bypass else face.shape)
 
-    def _paint_vitals(self, painter: QPainter) -> None:
+    def paint_vitals(self, painter: QPainter) -> None:
+        """The histogram and the gradient's bar; the painter counts from the card's corner."""
         style, vitals = self._style, self.vitals
-        whole = painter.opacity()
         if vitals.stale:
-            painter.setOpacity(0.4 * whole)
-        self._paint_bars(painter, style, vitals)
-        painter.setOpacity(whole)
-
-    def _paint_bars(self, painter: QPainter, style: Style, vitals: Vitals) -> None:
-        if self.face.bypass or (not self._bars and vitals.gradient is None):
-            self._paint_facts(painter)
-            return
+            painter.setOpacity(0.4 * painter.opacity())
         painter.setPen(style.axis)
         y = _HISTOGRAM.bottom() + 1.0
         painter.drawLine(QPointF(_HISTOGRAM.left(), y), QPointF(_HISTOGRAM.right(), y))
@@ -316,82 +323,34 @@ class NodeItem(QGraphicsItem):
         return self._style
 
 
-class BubbleItem(QGraphicsItem):
-    """The message below a card (above it at the view's lower edge): at most two lines, as wide as its words need and
-    the next card's message allows."""
-
-    _PAD = 7.0
+class VitalsItem(QGraphicsItem):
+    """What moves on a card while it trains, apart from what stays: the card itself need not be drawn again."""
 
     def __init__(self, parent: NodeItem) -> None:
         super().__init__(parent)
         self._node = parent
-        self._level, self._text, self._whole = "", "", ""
-        self._room = BUBBLE_ROOM
-        self._rect = QRectF()
-        self.setPos(0.0, BUBBLE_TOP)
-        self.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
-        self.setZValue(1)
-        self.hide()
-
-    def show_message(self, level: str, text: str) -> None:
-        if (level, text) != (self._level, self._whole):
-            self._level, self._whole = level, text
-            self._fit_words()
-
-    def set_room(self, width: float) -> None:
-        if width != self._room:
-            self._room = width
-            self._fit_words()
-
-    def place(self, seen: QRectF) -> None:
-        """See `NodeItem.place_bubble`; here `seen` counts from the card's corner."""
-        x, y = 0.0, BUBBLE_TOP
-        if not seen.isEmpty() and seen.intersects(CARD):
-            above = -BUBBLE_GAP - self._rect.height()
-            if y + self._rect.height() > seen.bottom() and above >= seen.top():
-                y = above
-            x = max(seen.left(), min(0.0, seen.right() - self._rect.width()))
-        self.setPos(x, y)
-
-    @property
-    def shown(self) -> str:
-        """The words as drawn: the message, or as much of it as there is room for."""
-        return self._text
-
-    def _fit_words(self) -> None:
-        self.prepareGeometryChange()
-        text = self._text = self._whole
-        metrics = QFontMetricsF(self._node.style.bubble_font)
-        widest = max(self._room, BUBBLE_ROOM)
-        for width in (min(BUBBLE_ROOM, widest), min((BUBBLE_ROOM + widest) / 2, widest), widest):
-            room = QRectF(0, 0, width - 2 * self._PAD, 1000.0)
-            words = metrics.boundingRect(room, int(Qt.TextFlag.TextWordWrap), text)
-            if words.height() < 2.5 * metrics.lineSpacing():
-                break
-        else:
-            # The tooltip and the problems list have all of it.
-            self._text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, 1.75 * room.width())
-            words = metrics.boundingRect(room, int(Qt.TextFlag.TextWordWrap), self._text)
-        width = min(words.width() + 1, room.width()) + 2 * self._PAD
-        self._rect = QRectF(0, 0, width, min(words.height(), 2 * metrics.lineSpacing()) + 9.0)
-        self.setVisible(bool(text))
-        self.update()
+        self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
 
     def boundingRect(self) -> QRectF:
-        return self._rect.adjusted(-1, -1, 1, 1)
+        return _HISTOGRAM.united(_GRADIENT).united(_ROW).adjusted(-2, -1, 2, 3)
+
+    def renew(self) -> None:
+        """Draw it anew, and nothing around it: an item's own `update` would draw the whole canvas."""
+        scene = self.scene()
+        for view in scene.views() if scene is not None else ():
+            area = view.mapFromScene(self.sceneBoundingRect()).boundingRect()
+            view.viewport().update(area.adjusted(-1, -1, 1, 1))
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
-        style = self._node.style
-        if QStyleOptionGraphicsItem.levelOfDetailFromTransform(painter.worldTransform()) < 0.35:
-            return
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(style.bubble_pen[self._level])
-        painter.setBrush(style.bubble[self._level])
-        painter.drawRoundedRect(self._rect, 5, 5)
-        painter.setPen(style.bubble_text[self._level])
-        painter.setFont(style.bubble_font)
-        inner = self._rect.adjusted(self._PAD, 2, -self._PAD + 1, -2)
-        painter.drawText(inner, int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignVCenter), self._text)
+        scale = QStyleOptionGraphicsItem.levelOfDetailFromTransform(painter.worldTransform())
+        node = self._node
+        if scale >= TEXT and node.live_text and not node.face.bypass:
+            painter.setFont(node.style.small_font)
+            painter.setPen(node.style.shape_pen)
+            painter.drawText(_ROW, _MIDDLE_LEFT, node.live_text)
+        if scale >= LEGIBLE and node.measured:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            node.paint_vitals(painter)
 
 
 _MIDDLE_LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)

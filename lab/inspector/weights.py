@@ -23,7 +23,7 @@ class _Parameter(QWidget):
         column.setSpacing(5)
         self.name = label("", "dim")
         self.histogram = Histogram(empty="Shown from the first step of a run")
-        self.facts = Facts()
+        self.facts = Facts(steady=True)
         column.addWidget(self.name)
         column.addWidget(self.histogram)
         column.addWidget(self.facts)

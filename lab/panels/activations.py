@@ -15,7 +15,7 @@ from lab.panels.layers import Layer, density, layer, layers_of, percentiles
 from lab.panels.waiting import NEXT_STEPS, waiting_text
 from widgets import theme
 from widgets.text import number
-from widgets.trace import polygon
+from widgets.trace import paint_line, polygon
 
 __all__ = ["ActivationsPanel"]
 
@@ -109,9 +109,7 @@ class LayersChart(Chart):
         painter.drawPolygon(shape)
         painter.setPen(pen)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawPolyline(
-            polygon(np.concatenate([[axis.start], px, [axis.end]]), np.concatenate([[base], py, [base]]))
-        )
+        paint_line(painter, np.concatenate([[axis.start], px, [axis.end]]), np.concatenate([[base], py, [base]]))
 
         self._mark_cuts(painter, base, stats, axis, colour)
 

@@ -16,7 +16,7 @@ from widgets import theme
 from widgets.plot import Curve, Plot
 from widgets.text import number, shortened
 
-__all__ = ["LABEL", "LossPanel", "few", "smoothing_span", "style_points"]
+__all__ = ["LABEL", "LossPanel", "averaged", "few", "smoothing_span", "style_points"]
 
 SMOOTHING = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98)
 EMPTY = np.empty(0)
@@ -40,6 +40,27 @@ def few(values: np.ndarray, limit: int = POINTS) -> np.ndarray:
     """Indices of evenly spaced points, first and last included."""
     n = len(values)
     return np.arange(n) if n <= limit else np.unique(np.linspace(0, n - 1, limit).astype(int))
+
+
+def averaged(
+    steps: np.ndarray, epochs: np.ndarray, values: np.ndarray, count: np.ndarray, limit: int = POINTS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(step, epoch, value, count) of about `limit` groups of neighbouring rows: means in which each row weighs its
+    `count`. The last row stands alone, so that the line ends where the run stands. Values that are not finite are left
+    out."""
+    n = len(values)
+    if n <= limit:
+        return steps, epochs, values, count
+    starts = np.append(np.arange(0, n - 1, -(-n // limit)), n - 1)
+    weight = np.where(np.isfinite(values), count, 0.0)
+
+    def mean(column: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            found: np.ndarray = np.add.reduceat(column * weight, starts) / np.add.reduceat(weight, starts)
+        return found
+
+    means = mean(np.where(weight > 0, values, 0.0), weight)
+    return mean(steps, count), mean(epochs, count), means, np.add.reduceat(weight, starts)
 
 
 def style_points(curve: Curve) -> None:
@@ -139,10 +160,9 @@ class LossPanel(Panel):
         log = self.log_y.isChecked()
         with np.errstate(invalid="ignore", divide="ignore"):
             losses = np.log(steps["mean"]) if log else steps["mean"]
-        values = smooth(steps["step"], losses, steps["count"], span)
-        values = np.exp(values) if log else values
-        kept = few(values)
-        return steps["epoch"][kept], values[kept]
+        at, epochs, losses, count = averaged(steps["step"], steps["epoch"], losses, steps["count"])
+        values = smooth(at, losses, count, span)
+        return epochs, np.exp(values) if log else values
 
     def draw(self) -> None:
         with self.plot.changing():

@@ -17,12 +17,15 @@ from lab.panels.marks import ChangeMarks
 from lab.panels.waiting import FIRST_EPOCH, waiting_text
 from widgets import theme
 from widgets.clutter import clutter, legend_area
+from widgets.layers import frame_of
 from widgets.plot import Curve, Plot
 from widgets.text import number, shortened
 
 __all__ = ["MetricsPanel"]
 
 WIDEST = 0.5
+PLACED = 8
+"""After so many more points the text beside the mark looks for room anew."""
 """The share of the plot's width that the words at the best value may take."""
 SIDES = ((0.5, -0.3), (0.5, 1.3), (-0.1, -0.3), (1.1, -0.3), (-0.1, 1.3), (1.1, 1.3), (-0.12, 0.5), (1.12, 0.5))
 """Where the mark may lie from its text, in the text's sizes."""
@@ -62,6 +65,7 @@ class MetricsPanel(Panel):
         self.marks = ChangeMarks(self.plot)
         self.marker = pg.ScatterPlotItem(size=10)
         self.marker_text = pg.TextItem(anchor=(0.5, -0.25))
+        self._marked: object = None
         for item in (self.marker, self.marker_text):
             item.setZValue(8)
             self.plot.addItem(item, ignoreBounds=True)
@@ -163,6 +167,11 @@ class MetricsPanel(Panel):
     def _mark_best(self) -> None:
         best = self.best()
         log = self.plot.log_y
+        # Finding room for the text takes longer than all curves: only where something has moved.
+        key = (best, self.plot.y_label, frame_of(self.plot), legend_area(self.plot), len(self.train.x) // PLACED)
+        if key == self._marked:
+            return
+        self._marked = key
         shown = best is not None and (best[1] > 0 or not log)
         self.marker.setVisible(shown)
         self.marker_text.setVisible(shown)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPen
+from PySide6.QtGui import QColor, QImage, QPaintEngine, QPainter, QPen, QPixmap
 
 from engine.data import load, peek
 from engine.training.events import Surface
@@ -60,6 +60,9 @@ class SurfaceChart(Chart):
         self.classes = False
         self._key: object = None
         self._image = QImage()
+        self._dots_key: object = None
+        self._dotted: np.ndarray | None = None
+        self._picture = QPixmap()
 
     @staticmethod
     def colours() -> list[QColor]:
@@ -79,10 +82,13 @@ class SurfaceChart(Chart):
         self._plot = plot
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(plot, self._shaded(surface))
-        painter.save()
-        painter.setClipRect(plot)
-        self._scatter(painter)
-        painter.restore()
+        if painter.paintEngine().type() == QPaintEngine.Type.Raster:
+            painter.drawPixmap(plot.topLeft(), self._dots(plot, painter.deviceTransform().m11()))
+        else:
+            painter.save()
+            painter.setClipRect(plot)
+            self._scatter(painter)
+            painter.restore()
         self.horizontal_scale(painter, self._x, plot.bottom())
         for value, text in self._y.ticks(36):
             draw_text(painter, plot.left() - 6, self._y.pixel(value), text, "right")
@@ -96,6 +102,24 @@ class SurfaceChart(Chart):
             self._image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
             self._key = key
         return self._image
+
+    def _dots(self, plot: QRectF, scale: float) -> QPixmap:
+        """The samples over the surface, which stay while the surface moves: as a picture, `scale` of its pixels to one
+        of the screen's."""
+        key = (self.classes, plot, scale, theme.current().name)
+        values = self.points[0] if self.points is not None else None
+        if key != self._dots_key or values is not self._dotted:
+            self._dotted = values
+            picture = QPixmap((plot.size() * scale).toSize())
+            picture.setDevicePixelRatio(scale)
+            picture.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(picture)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.translate(-plot.topLeft())
+            self._scatter(painter)
+            painter.end()
+            self._dots_key, self._picture = key, picture
+        return self._picture
 
     def _scatter(self, painter: QPainter) -> None:
         if self.points is None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QKeyEvent, QMouseEvent, QPainter, QPen, QPixmap
+from PySide6.QtGui import QColor, QFont, QHideEvent, QKeyEvent, QMouseEvent, QPainter, QPen, QPixmap
 
+from lab.pacer import Turn
 from lab.panels.chart import Chart, draw_text
 from lab.panels.header import look_words
 from lab.panels.marks import Mark, marks_of
@@ -24,6 +25,8 @@ __all__ = ["Timeline"]
 
 MOST_CELLS = 400
 REACH = 4.0
+PACE = 0.3
+"""Seconds between two looks at where the run stands."""
 """So near to a mark, in pixels, its text is shown."""
 LEFT, RIGHT, TOP, CELL = 14.0, 20.0, 38.0, 26.0
 
@@ -42,6 +45,7 @@ class Timeline(Chart):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumHeight(int(TOP + CELL + 18))
         self._drawn: tuple[object, ...] = ()
+        self._turn = Turn(self, self._changed, self.isVisible, PACE)
         self._key: tuple[object, ...] = ()
         self._strips: tuple[QPixmap, QPixmap] = (QPixmap(), QPixmap())
         theme.signals.changed.connect(self.update)
@@ -52,24 +56,19 @@ class Timeline(Chart):
     def set_session(self, session: Session | None) -> None:
         """Show this session's run from now on."""
         if self.session is not None:
-            for signal in self._signals(self.session):
-                signal.disconnect(self._changed)
+            for signal, slot in self._signals(self.session):
+                signal.disconnect(slot)
         self.session = session
         if session is not None:
-            for signal in self._signals(session):
-                signal.connect(self._changed)
+            for signal, slot in self._signals(session):
+                signal.connect(slot)
         self.update()
 
-    @staticmethod
-    def _signals(session: Session) -> tuple[Any, ...]:
-        return (
-            session.runChanged,
-            session.epochEnded,
-            session.progressChanged,
-            session.lookChanged,
-            session.stateChanged,
-            session.experimentChanged,
-        )
+    def _signals(self, session: Session) -> list[tuple[Any, Any]]:
+        """What tells of news, and what is to be done: at once where a person waits for it."""
+        often = (session.epochEnded, session.progressChanged)
+        rare = (session.runChanged, session.lookChanged, session.stateChanged, session.experimentChanged)
+        return [(signal, self._turn.ask) for signal in often] + [(signal, self._changed) for signal in rare]
 
     def _changed(self, *_: object) -> None:
         session = self.session
@@ -83,6 +82,10 @@ class Timeline(Chart):
         if key != self._drawn:
             self._drawn = key
             self.update()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._turn.forget()
 
     # -- where things lie ----------------------------------------------------------------------------------------------
 
