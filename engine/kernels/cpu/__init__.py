@@ -14,7 +14,18 @@ if TYPE_CHECKING:
 
 __all__ = ["MODULES", "declare", "names", "plan_names"]
 
-MODULES = ("interpreter", "steps", "elementwise", "matrix", "convolution", "reduction", "loss", "pooling", "update")
+MODULES = (
+    "interpreter",
+    "steps",
+    "elementwise",
+    "matrix",
+    "convolution",
+    "reduction",
+    "loss",
+    "pooling",
+    "update",
+    "observe",
+)
 """The modules that declare kernels."""
 
 
