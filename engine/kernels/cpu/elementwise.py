@@ -78,9 +78,7 @@ def _add(call: Call, m: Binding) -> list[Row] | None:
     (y,) = call.outputs
     if len(others) > 3 or any(m.address(value) == m.address(y) for value in others):
         return None
-    added = [Stage(stages.ADD, m.address(value)) for value in others]
-    if m.address(first) != m.address(y):
-        added.insert(0, Stage(stages.LOAD, m.address(first)))
+    added = [Stage(stages.LOAD, m.address(first)), *(Stage(stages.ADD, m.address(value)) for value in others)]
     columns = y.shape[-1]
     return [Row("elementwise", [m.shared, m.address(y), y.size // columns, columns], output=1, stages=added)]
 

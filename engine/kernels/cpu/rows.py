@@ -216,6 +216,7 @@ def cover(group: Group, binding: Binding) -> list[Covered]:
         count = 1
         if rows and rows[-1].output is not None:
             count = 1 + _absorb(rows[-1], calls[index:], binding)
+            _drop_idle_load(rows[-1])
         item = Covered(calls[index : index + count], tuple(rows or ()))
         for row in item.rows:
             row.label = Label(row.kernel, first.node, first.phase)
@@ -246,9 +247,7 @@ def _alone(call: Call, binding: Binding) -> list[Row] | None:
     if stage is None:
         return None
     source, result = call.inputs[chain], call.outputs[0]
-    stages = [stage]
-    if binding.address(source) != binding.address(result):
-        stages.insert(0, Stage(LOAD, binding.address(source)))
+    stages = [Stage(LOAD, binding.address(source)), stage]
     columns = result.shape[-1]
     row = Row(
         "elementwise",
@@ -287,6 +286,15 @@ def _absorb(row: Row, calls: Sequence[Call], binding: Binding) -> int:
         row.arguments[row.output] = new
         taken += 1
     return taken
+
+
+def _drop_idle_load(row: Row) -> None:
+    """A pass that ends where it began need not load."""
+    from engine.kernels.cpu.stages import LOAD
+
+    assert row.output is not None
+    if row.stages and row.stages[0].code == LOAD and row.stages[0].other == row.arguments[row.output]:
+        del row.stages[0]
 
 
 def _meets(call: Call, earlier: Sequence[Call], binding: Binding) -> bool:
