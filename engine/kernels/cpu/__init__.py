@@ -23,6 +23,8 @@ MODULES = (
     "reduction",
     "loss",
     "pooling",
+    "normalization",
+    "normalization_gradient",
     "update",
     "observe",
 )

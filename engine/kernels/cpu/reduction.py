@@ -17,13 +17,16 @@ from engine.kernels.cpu.rows import Binding, Row, rows_of
 from engine.ops import SumRows
 from engine.ops.base import Call
 
-__all__ = ["PIECE", "WIDE", "add_partials", "combine", "is_last", "sum_columns"]
+__all__ = ["DOUBLE", "WIDE", "add_partials", "blocks", "combine", "is_last", "joined_rows", "repeat", "sum_columns"]
 
 PIECE = 16384
 """Elements of a piece of a pass that only reads: some microseconds."""
 
 WIDE = 512
 """Columns that are summed at once; narrower rows are joined to about this length, so that inner loops are long."""
+
+DOUBLE = 2 * WIDE
+"""The float32 that as many float64 take."""
 
 NARROW = 64
 """The fewest columns that a matrix is cut to."""
@@ -98,14 +101,23 @@ def sum_columns(total: int, x: int, x_row: int, rows: int, columns: int) -> None
 
 
 @device
-def combine(out: int, partials: int, apart: int, pieces: int, columns: int) -> None:
-    """out (columns) = the sum of `pieces` float32 rows that lie `apart` elements apart, in their order."""
-    y, p = f32(out), f32(partials)
-    for j in range(columns):
-        total = 0.0
-        for i in range(pieces):
-            total += float(p[i * apart + j])
-        y[j] = F(total)
+def combine(total: int, partials: int, apart: int, pieces: int, columns: int) -> None:
+    """total (columns, float64) = the sum of `pieces` float32 rows that lie `apart` elements apart, in their order."""
+    t = f64(total)
+    clear(total, columns * 8)
+    for i in range(pieces):
+        p = f32(partials + i * apart * 4)
+        for j in range(columns):
+            t[j] = t[j] + float(p[j])
+
+
+@device
+def repeat(vector: int, joined: int, columns: int) -> None:
+    """Fill vector (joined, columns) with its first row, `joined` a power of two."""
+    done = 1
+    while done < joined:
+        copy(vector + done * columns * 4, vector, done * columns * 4)
+        done *= 2
 
 
 @kernel
@@ -113,7 +125,7 @@ def sum_rows(a: Any, me: int, team: int, step: int) -> None:
     """Arguments: shared, x, rows, columns, y, rows of a block, columns of a block, partial sums (blocks, columns), a
     counter for each block of columns."""
     rows, columns, y, block_rows, block_columns = a[2], a[3], a[4], a[5], a[6]
-    total = stack(WIDE)
+    total, combined = stack(WIDE), stack(DOUBLE)
     across = (columns + block_columns - 1) // block_columns
     down = (rows + block_rows - 1) // block_rows
     while True:
@@ -129,7 +141,10 @@ def sum_rows(a: Any, me: int, team: int, step: int) -> None:
             continue
         copy(a[7] + (block * columns + first) * 4, total, width * 4)
         if is_last(a[8] + unit % across * 8, down):
-            combine(y + first * 4, a[7] + first * 4, columns, down, width)
+            combine(combined, a[7] + first * 4, columns, down, width)
+            sums, out = f64(combined), f32(y + first * 4)
+            for j in range(width):
+                out[j] = F(sums[j])
 
 
 def blocks(rows: int, columns: int) -> tuple[int, int]:
