@@ -9,20 +9,16 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["THREADS", "cores", "hold", "machine", "with_threads"]
+from lab.cores import THREADS, usable_cores
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+__all__ = ["hold", "machine", "with_threads"]
+
 LIBRARIES = ("numpy", "numba", "torch", "jax")
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def with_threads(threads: int, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment of a process whose libraries take so many threads."""
-    return dict(environment) | {name: str(threads) for name in THREADS}
+    return dict(environment) | {name: str(threads) for name in (*THREADS, "DESCENT_THREADS")}
 
 
 def hold(threads: int) -> None:
@@ -37,7 +33,7 @@ def machine() -> dict[str, str]:
     """Processor, system and versions."""
     found = {
         "cpu": _processor(),
-        "cores": str(cores()),
+        "cores": str(usable_cores()),
         "memory": _memory(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -18,7 +18,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.environment import cores, hold, machine
+from benchmarks.environment import hold, machine
+from lab.cores import usable_cores
 
 SECTIONS = ("steps", "roofline", "instruments", "startup", "memory", "scaling")
 EXECUTORS = {"cpu": ("cpu",), "array": ("array",), "both": ("cpu", "array")}
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     from benchmarks.losses import Mismatch
     from benchmarks.tables import tables, text
     from benchmarks.workloads import WORKLOADS
+    from engine.executors import ExecutorError
 
     names = options.workloads or list(WORKLOADS)
     unknown = [name for name in names if name not in WORKLOADS]
@@ -42,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         executors = _executors(options.executor)
         results = measure(names, executors, _peers(options.peers), options)
-    except (Mismatch, Unavailable) as error:
+    except (Mismatch, Unavailable, ExecutorError) as error:
         print(error, file=sys.stderr)
         return 1
     for table in tables(results):
@@ -72,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sections", metavar="A,B", default=list(SECTIONS[:2]), **several, help=", ".join(SECTIONS))
     parser.add_argument("--peers", metavar="A,B", default=None, **several, help="torch, torch-best, jax, numpy")
     parser.add_argument("--executor", choices=EXECUTORS, help="the engine's; all that there are without")
-    parser.add_argument("--threads", metavar="N", type=int, default=cores(), help="of every side; all cores without")
+    parser.add_argument(
+        "--threads", metavar="N", type=int, default=usable_cores(), help="of every side; all cores without"
+    )
     parser.add_argument("--rounds", metavar="N", type=int, default=15)
     parser.add_argument("--live", action="store_true", help="also training with the window open (benchmarks/live.py)")
     parser.add_argument("--json", metavar="FILE", type=Path)

@@ -76,7 +76,7 @@ def _steps(results: Results) -> list[Table]:
     rows, peers = results["steps"], results["peers"]
     ours, sides = results["executors"], [*results["executors"], *results["peers"]]
     times = Table(
-        "Seconds a training step",
+        "Time of a training step",
         ("", "workload", *(f"{label_of(side)}, ms" for side in sides), *(f"{OURS[side]}, one a call" for side in ours)),
         tuple(
             (
