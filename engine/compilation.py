@@ -27,7 +27,6 @@ from typing import IO, Literal
 
 from engine import executors
 from engine.text import shortened
-from engine.training.database import StoreError, data_folder
 from engine.training.locks import FileLock
 
 __all__ = ["SWITCH", "Compilation", "State"]
@@ -82,7 +81,7 @@ class Compilation:
         return self._thread is None or self._ended.wait(timeout)
 
     def cancel(self) -> None:
-        """End it, and wait until its process is gone; what is compiled by then is kept. May be called at any time."""
+        """End it, and wait until its process is gone. May be called at any time."""
         self._cancelled.set()
         with self._mutex:
             if self._process is not None:
@@ -149,8 +148,10 @@ class Compilation:
                 self._process = None
         if self._cancelled.is_set():
             self._end("cancelled")
-        elif status == 0 and executors.compiled():
-            self._end("done")
+        elif status == 0:
+            ready = executors.compiled()
+            changed = "The kernels were compiled, but for other files than this program's: start it again."
+            self._end("done" if ready else "failed", "" if ready else changed)
         else:
             last = next((line for line in reversed(said) if line.strip()), f"exit status {status}")
             self._end("failed", f"The kernels cannot be compiled: {shortened(last.strip(), 300)}")
@@ -179,11 +180,13 @@ class Compilation:
 
 
 def _lock() -> FileLock:
-    """The lock of this user's compilations."""
+    """The lock of the compilations into one cache."""
+    from engine.kernels.cpu.library import cache_folder
+
     try:
-        folder = data_folder()
+        folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
-    except (StoreError, OSError):
+    except (RuntimeError, OSError):  # RuntimeError: there is no home folder
         folder = Path(tempfile.gettempdir())
     return FileLock(folder / "compiling.lock")
 

@@ -9,8 +9,6 @@ import importlib.util
 import sys
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
-from engine.executor import ArrayExecutor
-
 if TYPE_CHECKING:
     from engine.executor import BoundProgram
     from engine.plan import Program
@@ -53,6 +51,8 @@ def choose(kind: ExecutorKind, state: State) -> Executor:
     """
     if kind not in EXECUTORS:
         raise ExecutorError(f"There is no executor “{kind}”: use {', '.join(EXECUTORS)}.")
+    from engine.executor import ArrayExecutor
+
     reason = "" if kind == "array" else misfit(state)
     if kind == "cpu" and reason:
         raise ExecutorError(reason)

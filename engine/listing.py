@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,11 @@ if TYPE_CHECKING:
     from engine.plan import Program
 
 
-def listing(program: Program) -> str:
-    """One line per group of operations, with the calls of a group indented below it where there are several."""
+def listing(program: Program, kernels: Sequence[str] | None = None) -> str:
+    """One line per group of operations, with the calls of a group indented below it where there are several.
+
+    `kernels` names for each group what an executor runs it with, in a last column.
+    """
     mode = "training step" if program.training else "evaluation"
     lines = [
         f"{shortened(program.title)} · {mode}{' with instruments' if program.observe else ''} · "
@@ -29,9 +33,11 @@ def listing(program: Program) -> str:
     lines += [f"{'control':<8} {name:<20} {default:g}" for name, default in program.controls.items()]
     width = max([4, *(len(group.node) for group in program.groups)])
     row = partial(_row, program, width)
-    lines += ["", f"{'':>4}  {'phase':<9} {'node':<{width}} {'operation':<34} {'result':<30} {'at':>10} {'FLOP':>8}"]
+    heading = f"{'':>4}  {'phase':<9} {'node':<{width}} {'operation':<34} {'result':<30} {'at':>10} {'FLOP':>8}"
+    lines += ["", heading if kernels is None else f"{heading}  kernel"]
     for index, group in enumerate(program.groups):
-        lines.append(row(f"{index:>4}", group.phase, group.node, group.name, group.calls[-1].outputs, group.flops))
+        line = row(f"{index:>4}", group.phase, group.node, group.name, group.calls[-1].outputs, group.flops)
+        lines.append(line if kernels is None else f"{line:<{len(heading)}}  {kernels[index]}")
         if len(group.calls) > 1:
             for call in group.calls:
                 flops = call.op.flops(*(value.tensor for value in call.inputs))

@@ -7,6 +7,7 @@ import tempfile
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ["DESCENT_COMPILE"] = "off"  # a run would start a process for it
 _BASE = tempfile.TemporaryDirectory(prefix="descent-tests-")
 for _name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"):
     os.environ[_name] = os.path.join(_BASE.name, _name.lower())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from engine.executors import EXECUTORS
 from lab.cli.common import (
     Parser,
     UserError,
@@ -20,6 +21,7 @@ from lab.cli.common import (
 if TYPE_CHECKING:
     from engine.diagnostics import Diagnostic, Report
     from engine.experiment import Experiment
+    from engine.plan import Program
 
 __all__ = ["add_check_arguments", "add_program_arguments", "run_check", "run_program"]
 
@@ -111,13 +113,20 @@ def _print_report(experiment: Experiment, report: Report, findings: tuple[Diagno
 
 
 def add_program_arguments(parser: Parser) -> None:
-    """FILE"""
+    """FILE [--executor array|cpu]"""
     parser.add_argument("file", metavar="FILE", help="an experiment (.dlab)")
+    parser.add_argument(
+        "--executor",
+        choices=[name for name in EXECUTORS if name != "auto"],
+        default="array",
+        help="with cpu, also the compiled kernel that runs each group of operations",
+    )
 
 
 def run_program(options: argparse.Namespace) -> int:
     """Print the listing of the training step."""
     from engine.graph import check_experiment
+    from engine.listing import listing
     from engine.plan import compile
 
     experiment = read_experiment(options.file)
@@ -127,5 +136,19 @@ def run_program(options: argparse.Namespace) -> int:
         first = next(item for item in report.diagnostics if item.severity == "error")
         raise UserError(f"{options.file}: {first.node or first.field or 'network'}: {first.message}")
     size = min(experiment.training.batch_size, signature.train_size or experiment.training.batch_size)
-    print(compile(experiment, report, signature, batch_size=size, training=True, observe=False))
+    program = compile(experiment, report, signature, batch_size=size, training=True, observe=False)
+    print(listing(program, _kernels(program) if options.executor == "cpu" else None))
     return 0
+
+
+def _kernels(program: Program) -> list[str]:
+    """What runs each group of a program on the compiled executor."""
+    from engine.executors import unavailable
+
+    if reason := unavailable():
+        raise UserError(f"--executor cpu: {reason}")
+    if program.precision != "float32":
+        raise UserError(f"--executor cpu: the compiled executor computes float32, this experiment {program.precision}")
+    from engine.kernels.cpu import plan_names
+
+    return plan_names(program)

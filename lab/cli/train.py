@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from engine.executors import EXECUTORS
 from lab.cli.common import Parser, UserError, command, folder_path, print_json, read_experiment, warn, whole
 from lab.cli.progress import ProgressBar
 from lab.cli.streams import abandon_output
@@ -43,6 +44,12 @@ def add_train_arguments(parser: Parser) -> None:
         help="change a field first, such as training.optimizer.learning_rate=0.01 or nodes.dense_1.units=64",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to train")
+    parser.add_argument(
+        "--executor",
+        choices=EXECUTORS,
+        default="auto",
+        help="what computes on the processor: NumPy's arrays, or compiled kernels (cpu)",
+    )
     parser.add_argument("--epochs", metavar="N", type=whole(1, 100_000), help="instead of the experiment's epochs")
     parser.add_argument("--steps", metavar="N", type=whole(1, 10**12), help="stop after this many optimizer steps")
     parser.add_argument("--seed", metavar="N", type=whole(0, 2**31 - 1), help="instead of the experiment's seed")
@@ -53,8 +60,9 @@ def add_train_arguments(parser: Parser) -> None:
 
 def run_train(options: argparse.Namespace) -> int:
     """Train; status 1 when the run diverged, 130 when it was stopped."""
+    from engine.compilation import Compilation
     from engine.training.control import Control
-    from engine.training.events import Changed, EpochEnd, Started, Unsaved
+    from engine.training.events import Changed, Compiling, EpochEnd, ExecutorChanged, Started, Unsaved
     from engine.training.store import RunStore
     from engine.training.trainer import Trainer
 
@@ -92,10 +100,16 @@ def run_train(options: argparse.Namespace) -> int:
         elif isinstance(event, Changed):
             bar.clear()
             warn(f"{event.path} is {event.after} from step {event.step} on")
+        elif isinstance(event, ExecutorChanged):
+            bar.clear()
+            warn(f"the kernels are compiled: from step {event.step} on, {event.device}")
+        elif isinstance(event, Compiling) and event.done == 0:
+            warn("the kernels are compiled first, which takes a moment once")
 
     trainer = Trainer(
         experiment,
         device=options.device,
+        executor=options.executor,
         store=store,
         report=report,
         control=control,
@@ -103,11 +117,16 @@ def run_train(options: argparse.Namespace) -> int:
         epochs=options.epochs,
         steps=options.steps,
     )
+    # So that this run, or else the next, has them; a run does not wait for it.
+    compilation = Compilation()
+    if options.executor == "auto" and options.device != "cuda":
+        compilation.start()
     with _stopping(control) as signals:
         try:
             result = trainer.run()
         finally:
             bar.clear()
+            compilation.cancel()
     if options.json:
         show(print_json, _result_json(result))
     elif result.device:  # "" where the run was stopped before it began

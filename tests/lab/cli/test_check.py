@@ -93,6 +93,23 @@ def test_the_program_is_listed(file: Path) -> None:
     assert "dense_1" in called.out and "matmul" in called.out
 
 
+def test_the_program_names_the_kernel_of_each_group(file: Path) -> None:
+    plain = descent("program", file).out.splitlines()
+    called = descent("program", file, "--executor", "cpu")
+    assert called.status == 0
+    heading = next(line for line in called.out.splitlines() if line.endswith("  kernel"))
+    groups = [line for line in plain if line[:4].strip().isdigit()]
+    named = [line for line in called.out.splitlines() if line[:4].strip().isdigit()]
+    assert [line[: len(heading) - len("kernel")].rstrip() for line in named] == [line.rstrip() for line in groups]
+    kernels = [line[len(heading) - len("kernel") :] for line in named]
+    assert all(kernels) and any("matmul" in kernel for kernel in kernels)
+
+
+def test_without_numba_the_kernels_cannot_be_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.executors.unavailable", lambda: "The compiled executor needs numba.")
+    assert "needs numba" in complaint("program", file, "--executor", "cpu")
+
+
 def test_a_network_with_errors_has_no_program(tmp_path: Path) -> None:
     value = edits.disconnect(blobs(), "input_1", "dense_1")
     assert "dense_1: " in complaint("program", write(tmp_path, value))
