@@ -25,7 +25,7 @@ def await_kernels(control: Control, report: Callable[[events.Event], None]) -> b
     if executors.compiled():
         return True
     compilation = Compilation()
-    told = (0, 0)
+    told: tuple[int, int] | None = None
     try:
         compilation.start()
         while not compilation.wait(LISTEN) and not control.stopping:

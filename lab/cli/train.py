@@ -103,7 +103,7 @@ def run_train(options: argparse.Namespace) -> int:
         elif isinstance(event, ExecutorChanged):
             bar.clear()
             warn(f"the kernels are compiled: from step {event.step} on, {event.device}")
-        elif isinstance(event, Compiling) and event.done == 0:
+        elif isinstance(event, Compiling) and not event.total:
             warn("the kernels are compiled first, which takes a moment once")
 
     trainer = Trainer(

@@ -39,7 +39,7 @@ def test_it_is_told_how_far_it_is(ready: Path, monkeypatch: pytest.MonkeyPatch) 
     command(monkeypatch, f"print('1 2 a', flush=True); {wait}; pathlib.Path({str(ready)!r}).touch()")
     log = Log()
     assert await_kernels(Control(), log)
-    assert [(event.run, event.done, event.total) for event in log.of(events.Compiling)] == [("", 1, 2)]
+    assert [(event.run, event.done, event.total) for event in log.of(events.Compiling)] == [("", 0, 0), ("", 1, 2)]
 
 
 def test_a_run_that_is_stopped_meanwhile_does_not_begin(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:

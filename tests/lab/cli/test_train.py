@@ -7,13 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from msgspec.structs import replace
 
+from engine.executor import ArrayExecutor
 from engine.files import save
+from engine.state import State
+from engine.training.control import Control
+from engine.training.events import Compiling, Event
 from engine.training.store import RunStore
 from engine.training.trainer import Trainer
 from lab.cli.train import STOP_SIGNALS
@@ -259,3 +264,79 @@ def test_a_terminal_that_is_closed_ends_the_run_with_a_checkpoint(tmp_path: Path
     process.wait(timeout=WAIT / 1000)
     (summary,) = RunStore(home).list()
     assert (summary.status, summary.resumable) == ("stopped", True)
+
+
+# -- the executor ------------------------------------------------------------------------------------------------------
+
+
+class Background:
+    """Stands for `engine.compilation.Compilation`; remembers what was asked of it."""
+
+    orders: ClassVar[list[str]] = []
+
+    def start(self) -> None:
+        self.orders.append("start")
+
+    def cancel(self) -> None:
+        self.orders.append("cancel")
+
+
+@pytest.fixture
+def background(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    Background.orders.clear()
+    monkeypatch.setattr("engine.compilation.Compilation", Background)
+    return Background.orders
+
+
+def test_kernels_are_compiled_beside_a_run_that_may_use_them(file: Path, background: list[str]) -> None:
+    assert descent("train", file).status == 0
+    assert background == ["start", "cancel"]
+    background.clear()
+    assert "NumPy" in descent("train", file, "--executor", "array").out
+    assert background == ["cancel"], "nothing was begun"
+
+
+def test_nothing_is_compiled_on_when_the_run_fails(file: Path, background: list[str]) -> None:
+    assert descent("train", file, "--set", "data.source=digits", "--set", "training.batch_size=32").status == 2
+    assert background == ["start", "cancel"]
+
+
+def test_an_executor_that_cannot_be_had_is_refused_in_a_sentence(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.executors.unavailable", lambda: "The compiled executor needs numba.")
+    assert "needs numba" in complaint("train", file, "--executor", "cpu")
+    assert "invalid choice" in complaint("train", file, "--executor", "gpu")
+
+
+def test_a_change_of_the_executor_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Second(ArrayExecutor):
+        kind = "cpu"  # type: ignore[assignment]
+        label = "Second · 1 thread"  # type: ignore[assignment]
+
+    monkeypatch.setattr("engine.executors.misfit", lambda state: "")
+    monkeypatch.setattr("engine.executors.compiled", lambda: True)
+    monkeypatch.setattr("engine.training.changeover.INTERVAL", 0.0)
+    made: list[ArrayExecutor] = []
+
+    def choose(kind: str, state: State) -> ArrayExecutor:
+        made.append(Second(state) if made else ArrayExecutor(state))
+        return made[-1]
+
+    monkeypatch.setattr("engine.executors.choose", choose)
+    called = descent("train", file, "--json")
+    assert called.err == "descent: the kernels are compiled: from step 3 on, Second · 1 thread\n"
+    assert called.lines[-1]["device"] == "Second · 1 thread"
+    assert len(made) == 2
+
+
+def test_waiting_for_the_kernels_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(control: Control, report: Callable[[Event], None]) -> bool:
+        for done in range(3):
+            report(Compiling(run="", step=0, done=done, total=3 if done else 0))
+        return True
+
+    monkeypatch.setattr("engine.training.trainer.await_kernels", wait)
+    monkeypatch.setattr("engine.executors.misfit", lambda state: "")
+    monkeypatch.setattr("engine.executors.choose", lambda kind, state: ArrayExecutor(state))
+    called = descent("train", file, "--executor", "cpu")
+    assert called.status == 0
+    assert called.err == "descent: the kernels are compiled first, which takes a moment once\n"
