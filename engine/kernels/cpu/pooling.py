@@ -1,6 +1,7 @@
 """Pooling, row by row of the result: the rows of a window first, whose loops are long, then its columns.
 
-Rows of all images are one sequence that threads take pieces of. See `engine.ops.pooling` for what is computed.
+Rows of all images are one sequence that threads take pieces of; a gradient's pieces end with stages. See
+`engine.ops.pooling` for what is computed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any
 from engine.kernels.cpu.interpreter import claim
 from engine.kernels.cpu.language import F, clear, copy, device, f32, kernel, number, stack
 from engine.kernels.cpu.reduction import WIDE, sum_columns
-from engine.kernels.cpu.rows import Binding, Row, rows_of
+from engine.kernels.cpu.rows import STAGES_ARGUMENT, Binding, Row, rows_of
+from engine.kernels.cpu.stages import apply
 from engine.ops import (
     AveragePool,
     AveragePoolGradient,
@@ -148,11 +150,11 @@ def max_pool_gradient(a: Any, me: int, team: int, step: int) -> None:
         if begin >= a[5] * rows:
             return
         end = min(begin + a[14], a[5] * rows)
+        # From the first pixel that belongs to these rows up to the first one of the next.
+        above = _first_line(begin, rows, height, stride, padding)
+        below = _first_line(end, rows, height, stride, padding)
         if tight == 0:
-            # From the first pixel that belongs to these rows up to the first one of the next.
-            top = _first_line(begin, rows, height, stride, padding)
-            bottom = _first_line(end, rows, height, stride, padding)
-            clear(a[4] + top * line * 4, (bottom - top) * line * 4)
+            clear(a[4] + above * line * 4, (below - above) * line * 4)
         for row in range(begin, end):
             top = row % rows * stride - padding
             first, last = max(top, 0), min(top + size, height)
@@ -172,6 +174,13 @@ def max_pool_gradient(a: Any, me: int, team: int, step: int) -> None:
                         for j in range(ends - begins):
                             at = image + ((i * width + j) * channels + c) * 4
                             _pass_back(a[1] + at, a[2] + of, a[3] + of, a[4] + at, waiting, count, adding)
+        _end_with_stages(a, a[4], above * width, below * width, channels)
+
+
+@device
+def _end_with_stages(a: Any, dx: int, first: int, last: int, channels: int) -> None:
+    """Apply the row's stages to pixels from `first` up to `last`."""
+    apply(a, STAGES_ARGUMENT, dx + first * channels * 4, channels, first, last - first, 0, channels)
 
 
 @device
@@ -194,7 +203,8 @@ def average_pool_gradient(a: Any, me: int, team: int, step: int) -> None:
         begin = claim(a[0]) * a[13]
         if begin >= a[3] * height:
             return
-        for row in range(begin, min(begin + a[13], a[3] * height)):
+        end = min(begin + a[13], a[3] * height)
+        for row in range(begin, end):
             out = a[2] + row * width * channels * 4
             pixel = row % height + padding
             first, last = _windows(pixel, size, stride, rows)
@@ -209,6 +219,7 @@ def average_pool_gradient(a: Any, me: int, team: int, step: int) -> None:
                     _combine(at, buffer + begins * channels * 4, channels, ends - begins, channels, 1, F(1))
                 else:
                     _fill(at, channels, F(0))
+        _end_with_stages(a, a[2], begin * width, end * width, channels)
 
 
 @device
@@ -258,6 +269,7 @@ def global_average_pool_gradient(a: Any, me: int, team: int, step: int) -> None:
                 count = min(min(done, max(PIECE // 2 // channels, 1) * channels), size - done)
                 copy(a[2] + (image * size + done) * 4, a[2] + image * size * 4, count * 4)
                 done += count
+            _end_with_stages(a, a[2], image * pixels, (image + 1) * pixels, channels)
 
 
 def _images(x: tuple[int, ...], y: tuple[int, ...]) -> list[int]:
@@ -307,7 +319,7 @@ def _max_gradient(call: Call, m: Binding) -> list[Row]:
     tight = size == stride and padding == 0 and height % size == 0 and width % size == 0
     addresses = [m.address(value) for value in (*call.inputs, *call.outputs)]
     shape = [*_images(x.shape, y.shape), size, stride, padding]
-    return [Row("max_pool_gradient", [m.shared, *addresses, *shape, at_once, int(tight)])]
+    return [Row("max_pool_gradient", [m.shared, *addresses, *shape, at_once, int(tight)], output=4)]
 
 
 @rows_of(AveragePoolGradient)
@@ -318,22 +330,22 @@ def _average_gradient(call: Call, m: Binding) -> list[Row]:
     shape = [*_images(dx.shape, dy.shape), size, stride, padding]
     work = [_at_once(width * channels), *m.scratch(dy.shape[2] * channels)]
     arguments = [m.shared, m.address(dy), m.address(dx), *shape, 1.0 / (size * size), *work]
-    return [Row("average_pool_gradient", arguments)]
+    return [Row("average_pool_gradient", arguments, output=2)]
 
 
-def _over_images(kernel_name: str, call: Call, m: Binding, images: tuple[int, ...]) -> list[Row]:
+def _over_images(call: Call, m: Binding, images: tuple[int, ...]) -> list[int | float]:
+    """The arguments of both operations over all pixels of an image."""
     (source,), (result,) = call.inputs, call.outputs
     count, height, width, channels = images
     pixels = height * width
-    addresses = [m.address(source), m.address(result)]
-    return [Row(kernel_name, [m.shared, *addresses, count, pixels, channels, _at_once(pixels * channels)])]
+    return [m.shared, m.address(source), m.address(result), count, pixels, channels, _at_once(pixels * channels)]
 
 
 @rows_of(GlobalAveragePool)
 def _global_average(call: Call, m: Binding) -> list[Row]:
-    return _over_images("global_average_pool", call, m, call.inputs[0].shape)
+    return [Row("global_average_pool", _over_images(call, m, call.inputs[0].shape))]
 
 
 @rows_of(GlobalAveragePoolGradient)
 def _global_average_gradient(call: Call, m: Binding) -> list[Row]:
-    return _over_images("global_average_pool_gradient", call, m, call.outputs[0].shape)
+    return [Row("global_average_pool_gradient", _over_images(call, m, call.outputs[0].shape), output=2)]
