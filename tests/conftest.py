@@ -8,6 +8,10 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["DESCENT_COMPILE"] = "off"  # a run would start a process for it
+# Compiled kernels are kept from one session to the next, as for any user.
+os.environ.setdefault(
+    "DESCENT_CACHE", os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "descent-lab")
+)
 _BASE = tempfile.TemporaryDirectory(prefix="descent-tests-")
 for _name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"):
     os.environ[_name] = os.path.join(_BASE.name, _name.lower())
@@ -15,6 +19,8 @@ for _name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME
 
 import importlib.util
 import itertools
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +32,8 @@ from tests.support.hygiene import Hygiene
 # The same examples every time, however slow the machine.
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("tests")
+
+ROOT = Path(__file__).parents[1]
 
 _numbers = itertools.count()
 
@@ -107,6 +115,17 @@ class _Required:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    markers = config.getoption("--require")
-    if markers and not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        return
+    if markers := config.getoption("--require"):
         config.pluginmanager.register(_Required(markers), "required-markers")
+    if not config.option.collectonly:
+        _compile_kernels()
+
+
+def _compile_kernels() -> None:
+    """Before any worker starts, where they are not compiled yet: each would do it for itself."""
+    from engine.executors import compiled, unavailable
+
+    if not unavailable() and not compiled():
+        subprocess.run([sys.executable, "-m", "engine.kernels.cpu"], check=True, stdout=subprocess.DEVNULL, cwd=ROOT)

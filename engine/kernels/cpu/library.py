@@ -41,11 +41,8 @@ class Library:
         llvm.initialize_native_asmprinter()
         machine = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(opt=3, jit=True)
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-        try:
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-            self._engine.finalize_object()
-        except Exception as error:
-            raise LibraryError(f"The compiled kernels cannot be loaded: {error}") from error
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
         self.addresses = {name: self._engine.get_function_address(f"descent_{name}") for name in names}
         missing = [name for name, address in self.addresses.items() if not address]
         if missing:
@@ -125,7 +122,7 @@ def compile_library(progress: Callable[[int, int, str], None] = lambda done, tot
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kernels-")
         with os.fdopen(handle, "wb") as file:
-            file.write(code)
+            file.write(hashlib.sha256(code).digest() + code)
         os.replace(name, path)
     except OSError as error:
         raise LibraryError(f"The compiled kernels cannot be kept in {path.parent}: {error.strerror}.") from error
@@ -145,14 +142,28 @@ def _forget_old(path: Path) -> None:
 
 @cache
 def load() -> Library:
-    """The kernels of this machine, compiled first where they are not. Raises LibraryError."""
+    """The kernels of this machine, compiled first where they are not, or where their file is damaged. Raises
+    LibraryError."""
     from engine.kernels.cpu import names
 
     path = object_path()
-    if not path.is_file():
+    code = _read(path)
+    if code is None:
         compile_library()
+        code = _read(path)
+    if code is None:
+        raise LibraryError(f"The compiled kernels in {path} were damaged while they were written.")
+    return Library(code, names())
+
+
+def _read(path: Path) -> bytes | None:
+    """The machine code in a file; None where there is none, or where it is not what was written: LLVM would end the
+    process over it."""
     try:
-        code = path.read_bytes()
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise LibraryError(f"The compiled kernels in {path} cannot be read: {error.strerror}.") from error
-    return Library(code, names())
+    digest, code = content[:32], content[32:]
+    return code if hashlib.sha256(code).digest() == digest else None

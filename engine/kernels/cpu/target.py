@@ -1,4 +1,4 @@
-"""The processor that kernels are compiled for: its name, its features, and the shape of a tile that fits its registers."""
+"""The processor that kernels are compiled for, and the shape of a tile that fits its registers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def shaped(triple: str, cpu: str, features: str) -> Target:
         return Target(triple, cpu, features, lanes=16, rows=14, vectors=2)
     if {"avx2", "fma"} <= have:
         return Target(triple, cpu, features, lanes=8, rows=6, vectors=2)
-    return Target(triple, cpu, features, lanes=4, rows=6, vectors=2)
+    return Target(triple, cpu, features, lanes=4, rows=4, vectors=2)  # products need registers, too
 
 
 @cache

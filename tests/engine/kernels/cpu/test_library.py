@@ -1,0 +1,84 @@
+"""Where compiled kernels are kept, and what is said when they cannot be had."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.kernels.cpu import library, names
+from engine.kernels.cpu.library import KEEP, LibraryError, is_compiled, load, object_path
+from engine.kernels.cpu.target import host, shaped
+
+
+def test_every_kernel_has_an_address() -> None:
+    assert is_compiled()
+    found = load().addresses
+    assert set(found) == set(names()) and all(found.values()) and len(set(found.values())) == len(found)
+
+
+def test_the_file_is_another_for_another_processor() -> None:
+    other = shaped("x86_64-unknown-linux-gnu", "haswell", "+avx2,+fma")
+    assert object_path(other) != object_path(host())
+    assert object_path(host()).parent == Path(os.environ["DESCENT_CACHE"])
+
+
+def test_a_process_that_runs_kernels_does_not_import_numba() -> None:
+    code = (
+        "import sys; from engine.kernels.cpu.library import load; load(); "
+        "print(any(name.split('.')[0] == 'numba' for name in sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "False"
+
+
+def test_a_damaged_file_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = object_path().read_bytes()
+    monkeypatch.setenv("DESCENT_CACHE", str(tmp_path))
+    path = object_path()
+    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    monkeypatch.setattr("engine.kernels.cpu.build.build", lambda target, progress: good[32:])
+    load.cache_clear()
+    assert load().addresses
+    assert path.read_bytes() == good
+    load.cache_clear()
+
+
+def test_without_numba_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESCENT_CACHE", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "engine.kernels.cpu.build", None)
+    with pytest.raises(LibraryError, match="pip install numba"):
+        library.compile_library()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("DESCENT_CACHE", str(blocked))
+    monkeypatch.setattr("engine.kernels.cpu.build.build", lambda target, progress: b"code")
+    with pytest.raises(LibraryError, match=str(blocked)):
+        library.compile_library()
+
+
+def test_old_files_go_and_the_newest_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESCENT_CACHE", str(tmp_path))
+    monkeypatch.setattr("engine.kernels.cpu.build.build", lambda target, progress: b"code")
+    now = time.time()
+    for age in range(7):
+        path = tmp_path / f"kernels-{age}.o"
+        path.write_bytes(b"old")
+        os.utime(path, (now - age - 1, now - age - 1))
+    made = library.compile_library()
+    assert made.read_bytes()[32:] == b"code"
+    assert {path.name for path in tmp_path.iterdir()} == {made.name, *(f"kernels-{age}.o" for age in range(KEEP))}
+
+
+def test_ticks_run_at_a_constant_rate() -> None:
+    kernels = load()
+    rates = [kernels.ticks_per_second() for _ in range(2) if time.sleep(0.02) is None]
+    assert rates[0] == pytest.approx(rates[1], rel=0.05)
