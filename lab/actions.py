@@ -112,6 +112,17 @@ ACTIONS: tuple[Action, ...] = (
     Action(id="device_cuda", text="Device: NVIDIA GPU (CuPy)", run=lambda w: errands.set_device(w, "cuda"),
            checked=lambda w: w.session.device == "cuda"),
 
+    Action(id="executor_auto", text="Executor: automatic", run=lambda w: errands.set_executor(w, "auto"),
+           checked=lambda w: w.session.executor == "auto", words="compiled numba kernels speed",
+           tip="Compiled kernels where they are ready, else NumPy. It counts from the next run"),
+    Action(id="executor_cpu", text="Executor: compiled (CPU)", run=lambda w: errands.set_executor(w, "cpu"),
+           checked=lambda w: w.session.executor == "cpu", enabled=lambda w: not w.kernels.unavailable,
+           words="numba kernels threads speed",
+           tip="Whole steps in compiled kernels, float32 on the processor’s cores. It counts from the next run"),
+    Action(id="executor_array", text="Executor: array (NumPy)", run=lambda w: errands.set_executor(w, "array"),
+           checked=lambda w: w.session.executor == "array", words="reference",
+           tip="One array operation after another, also on a GPU. It counts from the next run"),
+
     Action(id="palette", text="Command palette…", run=errands.open_palette, keys=("Ctrl+K",), icon="search",
            tip="Search every action, layer, preset, panel and run"),
     Action(id="tab_layers", text="Layers", run=lambda w: w.show_left("layers"), keys=("Alt+1",)),
@@ -159,7 +170,8 @@ MENUS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 SUBMENUS: dict[str, tuple[str, tuple[str, ...]]] = {
     "recent": ("Open recent", ()),
-    "device": ("Device", ("device_auto", "device_cpu", "device_cuda")),
+    "device": ("Device and executor", ("device_auto", "device_cpu", "device_cuda", "-", "executor_auto", "executor_cpu",
+                                       "executor_array")),
     "panels": ("Panels", ()),
     "go": ("Go to", ("focus_canvas", "tab_layers", "tab_runs", "tab_layer", "tab_training", "tab_data", "tab_notes",
                      "problems")),

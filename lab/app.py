@@ -49,6 +49,8 @@ def main(path: str | os.PathLike[str] | None = None) -> int:
     window.closed.connect(app.quit)
     app.setQuitOnLastWindowClosed(False)
     window.show()
+    if settings.executor != "array":
+        window.kernels.start()
     try:
         return int(app.exec())
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QApplication
@@ -10,13 +11,16 @@ from lab.about import about_dialog, keys_dialog
 from widgets import theme
 
 if TYPE_CHECKING:
+    from engine.executors import ExecutorKind
     from lab.window import Window
 
 __all__ = [
     "add_layer",
     "ask_device",
+    "next_device",
     "open_palette",
     "set_device",
+    "set_executor",
     "set_theme",
     "show_about",
     "show_keys",
@@ -51,16 +55,30 @@ def set_device(window: Window, device: str) -> None:
     window.refresh()
 
 
+def set_executor(window: Window, executor: ExecutorKind) -> None:
+    """Choose what runs the next run's programs, and make it ready."""
+    window.settings.executor = window.session.executor = executor
+    if executor != "array":
+        window.kernels.start()
+    ask_device(window)
+    window.refresh()
+
+
 def ask_device(window: Window) -> None:
-    """Find out, off the window's thread, what the chosen device is called here, and show it."""
-    device = window.session.device
-
-    def work() -> str:
-        from engine.backend import choose
-
-        return choose(device).label  # type: ignore[arg-type]
-
+    """Find out, off the window's thread, what the next run will compute with, and show it."""
+    work = partial(next_device, window.session.device, window.session.executor)
     window.jobs.run(work, window.top.set_device, window.announcer.refuse, key="device")
+
+
+def next_device(device: str, executor: ExecutorKind) -> str:
+    """What a run with this device and executor will compute with, in words. Takes time: it looks for a GPU."""
+    from engine import executors
+    from engine.backend import choose
+
+    backend = choose(device)  # type: ignore[arg-type]
+    if backend.name != "numpy" or executor == "array" or executors.unavailable():
+        return backend.label
+    return "Compiled" if executor == "cpu" or executors.compiled() else backend.label
 
 
 def toggle_full_screen(window: Window) -> None:

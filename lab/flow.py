@@ -14,7 +14,8 @@ from PySide6.QtCore import QObject, Qt, Signal
 from engine.experiment import Experiment
 from engine.training.result import words
 from lab.document import Document
-from lab.session import Session, edited_since_run
+from lab.session import Session
+from lab.substance import edited_since_run
 
 __all__ = ["PRIMARY", "WAITING", "Flow", "Primary"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QLabel, QMenu
+from PySide6.QtWidgets import QLabel, QMenu, QWidget
 
 from lab.actions import MENUS, SUBMENUS
 from widgets import theme
@@ -47,6 +47,10 @@ class Menus(QObject):
                 self._fill(submenu, inside)
             else:
                 menu.addAction(self._window.actions_by_id[name])
+
+    def pop_up(self, name: str, below: QWidget, *_: object) -> None:
+        """Open a menu below a button."""
+        self.submenus[name].popup(below.mapToGlobal(below.rect().bottomLeft()))
 
     def _show_recent(self) -> None:
         window, menu = self._window, self.submenus["recent"]

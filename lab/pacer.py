@@ -10,15 +10,15 @@ more slowly, and training keeps its speed on both. For a moment after a person's
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from PySide6.QtCore import QCoreApplication, QObject, QTimer
 from shiboken6 import isValid
 
 from lab.cores import usable_cores
 
-__all__ = ["Budget", "Drawable", "Pacer", "Turn", "pacer"]
+__all__ = ["Budget", "Drawable", "Pacer", "Turn", "attend", "pacer"]
 
 TICK_MS = 16
 SLOWEST_MS = 100
@@ -32,6 +32,7 @@ BURST = 0.02
 """Seconds of work that may be saved up."""
 DEBT = 0.04
 """Seconds of work that are held against the window at most: a dialog that took a second to open stops no curve."""
+BUSY = frozenset({"starting", "running"})
 HASTE = 1.5
 """For so long, seconds, after a person's input drawing is free."""
 
@@ -167,6 +168,18 @@ class Turn:
         """Draw now."""
         self.due = time.monotonic() + self.pace
         self._draw()
+
+
+def attend(states: Any, inputs: Iterable[Any]) -> None:
+    """Let the pacer be thrifty in those of a session's states in which a run needs the processor, and hasten after each
+    of the signals that tell of a person's `inputs`."""
+
+    def on_state(state: str) -> None:
+        pacer().budget.thrifty = state in BUSY
+
+    states.connect(on_state)
+    for signal in inputs:
+        signal.connect(pacer().hasten)
 
 
 _shared: list[Pacer] = []

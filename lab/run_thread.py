@@ -21,7 +21,8 @@ class Runnable(Protocol):
 
 
 TrainerFactory = Callable[..., Runnable]
-"""Called on the run's thread as factory(experiment, report=..., control=..., resume=..., device=..., store=...)."""
+"""Called on the run's thread as factory(experiment, report=..., control=..., resume=..., device=..., executor=...,
+store=...)."""
 
 
 def default_trainer(experiment: Experiment, **arguments: Any) -> Runnable:

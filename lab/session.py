@@ -27,36 +27,18 @@ from lab.mailbox import Mailbox
 from lab.run_thread import TrainerFactory, default_trainer, run_trainer
 from lab.shown import ShownRun
 from lab.stored import StoredRun, moment_of, stored_history
+from lab.substance import changed
 
 if TYPE_CHECKING:
+    from engine.executors import ExecutorKind
     from engine.experiment import Experiment
 
-__all__ = ["ACTIVE", "STATES", "Session", "TrainerFactory", "edited_since_run"]
+__all__ = ["ACTIVE", "STATES", "Session", "TrainerFactory"]
 
 DRAIN_MS = 50
 JOIN_SECONDS = 10.0
 STATES = ("idle", "starting", "running", "paused", "stopping", "finished", "failed")
 ACTIVE = frozenset({"starting", "running", "paused", "stopping"})
-
-
-def edited_since_run(experiment: Experiment, session: Session) -> bool:
-    """Whether a document's experiment differs from the one that the session's run trains (names, notes and places on
-    the canvas aside)."""
-    run = session.effective
-    if run is None or run is experiment:
-        return False
-    return _substance(run) != _substance(experiment)
-
-
-def _changed(experiment: Experiment, path: str, value: Any) -> Experiment:
-    from engine.training.live import change
-
-    return change(experiment, path, value)[0]
-
-
-def _substance(experiment: Experiment) -> tuple[Any, ...]:
-    nodes = tuple((node.id, node.component, node.inputs, node.bypass) for node in experiment.network.nodes)
-    return nodes, experiment.data, experiment.training, experiment.seed
 
 
 class Session(ShownRun):
@@ -80,6 +62,8 @@ class Session(ShownRun):
         super().__init__(parent, store=store)
         self._factory = trainer_factory
         self.device = device
+        self.executor: ExecutorKind = "auto"
+        """What runs the next run's programs; see `engine.executors`."""
         self._state = "idle"
         self._owners: dict[object, frozenset[str]] = {}
         self._thread: threading.Thread | None = None
@@ -115,7 +99,7 @@ class Session(ShownRun):
         experiment = self.experiment
         if experiment is not None:
             for path, value in self._ordered.items():
-                experiment = _changed(experiment, path, value)
+                experiment = changed(experiment, path, value)
         return experiment
 
     @property
@@ -148,7 +132,7 @@ class Session(ShownRun):
         self._runs += 1
         # A run that goes on has the live changes that it took before.
         for taken in self.live.changes if resume is not None else ():
-            experiment = _changed(experiment, taken.path, taken.after)
+            experiment = changed(experiment, taken.path, taken.after)
         self.experiment = experiment
         control, mailbox = Control(), Mailbox()
         control.watch(self.watched)
@@ -160,6 +144,7 @@ class Session(ShownRun):
             "control": control,
             "resume": resume,
             "device": self.device,
+            "executor": self.executor,
             "store": self.store,
             **arguments,
         }
@@ -259,7 +244,7 @@ class Session(ShownRun):
         """
         if self._control is None or not self.active or self.experiment is None:
             return
-        _changed(self.experiment, path, value)
+        changed(self.experiment, path, value)
         self._ordered[path] = value
         self._control.set(path, value)
 
@@ -363,7 +348,7 @@ class Session(ShownRun):
         self.events.append(event)
         match event:
             case Started():
-                self.started = event
+                self.started, self.compiling = event, None
                 if self._state == "starting":
                     self._set_state("running")
             case Paused():
@@ -387,7 +372,7 @@ class Session(ShownRun):
         if self._ordered.get(event.path) == event.after:
             del self._ordered[event.path]
         if self.experiment is not None:
-            self.experiment = _changed(self.experiment, event.path, event.after)
+            self.experiment = changed(self.experiment, event.path, event.after)
             self.experimentChanged.emit()
 
     def _set_state(self, state: str) -> None:

@@ -1,4 +1,4 @@
-"""What the window remembers from one time to the next: its theme, its layout, recent files, the device.
+"""What the window remembers from one time to the next: its theme, its layout, recent files, the device, the executor.
 
 Kept as an INI file in the user's data folder. What cannot be read counts as not there.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from PySide6.QtCore import QByteArray, QSettings
 
+from engine.executors import EXECUTORS, ExecutorKind
 from engine.training.database import data_folder
 from widgets.theme import Mode
 
@@ -75,6 +76,15 @@ class Settings:
     @device.setter
     def device(self, value: str) -> None:
         self.set("device", value)
+
+    @property
+    def executor(self) -> ExecutorKind:
+        value = self.get("executor", "auto")
+        return value if value in EXECUTORS else "auto"
+
+    @executor.setter
+    def executor(self, value: ExecutorKind) -> None:
+        self.set("executor", value)
 
     @property
     def recent(self) -> tuple[Path, ...]:

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.training.events import Confusion, Event, Finished, FirstLayer, Frame, Progress, Started, Surface
+from engine.training.events import (
+    Compiling,
+    Confusion,
+    Event,
+    ExecutorChanged,
+    Finished,
+    FirstLayer,
+    Frame,
+    Progress,
+    Started,
+    Surface,
+    Timeline,
+)
 from lab.live import PICTURES, LiveHistory, Moment
 from lab.stored import StoredRun, stored_history
 
@@ -25,6 +37,7 @@ class ShownRun(QObject):
     confusionChanged = Signal()
     filtersChanged = Signal()
     progressChanged = Signal()
+    timelineChanged = Signal()
     epochEnded = Signal(object)
     """Epochs have ended since the last look; carries the latest. A tiny network ends hundreds a second."""
     eventArrived = Signal(object)
@@ -51,6 +64,9 @@ class ShownRun(QObject):
         self.confusion: Confusion | None = None
         self.filters: FirstLayer | None = None
         self.progress: Progress | None = None
+        self.compiling: Compiling | None = None
+        """How far the kernels are that a run waits for before it begins."""
+        self.timeline: Timeline | None = None
         self.started: Started | None = None
         self.finished: Finished | None = None
         self.events: list[Event] = []
@@ -65,6 +81,14 @@ class ShownRun(QObject):
     def epochs(self) -> int | None:
         """Epochs that the run is to make."""
         return self.started.epochs if self.started else (self.experiment.training.epochs if self.experiment else None)
+
+    @property
+    def device_label(self) -> str:
+        """What the run computes with, in words, as it said last; empty before it has begun."""
+        for event in reversed(self.events):
+            if isinstance(event, ExecutorChanged | Started):
+                return event.device
+        return ""
 
     # -- looking back --------------------------------------------------------------------------------------------------
 
@@ -176,3 +200,9 @@ class ShownRun(QObject):
             case Progress():
                 self.progress = event
                 self.progressChanged.emit()
+            case Compiling():
+                self.compiling = event
+                self.progressChanged.emit()
+            case Timeline():
+                self.timeline = event
+                self.timelineChanged.emit()

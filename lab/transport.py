@@ -132,15 +132,15 @@ class TopBar(QFrame):
         progress = session.progress
         self.speed.show_value(f"{progress.samples_per_second:,.0f}" if progress is not None else "–")
         self.cost.show_value(f"{100 * progress.instrument_share:.1f} %" if progress is not None else "–")
-        device = session.started.device if session.started is not None and session.active else self._device
+        device = (session.device_label if session.active else "") or self._device
         if self.pill.text() != device:
             self.pill.setText(device)
+            self.pill.setToolTip(f"{device}. Click to choose the device and the executor of the next run.")
             self._fit()
         busy = session.state in ("starting", "running")
         if busy != self.pill.busy:
             self.pill.busy = busy
             self.pill.update()
-        self.pill.setToolTip(f"Runs on {device}. Click to choose the device of the next run.")
         seed = f"seed {self.document.experiment.seed}"
         if self.seed.text() != seed:
             self.seed.setText(seed)
@@ -180,6 +180,9 @@ class TopBar(QFrame):
         match session.state:
             case "idle":
                 return "press Train or F5", f"{training.epochs:,} epochs", 0.0
+            case "starting" if session.compiling is not None:
+                news = session.compiling
+                return f"compiling kernels {news.done} / {news.total}", "once", news.done / max(1, news.total)
             case "starting" if not session.live.step_count:
                 return "preparing…", "", 0.0
         steps = session.live.steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -14,10 +15,12 @@ from engine.training.store import RunStore
 from lab.actions import ActionSet
 from lab.announcer import Announcer
 from lab.arrangement import Arrangement
-from lab.canvas import CanvasView, fault_of
+from lab.canvas import CanvasView
 from lab.commands import CommandPalette
+from lab.compiling import CompilingBar, Kernels
 from lab.document import Document, Selection
 from lab.errands import ask_device
+from lab.feed import CanvasFeed
 from lab.filing import Filing, dropped_file
 from lab.flow import PRIMARY, WAITING, Flow
 from lab.inspector import DataInspector, LayerInspector, NotesInspector, TrainingInspector
@@ -25,7 +28,7 @@ from lab.jobs import Jobs
 from lab.keeper import Keeper
 from lab.menus import Menus
 from lab.notices import Notices
-from lab.pacer import Turn, pacer
+from lab.pacer import attend
 from lab.palette import Palette
 from lab.panelarea import PanelArea
 from lab.panels import Timeline
@@ -44,8 +47,6 @@ __all__ = ["Window"]
 
 SIZE = (1600, 1000)
 CLOSE_MS = 2000
-LIVE_PACE = 0.25
-WATCHED = frozenset({"activations", "gradients"})
 
 
 class Window(QMainWindow):
@@ -62,6 +63,7 @@ class Window(QMainWindow):
     taking: Taking
     canvas: CanvasView
     area: PanelArea
+    kernels: Kernels
 
     def __init__(
         self,
@@ -78,11 +80,11 @@ class Window(QMainWindow):
         self.document = Document(experiment, path, self)
         self.selection = Selection(self.document, self)
         self.session = Session(self, trainer_factory=trainer_factory, store=store, device=self.settings.device)
+        self.session.executor = self.settings.executor
         self.jobs = Jobs(self)
         self.flow = Flow(self.document, self.session, self)
         self.filing = Filing(self.document, self.settings, self)
         self._closing = self._ready = self._shown = self._deadline_passed = False
-        self._live_turn = Turn(self, self._show_live, self.isVisible, LIVE_PACE)
         self._deadline = QTimer(self, singleShot=True, interval=CLOSE_MS)
         self._deadline.timeout.connect(self._give_up_waiting)
         self._build()
@@ -106,6 +108,7 @@ class Window(QMainWindow):
         self.palette_tab = Palette()
         self.runs = RunsTab(session, self.jobs)
         self.canvas = CanvasView(document, selection)
+        self.feed = CanvasFeed(session, self.canvas, self)
         self.area = PanelArea(document, selection, session)
         self.timeline = Timeline()
         self.timeline.set_session(session)
@@ -116,6 +119,8 @@ class Window(QMainWindow):
         self.problems = Problems(document, selection)
         self.notices = Notices()
         self.status = StatusBar(document)
+        self.kernels = Kernels(self.notices, self)
+        self.status.addPermanentWidget(CompilingBar(self.kernels))
 
     def _lay_out(self) -> None:
         self.places = Arrangement(
@@ -153,11 +158,7 @@ class Window(QMainWindow):
             signal.connect(self.refresh)
         for signal in (document.changed, document.pathChanged, document.dirtyChanged):
             signal.connect(self._show_title)
-        session.frameChanged.connect(self._live_turn.ask)
-        for signal in (session.lookChanged, session.runChanged, session.eventArrived):
-            signal.connect(self._show_live)
-        for signal in (document.changed, self.selection.changed, session.lookChanged):
-            signal.connect(pacer().hasten)
+        attend(session.stateChanged, (document.changed, self.selection.changed, session.lookChanged))
         session.stateChanged.connect(self._on_state)
         self.announcer.nodeWanted.connect(self._on_problem)
         self.announcer.problemsWanted.connect(self.focus_problems)
@@ -174,7 +175,8 @@ class Window(QMainWindow):
         self.problems.activated.connect(self._on_problem)
         self.problems.placeActivated.connect(self.show_right)
         self.area.maximizedChanged.connect(self._on_maximized)
-        self.top.deviceRequested.connect(self._open_device_menu)
+        self.top.deviceRequested.connect(partial(self.menus.pop_up, "device", self.top.pill))
+        self.kernels.ready.connect(partial(ask_device, self))
 
     # -- keeping things in line ----------------------------------------------------------------------------------------
 
@@ -196,18 +198,10 @@ class Window(QMainWindow):
         self.setWindowTitle(f"{name}[*] – Descent Lab")
         self.setWindowModified(self.document.dirty)
 
-    def _show_live(self, *_: object) -> None:
-        session = self.session
-        moment = session.moment()
-        fault = fault_of(session.events) if session.looking is None else None
-        self.canvas.set_live(moment.frame, session.experiment, session.train_loss(), fault=fault)
-
     def _watch(self) -> None:
-        shown = self.isVisible() and self.canvas.isVisible()
-        self.session.watch(self.canvas, WATCHED if shown else frozenset())
+        self.feed.watch(self.isVisible() and self.canvas.isVisible())
 
     def _on_state(self, state: str) -> None:
-        pacer().budget.thrifty = state in ("starting", "running")
         if self._closing and not self.session.active:
             # The session is still busy with the event that tells of the end.
             QTimer.singleShot(0, self.close)
@@ -304,10 +298,6 @@ class Window(QMainWindow):
         cards = self.problems.cards
         (cards[0] if cards else self.problems).setFocus(Qt.FocusReason.ShortcutFocusReason)
 
-    def _open_device_menu(self) -> None:
-        menu = self.menus.submenus["device"]
-        menu.popup(self.top.pill.mapToGlobal(self.top.pill.rect().bottomLeft()))
-
     def reset_layout(self) -> None:
         """Put panels, columns and rows back to where they were at first."""
         self.places.reset(self.size())
@@ -334,7 +324,6 @@ class Window(QMainWindow):
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
-        self._live_turn.forget()
         self._watch()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -405,7 +394,6 @@ class Window(QMainWindow):
         self.timeline.set_session(None)
         self.status.stop()
         self.data_tab.close_loader()
-        self.jobs.close()
-        self.keeper.close()
-        self.document.close()
+        for part in (self.jobs, self.kernels, self.keeper, self.document):
+            part.close()
         self.closed.emit()

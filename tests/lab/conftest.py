@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 
+from engine.compilation import SWITCH
 from engine.experiment import Experiment
 from engine.training.store import RunStore
 from lab.recovery import Recovery
@@ -54,8 +55,12 @@ MakeWindow = Callable[..., Window]
 
 
 @pytest.fixture
-def make_window(qtbot: Any, qapp: Any, tmp_path: Path, answers: list[Any]) -> Iterator[MakeWindow]:
-    """A factory of shown windows. `fake=False` trains with the real engine; other arguments go to the fake one."""
+def make_window(
+    qtbot: Any, qapp: Any, tmp_path: Path, answers: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MakeWindow]:
+    """A factory of shown windows. `fake=False` trains with the real engine; other arguments go to the fake one. Nothing
+    is compiled."""
+    monkeypatch.setenv(SWITCH, "off")
     windows: list[Window] = []
     theme.apply(qapp, "dark")
 

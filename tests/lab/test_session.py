@@ -13,7 +13,8 @@ from pytestqt.qtbot import QtBot
 
 from engine.schema import SchemaError
 from engine.training.events import Changed, Failed, Finished, Started
-from lab.session import DRAIN_MS, Session, edited_since_run
+from lab.session import DRAIN_MS, Session
+from lab.substance import edited_since_run
 from tests.lab import fakes
 from tests.support.runs import row
 

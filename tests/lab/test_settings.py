@@ -14,21 +14,23 @@ from lab.settings import Settings
 def test_values_come_back(tmp_path: Path, kept: bool) -> None:
     path = tmp_path / "window.ini"
     settings = Settings(path if kept else None)
-    settings.theme, settings.device = "light", "cpu"
+    settings.theme, settings.device, settings.executor = "light", "cpu", "array"
     settings.set("views", {"loss": {"log_x": True}})
     settings.set_bytes("state", QByteArray(b"\x00\xff state"))
     settings.sync()
     again = Settings(path) if kept else settings
-    assert (again.theme, again.device, again.get("views")) == ("light", "cpu", {"loss": {"log_x": True}})
+    assert (again.theme, again.device, again.executor) == ("light", "cpu", "array")
+    assert again.get("views") == {"loss": {"log_x": True}}
     assert again.bytes("state") == QByteArray(b"\x00\xff state")
     assert again.get("nothing", 7) == 7 and again.bytes("nothing") is None
 
 
 def test_nonsense_counts_as_nothing(tmp_path: Path) -> None:
     path = tmp_path / "window.ini"
-    path.write_text('[General]\ntheme="purple"\ndevice=12\nrecent="not a list"\nviews={{{\n')
+    path.write_text('[General]\ntheme="purple"\ndevice=12\nexecutor="quantum"\nrecent="not a list"\nviews={{{\n')
     settings = Settings(path)
-    assert settings.theme == "system" and settings.device == "auto" and settings.recent == ()
+    assert (settings.theme, settings.device, settings.executor) == ("system", "auto", "auto")
+    assert settings.recent == ()
     assert settings.get("views") is None
 
 

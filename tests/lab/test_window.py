@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 
 from engine import files, presets
 from engine.paths import set_path
+from engine.training.events import Compiling, ExecutorChanged
 from engine.training.trainer import Trainer
 from lab.panelarea import GRID
 from lab.settings import Settings
@@ -190,13 +191,60 @@ def test_the_theme_is_switched_and_remembered(make_window: MakeWindow) -> None:
     assert theme.current() is theme.DARK
 
 
-def test_the_device_is_chosen(make_window: MakeWindow, qtbot: Any) -> None:
+def test_the_device_is_chosen(make_window: MakeWindow, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.executors.compiled", lambda: False)
     window = make_window()
     assert "NumPy" in window.top.pill.text()
     window.actions_by_id["device_cpu"].trigger()
     assert window.session.device == "cpu" and window.settings.device == "cpu"
     assert window.actions_by_id["device_cpu"].isChecked()
     qtbot.waitUntil(lambda: not window.jobs.busy)
+
+
+def test_the_executor_is_chosen(make_window: MakeWindow, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.executors.compiled", lambda: True)
+    monkeypatch.setattr("engine.executors.unavailable", lambda: "")
+    window = make_window(blobs(epochs=2))
+    assert window.top.pill.text() == "Compiled" and window.actions_by_id["executor_auto"].isChecked()
+    window.actions_by_id["executor_array"].trigger()
+    assert window.session.executor == window.settings.executor == "array"
+    qtbot.waitUntil(lambda: "NumPy" in window.top.pill.text())
+    assert window.actions_by_id["executor_array"].isChecked()
+    window.flow.press()
+    qtbot.waitUntil(lambda: window.session.state == "finished")
+    assert window.session._holder[0].executor == "array"
+
+
+def test_an_executor_that_is_not_to_be_had_cannot_be_chosen(
+    make_window: MakeWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.executors.unavailable", lambda: "There is no numba.")
+    window = make_window()
+    assert not window.actions_by_id["executor_cpu"].isEnabled()
+    assert window.actions_by_id["executor_auto"].isEnabled()
+
+
+def test_a_change_of_executor_is_shown_while_running(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window(blobs(epochs=100_000), rate=200.0)
+    window.flow.press()
+    qtbot.waitUntil(lambda: window.session.state == "running")
+    assert window.top.pill.text() == "NumPy · 1 thread"
+    run = window.session.run_id
+    assert run is not None and window.session._mailbox is not None
+    window.session._mailbox.post(ExecutorChanged(run=run, step=30, executor="cpu", device="Compiled · 2 threads"))
+    qtbot.waitUntil(lambda: window.session.device_label == "Compiled · 2 threads")
+    window.top.refresh()
+    assert window.top.pill.text() == "Compiled · 2 threads"
+    assert window.status.message.text() == "From step 30 on: Compiled · 2 threads."
+
+
+def test_a_run_that_waits_for_kernels_says_how_far_they_are(make_window: MakeWindow) -> None:
+    window = make_window()
+    session = window.session
+    session._take_slot(Compiling(run="", step=0, done=3, total=12))
+    session._set_state("starting")
+    assert window.top.describe() == ("compiling kernels 3 / 12", "once", 0.25)
+    session._set_state("idle")
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
