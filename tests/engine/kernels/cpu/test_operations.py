@@ -1,0 +1,122 @@
+"""Every operation by compiled kernels: against float64, bits that hold, memory, in place, and what is not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from engine import ops
+from engine.ops import OPS
+from tests.engine.kernels.cpu.sizes import SIZES
+from tests.engine.ops.cases import ALL, LARGE, UPDATES, Case
+from tests.support.compiled import Bench, Record, records_of
+
+CASES = [*ALL, *UPDATES, *SIZES]
+by_id = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+
+FALLBACKS: frozenset[str] = frozenset()
+"""Operations that are left to the reference kernels on purpose."""
+
+CONTROLS = {("dropout", 1)}
+"""(operation, input) that the host writes: always finite."""
+
+TOLERANCE = 2e-6
+"""Relative to the largest number of an array, beside what the reference kernel in float32 is off."""
+
+
+@pytest.fixture(scope="module")
+def benches() -> Iterator[tuple[Bench, Bench]]:
+    """One thread, and two."""
+    pair = Bench(1), Bench(2)
+    yield pair
+    for bench in pair:
+        bench.close()
+
+
+def near(found: np.ndarray, record: Record, value_id: int, name: str) -> None:
+    """The compiled result is as near to float64 as float32 allows."""
+    exact, single = (record.reference(precision)[value_id].astype(float) for precision in ("float64", "float32"))
+    scale = np.max(np.abs(exact), initial=1e-30)
+    doubt = np.max(np.abs(single - exact), initial=0.0)
+    np.testing.assert_allclose(found, exact, rtol=0, atol=TOLERANCE * scale + 3 * doubt, err_msg=name)
+
+
+def check(benches: tuple[Bench, Bench], record: Record) -> None:
+    alone, both = (bench.run([record.call], record.inputs, times=bench.threads) for bench in benches)
+    for value_id in record.reference("float64"):
+        near(alone[value_id], record, value_id, record.call.op.name)
+        np.testing.assert_array_equal(alone[value_id], both[value_id], "another number of threads, other bits")
+
+
+@by_id
+def test_agrees_with_float64_on_any_number_of_threads(case: Case, benches: tuple[Bench, Bench]) -> None:
+    for record in records_of(case):
+        if record.call.op.name not in FALLBACKS:
+            check(benches, record)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", LARGE, ids=lambda case: case.id)
+def test_large_arrays(case: Case, benches: tuple[Bench, Bench]) -> None:
+    for record in records_of(case):
+        if record.call.op.name not in FALLBACKS:
+            check(benches, record)
+
+
+@pytest.mark.parametrize("case", SIZES[::3], ids=lambda case: case.id)
+def test_the_same_bits_again(case: Case, benches: tuple[Bench, Bench]) -> None:
+    for record in records_of(case):
+        first, second, third = (benches[1].run([record.call], record.inputs, times=n) for n in (1, 1, 5))
+        for value in record.call.outputs:
+            np.testing.assert_array_equal(first[value.id], second[value.id])
+            np.testing.assert_array_equal(first[value.id], third[value.id])
+
+
+def test_every_operation_is_compiled_or_named() -> None:
+    tried = {record.call.op.name for case in (*ALL, *UPDATES) for record in records_of(case)}
+    assert tried == {name for name, op in OPS.items() if not op.view}
+    assert tried >= FALLBACKS
+
+
+@by_id
+def test_in_place_gives_the_same_bits(case: Case, benches: tuple[Bench, Bench]) -> None:
+    for record in records_of(case):
+        call = record.call
+        expected = benches[0].run([call], record.inputs)
+        for output, source in call.op.in_place:
+            shared = {call.outputs[output].id: call.inputs[source].id}
+            found = benches[1].run([call], record.inputs, shared=shared)
+            for value in call.outputs:
+                np.testing.assert_array_equal(found[value.id], expected[value.id], call.op.name)
+
+
+# With a slope of zero the reference kernel takes 0 x infinity for what is positive, and the compiled one does not.
+FINITE_ONLY = ops.LeakyReLU(0.0)
+
+
+@pytest.mark.parametrize("case", [case for case in ALL if case.op != FINITE_ONLY], ids=lambda case: case.id)
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf], ids=str)
+def test_what_is_not_finite_spreads_as_on_the_array_executor(
+    case: Case, number: float, benches: tuple[Bench, Bench]
+) -> None:
+    for record in records_of(case):
+        for index, value in enumerate(record.call.inputs):
+            written = (record.call.op.name, index) in CONTROLS or index in record.call.op.mutates
+            if written or record.before[index].dtype.kind != "f":
+                continue
+            before = [array.copy() for array in record.before]
+            before[index].reshape(-1)[value.size // 2] = number
+            broken = Record(record.call, tuple(before))
+            found, expected = benches[0].run([broken.call], broken.inputs), broken.reference("float32")
+            for value_id, array in expected.items():
+                if array.dtype.kind == "f":
+                    same_kind(found[value_id], array, f"{record.call.op.name}, input {index}")
+
+
+def same_kind(found: np.ndarray, expected: np.ndarray, name: str) -> None:
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected), name)
+    infinite = np.isinf(expected)
+    np.testing.assert_array_equal(found[infinite], expected[infinite], name)
+    np.testing.assert_array_equal(np.isinf(found), infinite, name)
