@@ -28,10 +28,12 @@ def await_kernels(control: Control, report: Callable[[events.Event], None]) -> b
     told: tuple[int, int] | None = None
     try:
         compilation.start()
-        while not compilation.wait(LISTEN) and not control.stopping:
+        ended = not compilation.active
+        while not (ended or control.stopping):
             if compilation.progress != told:
                 told = compilation.progress
                 report(events.Compiling(run="", step=0, done=told[0], total=told[1]))
+            ended = compilation.wait(LISTEN)
     finally:
         compilation.cancel()
     if compilation.state == "failed":

@@ -35,10 +35,21 @@ def test_what_is_ready_is_not_waited_for(ready: Path) -> None:
 
 
 def test_it_is_told_how_far_it_is(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wait = "time.sleep(0.2)"
-    command(monkeypatch, f"print('1 2 a', flush=True); {wait}; pathlib.Path({str(ready)!r}).touch()")
+    seen = ready.with_name("seen")
+    command(
+        monkeypatch,
+        "print('1 2 a', flush=True)\n"
+        f"while not pathlib.Path({str(seen)!r}).exists(): time.sleep(0.01)\n"
+        f"pathlib.Path({str(ready)!r}).touch()",
+    )
     log = Log()
-    assert await_kernels(Control(), log)
+
+    def report(event: events.Event) -> None:
+        log(event)
+        if len(log) == 2:
+            seen.touch()
+
+    assert await_kernels(Control(), report)
     assert [(event.run, event.done, event.total) for event in log.of(events.Compiling)] == [("", 0, 0), ("", 1, 2)]
 
 
