@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -122,12 +122,18 @@ class Stepper:
 
     def timeline(self) -> Timeline | None:
         """Where one more plain step's time goes; None where the executor cannot tell. Raises Divergent."""
-        self.chunk(1)
         own = getattr(self.plain, "timeline", None)
-        if own is not None:
+        if own is None:
+            self.chunk(1)
+            return _timeline(self.plain) if self.executor.kind == "array" else None
+        plain: Any = self.plain
+        plain.stamping = True
+        try:
+            self.chunk(1)
             found: Timeline | None = own()
-            return found
-        return _timeline(self.plain) if self.executor.kind == "array" else None
+        finally:
+            plain.stamping = False
+        return found
 
     def sides(self, *, round_seconds: float = ROUND) -> dict[str, Side]:
         """What is to be timed: "single" steps, one a call; "chunked" ones, as many a call as the loop of a run may
