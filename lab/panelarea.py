@@ -24,8 +24,10 @@ __all__ = ["PanelArea", "PanelDock"]
 
 GRID = (("loss", "metrics", "activations"), ("gradients", "updates", "learning_rate"))
 """What a new window shows, row by row."""
-BEHIND = {"confusion": "metrics", "surface": "activations", "weights": "updates"}
+BEHIND = {"confusion": "metrics", "surface": "activations", "weights": "updates", "step_time": "learning_rate"}
 """Panels that stand behind others in tabs."""
+CLOSED = ("weights", "step_time")
+"""Those of them that a new window does not show."""
 
 
 class Bar(QWidget):
@@ -181,7 +183,8 @@ class PanelArea(QMainWindow):
             for name in row:
                 self.docks[name].show()
                 self.docks[name].raise_()
-        self.docks["weights"].hide()
+        for name in CLOSED:
+            self.docks[name].hide()
         self._shape = None
         self._follow_data()
         self.even_out()

@@ -7,6 +7,7 @@ from lab.panels.gradients import GradientsPanel
 from lab.panels.learning_rate import LearningRatePanel
 from lab.panels.loss import LossPanel
 from lab.panels.metrics import MetricsPanel
+from lab.panels.step_time import StepTimePanel
 from lab.panels.surface import SurfacePanel
 from lab.panels.timeline import Timeline
 from lab.panels.updates import UpdatesPanel
@@ -33,6 +34,7 @@ PANELS: tuple[type[Panel], ...] = (
     WeightsPanel,
     ConfusionPanel,
     SurfacePanel,
+    StepTimePanel,
 )
 
 

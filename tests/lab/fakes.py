@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.experiment import DataSpec, Experiment, NetworkSpec, Node, TrainingSpec
 from engine.schema import lookup
+from engine.timeline import Timeline as StepTimeline
 from engine.training.control import Control
 from engine.training.events import (
     Changed,
@@ -27,6 +28,7 @@ from engine.training.events import (
     StepRow,
     Surface,
     TensorStats,
+    Timeline,
 )
 from tests.support.runs import step_rows
 
@@ -289,6 +291,35 @@ def epoch_end(run: str, step: int, epoch: int) -> EpochEnd:
     )
 
 
+def timeline(run: str, step: int, threads: int = 2) -> Timeline:
+    """A step of five rows on `threads` threads, of which the last has no part in the loss."""
+    rows = (
+        ("matmul+add_bias+relu", "dense_1", "forward", 3e-4, 8e6),
+        ("softmax_cross_entropy", "loss", "forward", 2e-5, float("nan")),
+        ("matmul", "dense_1", "backward", 4e-4, 1.6e7),
+        ("sum_rows", "dense_1", "backward", 1e-5, float("nan")),
+        ("adam", "", "update", 1e-4, float("nan")),
+    )
+    lengths = np.array([row[3] for row in rows])
+    begin = np.tile(np.cumsum(lengths) - lengths, (threads, 1))
+    end = begin + lengths * np.linspace(1.0, 0.8, threads)[:, None]
+    begin[-1, 1] = end[-1, 1] = np.nan
+    return Timeline(
+        run=run,
+        step=step,
+        batch=128,
+        timeline=StepTimeline(
+            rows=tuple(row[0] for row in rows),
+            nodes=tuple(row[1] for row in rows),
+            phases=tuple(row[2] for row in rows),
+            begin=begin,
+            end=end,
+            wait=np.nan_to_num(begin[0] + lengths - end),
+            flops=np.array([row[4] for row in rows]),
+        ),
+    )
+
+
 def filled_session(epochs: int = 50, done: int = 12, steps_per_epoch: int = 40, seed: int = 0) -> Any:
     """A session that shows `done` epochs of a run, without a thread."""
     from engine.schedules import learning_rate
@@ -340,4 +371,5 @@ def filled_session(epochs: int = 50, done: int = 12, steps_per_epoch: int = 40, 
     last = session.live.moments[-1]
     session.frame, session.confusion = last.frame, last.confusion
     session.surface, session.filters = last.surface, last.filters
+    session.timeline = timeline("fake", total)
     return session

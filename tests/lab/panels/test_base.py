@@ -19,7 +19,10 @@ from tests.lab import fakes
 from widgets import theme
 
 Show = Callable[..., Panel]
-NAMES = ("loss", "metrics", "activations", "gradients", "updates", "learning_rate", "weights", "confusion", "surface")
+NAMES = (
+    "loss", "metrics", "activations", "gradients", "updates", "learning_rate", "weights", "confusion", "surface",
+    "step_time",
+)  # fmt: skip
 
 
 def test_the_panels_by_name() -> None:
