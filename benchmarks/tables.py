@@ -60,8 +60,8 @@ def milliseconds(seconds: float) -> str:
 
 
 def ratio_text(value: float) -> str:
-    """To two digits, three where it is small: "0.021", "0.47", "1.8"."""
-    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}" if value < 10 else f"{value:.0f}"
+    """To two digits after the point, or two that count where it is small: "0.0021", "0.47", "1.80"."""
+    return f"{value:.2g}" if value < 0.1 else f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
 def limits_of(results: Results) -> Machine | None:

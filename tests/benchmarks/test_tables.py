@@ -76,7 +76,13 @@ def test_milliseconds_have_three_digits(seconds: float, shown: str) -> None:
 
 
 def test_small_ratios_keep_two_digits() -> None:
-    assert [ratio_text(value) for value in (0.0213, 0.47, 1.8, 23.4)] == ["0.021", "0.47", "1.80", "23"]
+    assert [ratio_text(value) for value in (0.00021, 0.0213, 0.47, 1.8, 23.4)] == [
+        "0.00021",
+        "0.021",
+        "0.47",
+        "1.80",
+        "23",
+    ]
 
 
 def test_text_is_aligned_and_markdown_is_a_table() -> None:
