@@ -117,6 +117,7 @@ class CompiledProgram(BoundProgram):
         for piece in self._pieces:
             if isinstance(piece, _Table):
                 piece.stamp(self.stamping, self.threads)
+                self._done[0] = 0  # a first step that is stopped leaves it as it is
                 self._team.run(piece.arguments, 1, self.threads)
                 if not self._done[0]:
                     return False
@@ -146,6 +147,7 @@ class CompiledProgram(BoundProgram):
             if index is not None:
                 controls[:, index] = value
         chunk.table.stamp(self.stamping, self.threads)
+        self._done[0] = 0
         chunk.prepare(arrays, np.ascontiguousarray(indices, np.int64), controls, step, seed, outputs)
         self._team.run(chunk.arguments, len(indices), self.threads)
         self._control_host[:] = controls[-1, : len(self._control_host)]

@@ -37,7 +37,8 @@ def test_every_command_and_option_is_described(name: str) -> None:
 
 
 def test_the_options_are_really_read() -> None:
-    assert {"--set", "--device", "--epochs", "--steps", "--seed", "--out", "--resume", "--json"} == options("train")
+    expected = {"--set", "--device", "--executor", "--epochs", "--steps", "--seed", "--out", "--resume", "--json"}
+    assert expected == options("train")
     assert isinstance(Parser(prog="x"), argparse.ArgumentParser)
 
 
