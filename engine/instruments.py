@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from engine.builder import Builder
 from engine.experiment import Node
-from engine.ops import Observe, ObserveMany
+from engine.ops import Observe, ObserveMany, ObserveUnits
 from engine.ops.base import Call, Value
 from engine.ops.observe import SMALL
 from engine.ops.tiling import BLOCK
@@ -19,13 +19,14 @@ HISTOGRAM_BINS = 64
 @dataclass(frozen=True)
 class Measured:
     """Where the statistics of an array lie: the results of an `Observe`, or those of index `place` in an
-    `ObserveMany`. `units` is the length of the array's last axis."""
+    `ObserveMany`. `units` is the length of the array's last axis; `per_unit` are the results of an `ObserveUnits`."""
 
     stats: Value
     alive: Value
     histogram: Value
     units: int
     place: int | None = None
+    per_unit: Value | None = None
 
 
 @dataclass(eq=False)
@@ -39,6 +40,7 @@ class _Watched:
     bins: int
     limits: tuple[float | None, float | None]
     source: _Watched | None = None
+    per_unit: Value | None = None
     measured: Measured | None = None
 
 
@@ -54,8 +56,18 @@ class Instruments:
         self.replaced: dict[int, Value] = {}
         self._watched: list[_Watched] = []
 
-    def watch(self, into: dict[str, Measured], name: str, value: Value, node: str, *, histogram: bool = True) -> None:
-        """Measure `value` of `node` as it is at this place of the program, as `into[name]`; the first one counts."""
+    def watch(
+        self,
+        into: dict[str, Measured],
+        name: str,
+        value: Value,
+        node: str,
+        *,
+        histogram: bool = True,
+        per_unit: bool = False,
+    ) -> None:
+        """Measure `value` of `node` as it is at this place of the program, as `into[name]`; the first one counts. With
+        `per_unit`, each unit by itself as well."""
         if any(item.into is into and item.name == name for item in self._watched):
             return
         component = self.nodes[node].component
@@ -63,9 +75,13 @@ class Instruments:
         item = _Watched(into, name, value, self._root(value), HISTOGRAM_BINS if histogram else 0, (low, high))
         item.source = next((other for other in self._watched if self._same(item, other)), None)
         self._watched.append(item)
-        if item.source is None and value.size > SMALL:
+        if item.source is not None:
+            return
+        if per_unit:
+            (item.per_unit,) = self._call(ObserveUnits(), node, value).outputs
+        if value.size > SMALL:
             call = self._call(Observe(bins=item.bins, low=low, high=high), node, value)
-            item.measured = _measured(call, value)
+            item.measured = _measured(call, item)
 
     def finish(self) -> None:
         """Measure what is still to be measured, in groups that fit the cache, and hand out all results."""
@@ -80,7 +96,7 @@ class Instruments:
             values = [self.replaced.get(item.value.id, item.value) for item in group]
             call = self._call(ObserveMany(first.bins, lows, highs), "", *values)
             for place, item in enumerate(group):
-                item.measured = _measured(call, item.value, place)
+                item.measured = _measured(call, item, place)
         for item in self._watched:
             found = (item.source or item).measured
             assert found is not None
@@ -104,13 +120,13 @@ class Instruments:
             root = views[root]
         return root
 
-    def _call(self, op: Observe | ObserveMany, node: str, *values: Value) -> Call:
+    def _call(self, op: Observe | ObserveMany | ObserveUnits, node: str, *values: Value) -> Call:
         phase, self.b.phase, before, self.b.node = self.b.phase, "observe", self.b.node, node
         call = self.b.call(op, *values)
         self.b.phase, self.b.node = phase, before
         return call
 
 
-def _measured(call: Call, value: Value, place: int | None = None) -> Measured:
+def _measured(call: Call, item: _Watched, place: int | None = None) -> Measured:
     stats, alive, histogram = call.outputs
-    return Measured(stats, alive, histogram, value.shape[-1], place)
+    return Measured(stats, alive, histogram, item.value.shape[-1], place, item.per_unit)

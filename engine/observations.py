@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.ops.base import Value
-from engine.ops.observe import STATISTICS
-from engine.statistics import ParameterStats, TensorStats
+from engine.ops.observe import STATISTICS, UNIT_STATISTICS
+from engine.statistics import ChannelStats, ParameterStats, TensorStats
 
 if TYPE_CHECKING:
     from engine.instruments import Measured
@@ -48,7 +48,8 @@ def read_observations(program: Program, read: Callable[[Value], np.ndarray]) -> 
         numbers, histogram = fetch(found.stats), fetch(found.histogram)
         if found.place is not None:
             numbers, histogram = numbers[:, found.place], histogram[found.place].copy()
-        return tensor_stats(numbers, found.units, histogram, size)
+        channels = None if found.per_unit is None else channel_stats(fetch(found.per_unit), size // found.units)
+        return tensor_stats(numbers, found.units, histogram, size, channels)
 
     sizes = {node: value.size for node, value in (*program.predictions.items(), *program.outputs.items())}
     parameters = {}
@@ -72,7 +73,21 @@ def read_observations(program: Program, read: Callable[[Value], np.ndarray]) -> 
     )
 
 
-def tensor_stats(stats: np.ndarray, units: int, histogram: np.ndarray, size: int) -> TensorStats:
+def channel_stats(results: np.ndarray, places: int) -> ChannelStats:
+    """Name the numbers of an `ObserveUnits` over units of `places` elements each."""
+    raw = dict(zip(UNIT_STATISTICS, results, strict=True))
+    return ChannelStats(
+        mean=raw["mean"],
+        std=np.sqrt(raw["squares"] / np.maximum(raw["finite"], 1)),
+        minimum=raw["minimum"],
+        maximum=raw["maximum"],
+        zero_share=raw["zeros"] / places,
+    )
+
+
+def tensor_stats(
+    stats: np.ndarray, units: int, histogram: np.ndarray, size: int, channels: ChannelStats | None = None
+) -> TensorStats:
     """Name the numbers of one `Observe` (see `engine.ops.observe.STATISTICS`) over an array of `size` elements
     in `units` units."""
     raw = dict(zip(STATISTICS, stats.astype(np.float64).tolist(), strict=True))
@@ -88,4 +103,5 @@ def tensor_stats(stats: np.ndarray, units: int, histogram: np.ndarray, size: int
         dead_share=raw["dead"] / max(units, 1),
         nonfinite=size - round(raw["finite"]),
         histogram=histogram if histogram.size else None,
+        channels=channels,
     )

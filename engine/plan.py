@@ -219,7 +219,8 @@ class _Compiler:
             for value in call.outputs:
                 if value.dtype is DType.FLOAT:
                     for node in self.shown.get(value.id, ()):
-                        self.instruments.watch(self.observed.activations, node, value, node)
+                        images = len(value.shape) == 4
+                        self.instruments.watch(self.observed.activations, node, value, node, per_unit=images)
 
     def _observe_adjoint(self, value: Value, adjoint: Value) -> None:
         for node in self.shown.get(value.id, ()):

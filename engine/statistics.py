@@ -9,13 +9,26 @@ from msgspec import Struct
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["ParameterStats", "TensorStats"]
+__all__ = ["ChannelStats", "ParameterStats", "TensorStats"]
+
+
+class ChannelStats(Struct, frozen=True, kw_only=True):
+    """Each channel of a batch of images in numbers: arrays (channels,), over all samples and places.
+
+    A channel whose `zero_share` is 1 is dead on this batch.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    minimum: np.ndarray
+    maximum: np.ndarray
+    zero_share: np.ndarray
 
 
 class TensorStats(Struct, frozen=True, kw_only=True):
     """A tensor in numbers. `histogram` counts finite elements in equal bins from `minimum` to `maximum` (None when it
     was not asked for); `zero_share`, `saturated_share` are shares of elements; `dead_share` is the share of units (last
-    axis) that are zero on the whole batch."""
+    axis) that are zero on the whole batch. `channels` tells of each channel where the tensor is a layer's images."""
 
     count: int
     mean: float
@@ -27,6 +40,7 @@ class TensorStats(Struct, frozen=True, kw_only=True):
     dead_share: float
     nonfinite: int
     histogram: np.ndarray | None = None
+    channels: ChannelStats | None = None
 
     @property
     def norm(self) -> float:

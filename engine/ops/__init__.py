@@ -25,7 +25,7 @@ from engine.ops.loss import (
     SoftmaxCrossEntropyGradient,
 )
 from engine.ops.normalization import BatchNorm, BatchNormGradient, BatchNormInference, BatchNormInferenceGradient
-from engine.ops.observe import Observe, ObserveMany
+from engine.ops.observe import Observe, ObserveMany, ObserveUnits
 from engine.ops.pooling import (
     AveragePool,
     AveragePoolGradient,
@@ -78,6 +78,7 @@ __all__ = [
     "MeanSquaredErrorGradient",
     "Observe",
     "ObserveMany",
+    "ObserveUnits",
     "Op",
     "ReLU",
     "ReLUGradient",

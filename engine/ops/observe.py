@@ -11,6 +11,9 @@ from engine.ops.tiling import BLOCK, tile
 STATISTICS = ("mean", "squares", "minimum", "maximum", "zeros", "saturated", "finite", "dead")
 """What the elements of `stats` are; see `Observe`."""
 
+UNIT_STATISTICS = ("mean", "squares", "minimum", "maximum", "zeros", "finite")
+"""What the rows of the result of `ObserveUnits` are."""
+
 SMALL = 1 << 13
 """Up to so many elements an array is better observed together with others: the calls cost more than the elements."""
 
@@ -92,3 +95,33 @@ class ObserveMany(Op):
 
     def flops(self, *inputs: Tensor) -> int:
         return 12 * sum(x.size for x in inputs)
+
+
+@dataclass(frozen=True)
+class ObserveUnits(Op):
+    """x (..., units) -> (6, units): what `Observe` tells of an array, of each unit by itself.
+
+    The rows are those of `UNIT_STATISTICS`, over the unit's finite elements and with `Observe`'s meanings: the variance
+    is squares / finite, and mean, minimum and maximum are 0 where nothing is finite.
+    """
+
+    name: ClassVar[str] = "observe_units"
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (Tensor((len(UNIT_STATISTICS), inputs[0].shape[-1])),)
+
+    def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        length = tile(x.shape)
+        rows = max(1, min(x.size, BLOCK) // length)
+        return (
+            Tensor((rows, length)),
+            Tensor((rows, length), DType.BOOL),
+            Tensor((rows, length), DType.BOOL),
+            Tensor((len(UNIT_STATISTICS), length)),
+            Tensor((length,)),
+            Tensor((x.shape[-1],)),
+        )
+
+    def flops(self, *inputs: Tensor) -> int:
+        return 8 * inputs[0].size

@@ -101,7 +101,11 @@ def decode(data: bytes) -> events.Event:
 
 
 def _tensor(plain: dict[str, Any] | None) -> Any:
-    return None if plain is None else events.TensorStats(**plain)
+    if plain is None:
+        return None
+    # Runs of earlier versions have no statistics of channels.
+    channels = plain.pop("channels", None)
+    return events.TensorStats(**plain, channels=None if channels is None else events.ChannelStats(**channels))
 
 
 def _parameter(plain: dict[str, Any]) -> events.ParameterStats:

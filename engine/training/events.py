@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from msgspec import Struct
 
+from engine.statistics import ChannelStats as ChannelStats
 from engine.statistics import ParameterStats as ParameterStats
 from engine.statistics import TensorStats as TensorStats
 

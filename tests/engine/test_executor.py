@@ -98,6 +98,26 @@ def test_observations_are_the_numbers_of_the_arrays() -> None:
         assert stats_of.update_norm == pytest.approx(change, rel=1e-6, abs=1e-12)
 
 
+def test_each_channel_of_an_image_is_told_by_itself() -> None:
+    bound = bind(large_case(8), observe=True)
+    assert bound.run(rates(large_case(8), 0), 0)
+    observed = bound.observations()
+    array = np.array(bound.value("conv2d_1"))
+    found = observed.activations["conv2d_1"].channels
+    assert found is not None
+    flat = array.reshape(-1, array.shape[-1])
+    np.testing.assert_allclose(found.mean, flat.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(found.std, flat.std(axis=0), rtol=1e-5)
+    np.testing.assert_array_equal(found.minimum, flat.min(axis=0))
+    np.testing.assert_array_equal(found.maximum, flat.max(axis=0))
+    rectified = observed.activations["relu_1"].channels
+    assert rectified is not None
+    zeros = (np.array(bound.value("relu_1")) == 0).reshape(-1, array.shape[-1]).mean(axis=0)
+    np.testing.assert_allclose(rectified.zero_share, zeros, rtol=1e-6)
+    others = [node for node in bound.program.outputs if len(bound.program.outputs[node].shape) == 2]
+    assert any(observed.activations[node].channels is None for node in others)
+
+
 def large_case(batch: int = 64) -> Case:
     """Every array of a step is larger than what the interpreter itself allocates."""
     chain = Chain()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.graph import check
-from engine.ops import Observe, ObserveMany
+from engine.ops import Observe, ObserveMany, ObserveUnits
 from engine.ops.observe import SMALL
 from engine.plan import Program, compile
 from tests.engine.test_executor import large_case
@@ -38,3 +38,19 @@ def test_everything_is_measured_in_training_and_what_goes_forward_in_evaluation(
         assert program.observed.weights.keys() == program.observed.gradients.keys() == program.observed.norms.keys()
         assert not program_of(case, training=False).observed.gradients
         assert program_of(case, training=False).observed.activations.keys() == program.observed.activations.keys()
+
+
+def test_the_channels_of_a_layer_s_images_are_measured_by_themselves() -> None:
+    program = program_of(large_case())
+    inputs = {value.id for value in program.inputs.values()}
+    images = {
+        node
+        for node, value in program.outputs.items()
+        if len(value.shape) == 4 and value.id not in inputs and node in program.observed.activations
+    }
+    assert images
+    for node in images:
+        assert program.observed.activations[node].per_unit is not None
+    measured = [call.inputs[0].id for call in program.calls if isinstance(call.op, ObserveUnits)]
+    assert len(measured) == len(set(measured)), "each once"
+    assert all(len(call.inputs[0].shape) == 4 for call in program.calls if isinstance(call.op, ObserveUnits))

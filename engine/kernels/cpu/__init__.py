@@ -27,6 +27,7 @@ MODULES = (
     "normalization_gradient",
     "update",
     "observe",
+    "units",
 )
 """The modules that declare kernels."""
 

@@ -129,11 +129,14 @@ def survey(at: int, count: int, low: Any, high: Any, known: int, work: int) -> N
             exact = 0.0
             for i in range(many):
                 exact += float(x[i])
+        # The deviations from a mean that is rounded add up to what it lacks.
         mean = F(exact / many)
-        squares = F(0)
+        rest, squares = F(0), F(0)
         for i in range(many):
+            rest += x[i] - mean
             squares += (x[i] - mean) * (x[i] - mean)
-        _combine(known, float(many), exact / many, float(squares))
+        lacking = float(rest) / many
+        _combine(known, float(many), float(mean) + lacking, max(float(squares) - lacking * float(rest), 0.0))
         k[LEAST] = min(k[LEAST], _float_of(least, work))
         k[GREATEST] = max(k[GREATEST], _float_of(greatest, work))
 

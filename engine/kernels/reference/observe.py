@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.kernels.reference.blocks import count, joined, on_host, spans
+from engine.kernels.reference.blocks import count, fold, joined, on_host, repeat_into, spans
 
 
 def observe(
@@ -226,4 +226,48 @@ def observe_many(
     count(xp, mark, zeros)
 
 
-KERNELS = {"observe": observe, "observe_many": observe_many}
+def observe_units(
+    xp: Any, x: Any, result: Any, work: Any, finite: Any, mark: Any, sums: Any, row: Any, column: Any
+) -> None:
+    x = joined(x, work.shape[1])
+    mean, squares, least, greatest, zeros, many = sums
+    blocks = list(spans(x.shape[0], work.shape[0]))
+    sums.fill(0)
+    least.fill(xp.inf)
+    greatest.fill(-xp.inf)
+    for here, there in blocks:
+        t, excluded = work[there], mark[there]
+        _mark_finite(xp, x[here], t, finite[there], excluded)
+        xp.sum(finite[there], axis=0, out=row)
+        xp.add(many, row, out=many)
+        xp.copyto(t, x[here])
+        for filler, reduce, join, out in (
+            (0, xp.sum, xp.add, mean),
+            (xp.inf, xp.min, xp.minimum, least),
+            (-xp.inf, xp.max, xp.maximum, greatest),
+        ):
+            xp.copyto(t, filler, where=excluded)
+            reduce(t, axis=0, out=row)
+            join(out, row, out=out)
+        xp.equal(x[here], 0, out=excluded)
+        xp.sum(excluded, axis=0, out=row)
+        xp.add(zeros, row, out=zeros)
+    for reduce, places in ((xp.sum, (0, 4, 5)), (xp.min, (2,)), (xp.max, (3,))):
+        for place in places:
+            reduce(sums[place].reshape(-1, result.shape[1]), axis=0, out=result[place])
+    _without_infinity(xp, result[2], result[3], finite.reshape(-1)[: result.shape[1]])
+    xp.maximum(result[5], 1, out=column)
+    xp.divide(result[0], column, out=result[0])
+    repeat_into(xp, result[0], mean)
+    for here, there in blocks:
+        t, excluded = work[there], mark[there]
+        _mark_finite(xp, x[here], t, finite[there], excluded)
+        xp.subtract(x[here], mean, out=t)
+        xp.copyto(t, 0, where=excluded)
+        xp.multiply(t, t, out=t)
+        xp.sum(t, axis=0, out=row)
+        xp.add(squares, row, out=squares)
+    fold(xp, squares, result[1])
+
+
+KERNELS = {"observe": observe, "observe_many": observe_many, "observe_units": observe_units}

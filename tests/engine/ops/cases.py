@@ -196,6 +196,8 @@ def _others() -> list[Case]:
             (),
         ),
         Case(ops.ObserveMany(0, (None,), (None,)), (normal(4),), (), label="no histogram"),
+        Case(ops.ObserveUnits(), (normal(3, 5, 4, 6),), (), label="images"),
+        Case(ops.ObserveUnits(), (normal(7),), (), label="one row"),
     ]
 
 
@@ -261,6 +263,7 @@ def _large() -> list[Case]:
         Case(ops.BinaryCrossEntropy(), (normal(2000, 200), uniform(2000, 200))),
         Case(ops.MeanSquaredError(), (normal(2000, 200), normal(2000, 200))),
         Case(ops.Observe(64, -0.9, 0.9), (normal(*image),), ()),
+        Case(ops.ObserveUnits(), (normal(*image),), ()),
     ]
 
 

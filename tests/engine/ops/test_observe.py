@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.ops import Observe, ObserveMany
-from engine.ops.observe import STATISTICS
+from engine.ops import Observe, ObserveMany, ObserveUnits
+from engine.ops.observe import STATISTICS, UNIT_STATISTICS
 from tests.support.interpreter import run_op
 
 
@@ -112,3 +112,22 @@ def test_many_at_once_tell_what_each_tells_alone(precision: str) -> None:
         assert dict(zip(STATISTICS, stats[:, i].tolist(), strict=True)) == pytest.approx(alone, rel=1e-6, abs=1e-9)
         assert alive[i, : units.size].tolist() == units.tolist() and alive[i, units.size :].all()
         assert histogram[i].tolist() == counts.tolist()
+
+
+@pytest.mark.parametrize("shape", [(7,), (5, 7), (3, 8, 8, 2), (700, 300), (9, 1)])
+def test_each_unit_by_itself(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).standard_normal(shape)
+    x[x < -1] = 0.0
+    x.reshape(-1)[2], x.reshape(-1)[4] = np.nan, np.inf
+    (result,) = run_op(ObserveUnits(), x)
+    found = dict(zip(UNIT_STATISTICS, result, strict=True))
+    for unit in range(shape[-1]):
+        column = x[..., unit].reshape(-1)
+        finite = column[np.isfinite(column)]
+        assert found["finite"][unit] == finite.size
+        assert found["zeros"][unit] == np.sum(column == 0)
+        mean = finite.mean() if finite.size else 0.0
+        assert found["mean"][unit] == pytest.approx(mean, abs=1e-12)
+        assert found["squares"][unit] == pytest.approx(((finite - mean) ** 2).sum(), abs=1e-9)
+        assert found["minimum"][unit] == (finite.min() if finite.size else 0.0)
+        assert found["maximum"][unit] == (finite.max() if finite.size else 0.0)

@@ -52,6 +52,21 @@ def test_not_a_number_comes_back() -> None:
     assert isinstance(found, events.EpochEnd) and np.isnan(found.train_loss)
 
 
+def test_channels_come_back_and_may_be_missing() -> None:
+    values = np.arange(3, dtype=np.float32)
+    channels = events.ChannelStats(
+        mean=values, std=values + 1, minimum=values - 1, maximum=values + 2, zero_share=values / 4
+    )
+    event = frame(40)
+    stats = msgspec.structs.replace(event.activations["dense_1"], channels=channels)
+    found = decode(encode(msgspec.structs.replace(event, activations={"a": stats, **event.activations})))
+    assert isinstance(found, events.Frame)
+    seen = found.activations["a"].channels
+    assert seen is not None and found.activations["dense_1"].channels is None
+    for name in channels.__struct_fields__:
+        np.testing.assert_array_equal(getattr(seen, name), getattr(channels, name))
+
+
 def test_frame() -> None:
     event = frame(40)
     found = decode(encode(event))

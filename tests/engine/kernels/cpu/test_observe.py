@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 
 from engine.kernels.cpu.observe import PIECE
-from engine.ops import Observe, ObserveMany
+from engine.ops import Observe, ObserveMany, ObserveUnits
 from engine.ops.base import Op
-from engine.ops.observe import STATISTICS
+from engine.ops.observe import STATISTICS, UNIT_STATISTICS
 from tests.support.compiled import Bench
 from tests.support.interpreter import Interpreter
 
 SHAPES = [(1, 1), (5, 7), (33, 3), (3, 8, 8, 2), (700, 300), (2, 100_003), (1, 70_000), (PIECE + 1,), (64, 16, 16, 32)]
-Results = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["1 thread", "2 threads"])
@@ -25,20 +24,16 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     bench.close()
 
 
-def both(bench: Bench, op: Op, *arrays: np.ndarray) -> tuple[Results, Results]:
-    """(stats, alive, histogram) by compiled kernels, after several runs, and by the reference in float64."""
+def both(bench: Bench, op: Op, *arrays: np.ndarray) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """The results of compiled kernels, after several runs, and those of the reference in float64."""
     machine = Interpreter(precision="float64")
     inputs = [machine.value(array) for array in arrays]
     call = machine.call(op, *inputs)
     found = bench.run([call], {v.id: a for v, a in zip(inputs, arrays, strict=True)}, times=3)
-    stats, alive, histogram = call.outputs
-    return (
-        (found[stats.id], found[alive.id], found[histogram.id]),
-        (machine.host(stats), machine.host(alive), machine.host(histogram)),
-    )
+    return tuple(found[v.id] for v in call.outputs), tuple(machine.host(v) for v in call.outputs)
 
 
-def agree(compiled: Results, reference: Results) -> None:
+def agree(compiled: tuple[np.ndarray, ...], reference: tuple[np.ndarray, ...]) -> None:
     stats, alive, histogram = compiled
     for name, mine, other in zip(STATISTICS, stats, reference[0], strict=True):
         exact = name not in ("mean", "squares")
@@ -127,3 +122,22 @@ def test_many_at_once(bench: Bench) -> None:
         (stats, alive, histogram), reference = both(bench, op, *arrays)
         for i in range(len(arrays)):
             agree((stats[:, i], alive[i], histogram[i]), (reference[0][:, i], reference[1][i], reference[2][i]))
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (64, 28, 28, 16), (50, 9, 9, 5), (3, 5, 7, 200)], ids=str)
+@pytest.mark.parametrize("make", [normal, rectified, broken])
+def test_each_unit_by_itself(bench: Bench, make, shape: tuple[int, ...]) -> None:
+    (result,), (reference,) = both(bench, ObserveUnits(), make(shape))
+    for name, mine, other in zip(UNIT_STATISTICS, result, reference, strict=True):
+        if name in ("mean", "squares"):
+            np.testing.assert_allclose(mine, other, rtol=2e-5, atol=1e-6 * max(1.0, np.abs(reference[0]).max()))
+        else:
+            np.testing.assert_array_equal(mine, other.astype(np.float32), name)
+
+
+def test_a_unit_far_from_the_others_keeps_its_variance(bench: Bench) -> None:
+    x = normal((64, 20, 20, 8)) * np.float32(0.01)
+    x[..., 3] += 100
+    (result,), _ = both(bench, ObserveUnits(), x)
+    exact = x.astype(np.float64).reshape(-1, 8).var(axis=0)
+    np.testing.assert_allclose(result[1] / result[5], exact, rtol=1e-4)
