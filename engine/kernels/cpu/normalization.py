@@ -21,7 +21,7 @@ from engine.kernels.cpu.stages import apply
 from engine.ops import BatchNorm, BatchNormInference
 from engine.ops.base import Call, Value
 
-__all__ = ["AT_ONCE", "matrix", "reciprocal_deviation"]
+__all__ = ["AT_ONCE", "deviations", "matrix"]
 
 AT_ONCE = 4096
 """Elements that are normalized before their stages follow: they stay in the first-level cache."""
@@ -72,14 +72,18 @@ RUNNING_MEAN, RUNNING_VARIANCE, MEAN, DEVIATION, MOMENTUM, EPSILON = range(6, 12
 
 
 @device
-def _keep(a: Any, j: int, rows: int, mean: Any, squares: Any) -> None:
-    """Column j has this mean (float64) and sum of squared distances from it (float64)."""
-    momentum = number(a[MOMENTUM])
-    running_mean, running_variance = f32(a[RUNNING_MEAN]), f32(a[RUNNING_VARIANCE])
-    f32(a[MEAN])[j] = F(mean)
-    f32(a[DEVIATION])[j] = F(1.0 / math.sqrt(squares / rows + number(a[EPSILON])))
-    running_mean[j] = F(running_mean[j] * (1.0 - momentum) + mean * momentum)
-    running_variance[j] = F(running_variance[j] * (1.0 - momentum) + squares * (momentum / max(rows - 1, 1)))
+def _keep(a: Any, first: int, columns: int, means: int, squares: int) -> None:
+    """What follows from the means of some columns and the sums of squared distances from them, both float64."""
+    rows, momentum, epsilon = a[3], number(a[MOMENTUM]), number(a[EPSILON])
+    unbiased = momentum / max(rows - 1, 1)
+    m, s = f64(means), f64(squares)
+    running_mean, running_variance = f32(a[RUNNING_MEAN] + first * 4), f32(a[RUNNING_VARIANCE] + first * 4)
+    mean, deviation = f32(a[MEAN] + first * 4), f32(a[DEVIATION] + first * 4)
+    for j in range(columns):
+        mean[j] = F(m[j])
+        deviation[j] = F(1.0 / math.sqrt(s[j] / rows + epsilon))
+        running_mean[j] = F(running_mean[j] * (1.0 - momentum) + m[j] * momentum)
+        running_variance[j] = F(running_variance[j] * (1.0 - momentum) + s[j] * unbiased)
 
 
 @kernel
@@ -89,15 +93,18 @@ def batch_norm(a: Any, me: int, team: int, step: int) -> None:
     rows, columns, at_once = a[3], a[4], a[5]
     total, squares, center = stack(WIDE), stack(WIDE), stack(WIDE)
     factor, offset = stack(WIDE), stack(WIDE)
+    means, wide_squares = stack(DOUBLE), stack(DOUBLE)
     while True:
         first = claim(a[0]) * at_once
         if first >= columns:
             return
         width = min(at_once, columns - first)
         _statistics(total, squares, center, a[2] + first * 4, columns, rows, width)
-        t, s = f32(total), f32(squares)
+        t, s, mean, square = f32(total), f32(squares), f64(means), f64(wide_squares)
         for j in range(width):
-            _keep(a, first + j, rows, float(t[j]) / rows, float(s[j]))
+            mean[j] = float(t[j]) / rows
+            square[j] = float(s[j])
+        _keep(a, first, width, means, wide_squares)
         copy(center, a[MEAN] + first * 4, width * 4)
         copy(offset, a[13] + first * 4, width * 4)
         gamma, deviation, f = f32(a[12]), f32(a[DEVIATION]), f32(factor)
@@ -162,9 +169,7 @@ def batch_norm_statistics(a: Any, me: int, team: int, step: int) -> None:
             for j in range(width):
                 mean[j] = mean[j] / rows
             _combine_squares(between, combined, partials + first * 4, second + first * 4, a, width)
-            s = f64(between)
-            for j in range(width):
-                _keep(a, first + j, rows, mean[j], s[j])
+            _keep(a, first, width, combined, between)
 
 
 @device
@@ -184,9 +189,14 @@ def _combine_squares(between: int, means: int, sums: int, squares: int, a: Any, 
 
 
 @device
-def reciprocal_deviation(spread: Any, is_variance: int, epsilon: Any) -> Any:
-    """1 / sqrt(variance + epsilon), where `spread` is the variance and not that number already."""
-    return F(1.0 / math.sqrt(float(spread) + epsilon)) if is_variance != 0 else spread
+def deviations(target: int, spread: int, columns: int, is_variance: int, epsilon: Any) -> None:
+    """target = 1 / sqrt(variance + epsilon), where `spread` is the variance and not that number already."""
+    if is_variance == 0:
+        copy(target, spread, columns * 4)
+        return
+    variance, deviation = f32(spread), f32(target)
+    for j in range(columns):
+        deviation[j] = F(1.0 / math.sqrt(float(variance[j]) + epsilon))
 
 
 @kernel
@@ -205,9 +215,10 @@ def normalize(a: Any, me: int, team: int, step: int) -> None:
         if not ready:
             copy(center, a[6], columns * 4)
             copy(offset, a[11], columns * 4)
-            spread, gamma, f = f32(a[7]), f32(a[10]), f32(factor)
+            deviations(factor, a[7], columns, a[8], number(a[9]))
+            gamma, f = f32(a[10]), f32(factor)
             for j in range(columns):
-                f[j] = gamma[j] * reciprocal_deviation(spread[j], a[8], number(a[9]))
+                f[j] = f[j] * gamma[j]
             repeat(center, joined, columns)
             repeat(factor, joined, columns)
             repeat(offset, joined, columns)

@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.kernels.cpu.interpreter import claim
 from engine.kernels.cpu.language import F, clear, copy, device, f32, f64, kernel, number, stack
-from engine.kernels.cpu.normalization import AT_ONCE, matrix, reciprocal_deviation
+from engine.kernels.cpu.normalization import AT_ONCE, deviations, matrix
 from engine.kernels.cpu.reduction import DOUBLE, WIDE, blocks, combine, fold, is_last, joined_rows, repeat
 from engine.kernels.cpu.rows import STAGES_ARGUMENT, Binding, Row, rows_of
 from engine.kernels.cpu.stages import apply
@@ -57,11 +57,14 @@ def _sums(products: int, total: int, center: int, dy: int, x: int, x_row: int, r
 
 
 @device
-def _keep(a: Any, j: int, product: Any, total: Any) -> None:
-    """Column j has these sums (float64) of dy (x - mean) and of dy."""
-    deviation = reciprocal_deviation(f32(a[SPREAD])[j], a[IS_VARIANCE], number(a[EPSILON]))
-    f32(a[DGAMMA])[j] = F(product * float(deviation))
-    f32(a[DBETA])[j] = F(total)
+def _keep(a: Any, first: int, columns: int, products: int, totals: int, buffer: int) -> None:
+    """What follows from the sums of dy (x - mean) and of dy over some columns, both float64."""
+    p, t, deviation = f64(products), f64(totals), f32(buffer)
+    dgamma, dbeta = f32(a[DGAMMA] + first * 4), f32(a[DBETA] + first * 4)
+    deviations(buffer, a[SPREAD] + first * 4, columns, a[IS_VARIANCE], number(a[EPSILON]))
+    for j in range(columns):
+        dgamma[j] = F(p[j] * float(deviation[j]))
+        dbeta[j] = F(t[j])
 
 
 @device
@@ -69,14 +72,14 @@ def _coefficients(a: Any, target: int, length: int, first: int, columns: int, jo
     """target (4, length): mean, slope, shift and factor of dx = (dy - shift - (x - mean) slope) factor for `columns`
     columns from `first` on, each repeated `joined` times."""
     share = F(1.0 / a[ROWS])
-    spread, gamma, dgamma, dbeta = f32(a[SPREAD]), f32(a[GAMMA]), f32(a[DGAMMA]), f32(a[DBETA])
+    gamma, dgamma, dbeta = f32(a[GAMMA] + first * 4), f32(a[DGAMMA] + first * 4), f32(a[DBETA] + first * 4)
     slope, shift, factor = f32(target + length * 4), f32(target + length * 8), f32(target + length * 12)
     copy(target, a[MEAN] + first * 4, columns * 4)
+    deviations(target + length * 12, a[SPREAD] + first * 4, columns, a[IS_VARIANCE], number(a[EPSILON]))
     for j in range(columns):
-        deviation = reciprocal_deviation(spread[first + j], a[IS_VARIANCE], number(a[EPSILON]))
-        slope[j] = dgamma[first + j] * deviation * share
-        shift[j] = dbeta[first + j] * share
-        factor[j] = gamma[first + j] * deviation
+        slope[j] = dgamma[j] * factor[j] * share
+        shift[j] = dbeta[j] * share
+        factor[j] = factor[j] * gamma[j]
     for k in range(4):
         repeat(target + k * length * 4, joined, columns)
 
@@ -118,7 +121,7 @@ def batch_norm_gradient(a: Any, me: int, team: int, step: int) -> None:
     are constants."""
     rows, columns, at_once = a[ROWS], a[COLUMNS], a[6]
     products, total, center = stack(WIDE), stack(WIDE), stack(WIDE)
-    coefficients = stack(FOUR)
+    coefficients, wide_products, wide_total = stack(FOUR), stack(DOUBLE), stack(DOUBLE)
     while True:
         first = claim(a[0]) * at_once
         if first >= columns:
@@ -128,9 +131,11 @@ def batch_norm_gradient(a: Any, me: int, team: int, step: int) -> None:
         copy(center, a[MEAN] + first * 4, width * 4)
         repeat(center, joined, width)
         _sums(products, total, center, a[2] + first * 4, a[3] + first * 4, columns, rows, width)
-        p, t = f32(products), f32(total)
+        p, t, wide_p, wide_t = f32(products), f32(total), f64(wide_products), f64(wide_total)
         for j in range(width):
-            _keep(a, first + j, float(p[j]), float(t[j]))
+            wide_p[j] = float(p[j])
+            wide_t[j] = float(t[j])
+        _keep(a, first, width, wide_products, wide_total, center)
         _coefficients(a, coefficients, WIDE, first, width, joined)
         count = max(joined, AT_ONCE // width // joined * joined)
         for row in range(0, rows, count):
@@ -165,9 +170,7 @@ def batch_norm_gradient_sums(a: Any, me: int, team: int, step: int) -> None:
         if is_last(a[14] + unit % across * 8, down):
             combine(combined, partials + first * 4, columns, down, width)
             combine(combined_total, second + first * 4, columns, down, width)
-            p, t = f64(combined), f64(combined_total)
-            for j in range(width):
-                _keep(a, first + j, p[j], t[j])
+            _keep(a, first, width, combined, combined_total, center)
 
 
 @kernel

@@ -118,22 +118,39 @@ def _pass_back(x: int, y: int, dy: int, dx: int, waiting: int, channels: int, ad
 
 
 @device
+def _first_of(a: bool, b: bool, c: bool, d: bool) -> Any:
+    """1 for the first that is true, and 0 for the others."""
+    first = F(1) if a else F(0)
+    second = F(1) - first if b else F(0)
+    still = F(1) - first - second
+    third = still if c else F(0)
+    fourth = still - third if d else F(0)
+    return first, second, third, fourth
+
+
+@device
 def _pass_back_four(x: int, y: int, dy: int, dx: int, channels: int, line: int) -> None:
     """All of a window of 2 x 2 that lies apart from others; rows of the image are `line` elements long."""
     x0, x1, x2, x3 = f32(x), f32(x + channels * 4), f32(x + line * 4), f32(x + (line + channels) * 4)
     d0, d1, d2, d3 = f32(dx), f32(dx + channels * 4), f32(dx + line * 4), f32(dx + (line + channels) * 4)
     maximum, gradient = f32(y), f32(dy)
-    for c in range(channels):
-        m, g = maximum[c], gradient[c]
-        hit0 = F(1) if x0[c] == m else F(0)
-        hit1 = F(1) - hit0 if x1[c] == m else F(0)
-        still = F(1) - hit0 - hit1
-        hit2 = still if x2[c] == m else F(0)
-        hit3 = still - hit2 if x3[c] == m else F(0)
-        d0[c] = hit0 * g
-        d1[c] = hit1 * g
-        d2[c] = hit2 * g
-        d3[c] = hit3 * g
+    # Two loops, because one that is known to be short gets vectors of half the length.
+    if channels >= 16:
+        for c in range(channels):
+            m, g = maximum[c], gradient[c]
+            hit0, hit1, hit2, hit3 = _first_of(x0[c] == m, x1[c] == m, x2[c] == m, x3[c] == m)
+            d0[c] = hit0 * g
+            d1[c] = hit1 * g
+            d2[c] = hit2 * g
+            d3[c] = hit3 * g
+    else:
+        for c in range(channels & 15):
+            m, g = maximum[c], gradient[c]
+            hit0, hit1, hit2, hit3 = _first_of(x0[c] == m, x1[c] == m, x2[c] == m, x3[c] == m)
+            d0[c] = hit0 * g
+            d1[c] = hit1 * g
+            d2[c] = hit2 * g
+            d3[c] = hit3 * g
 
 
 @kernel
@@ -212,8 +229,13 @@ def average_pool_gradient(a: Any, me: int, team: int, step: int) -> None:
                 clear(out, width * channels * 4)
                 continue
             _combine(buffer, a[1] + (row // height * rows + first) * line * 4, line, last - first, line, 1, scale)
+            # The windows that see a pixel, as in `_windows`, without a division for each.
+            begins, ends = 0, 0
             for column in range(width):
-                begins, ends = _windows(column + padding, size, stride, columns)
+                while begins * stride + size <= column + padding:
+                    begins += 1
+                while ends < columns and ends * stride <= column + padding:
+                    ends += 1
                 at = out + column * channels * 4
                 if begins < ends:
                     _combine(at, buffer + begins * channels * 4, channels, ends - begins, channels, 1, F(1))
