@@ -7,7 +7,7 @@ store. Epochs are kept, all of them: a few hundred bytes each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -207,16 +207,22 @@ class LiveHistory:
 
     def add_epochs(self, ends: Sequence[tuple[EpochEnd, Moment | None]]) -> None:
         """Append epochs in order, each with what was seen at its end, or None."""
-        self.epochs += [event for event, _ in ends]
-        self._add_values([event for event, _ in ends])
-        for event, moment in ends:
-            self._add_moment(event, moment)
+        self.add_ends([event for event, _ in ends], [moment for _, moment in ends].__getitem__)
+
+    def add_ends(self, events: Sequence[EpochEnd], moment: Callable[[int], Moment | None]) -> None:
+        """Append epochs in order; `moment(i)` is what was seen at the end of the i-th of them, and is asked only where
+        it is kept: a tiny network ends hundreds of epochs a second."""
+        self.epochs += events
+        self._add_values(events)
+        for i, event in enumerate(events):
+            if event.epoch % self._moment_stride == 0:
+                self._add_moment(event, moment(i))
 
     def _add_moment(self, event: EpochEnd, moment: Moment | None) -> None:
-        if moment is not None and moment.frame is not None:
-            self.add_frame(moment.frame)
-        if moment is None or event.epoch % self._moment_stride:
+        if moment is None:
             return
+        if moment.frame is not None:
+            self.add_frame(moment.frame)
         self.moments.append(moment)
         if len(self.moments) > self._moment_limit:
             self._moment_stride *= 2
@@ -237,24 +243,30 @@ class LiveHistory:
         return Moment(epoch=moment.epoch, step=moment.step, **{name: nearest(name) for name in PICTURES})
 
     def _add_values(self, events: Sequence[EpochEnd]) -> None:
-        columns: dict[str, tuple[list[int], list[float]]] = {}
+        if not events:
+            return
+        epochs = np.array([event.epoch for event in events], dtype=float)
+        self._add_curve("train/loss", epochs, [event.train_loss for event in events])
+        self._add_curve("validation/loss", epochs, [event.validation_loss for event in events])
+        for part in ("train", "validation"):
+            found = [getattr(event, f"{part}_metrics") for event in events]
+            for tag in dict.fromkeys(tag for metrics in (found[0], found[-1]) for tag in metrics):
+                self._add_curve(f"{part}/{tag}", epochs, [metrics.get(tag) for metrics in found])
         for event in events:
-            values = {"train/loss": event.train_loss, "validation/loss": event.validation_loss}
-            values |= {f"train/{tag}": value for tag, value in event.train_metrics.items()}
-            values |= {f"validation/{tag}": value for tag, value in event.validation_metrics.items()}
-            for name, value in values.items():
-                if value is not None:
-                    epochs, found = columns.setdefault(name, ([], []))
-                    epochs.append(event.epoch)
-                    found.append(value)
             loss = event.train_loss if event.validation_loss is None else event.validation_loss
             if loss == loss and (self._best is None or loss < self._best[0]):
                 self._best = (loss, event)
-        for name, column in columns.items():
-            series = self.epoch_curves.get(name)
-            if series is None:
-                series = self.epoch_curves[name] = Series(("epoch", "value"), "value")
-            series.extend(np.array(column, dtype=float))
+
+    def _add_curve(self, name: str, epochs: Array, found: Sequence[float | None]) -> None:
+        """Append values where there are any."""
+        values = np.array(found, dtype=float)  # None becomes NaN
+        there = np.array([value is not None for value in found])
+        if not there.any():
+            return
+        series = self.epoch_curves.get(name)
+        if series is None:
+            series = self.epoch_curves[name] = Series(("epoch", "value"), "value")
+        series.extend(np.stack([epochs, values])[:, there])
 
     def epoch_curve(self, name: str, limit: int = EPOCH_POINTS) -> tuple[Array, Array]:
         """(epochs, values) of one of `epoch_curves`, thinned to about `limit` points; empty when there is none."""

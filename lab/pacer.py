@@ -176,6 +176,7 @@ def attend(states: Any, inputs: Iterable[Any]) -> None:
 
     def on_state(state: str) -> None:
         pacer().budget.thrifty = state in BUSY
+        pacer().hasten()  # what a pause or an end shows is waited for
 
     states.connect(on_state)
     for signal in inputs:

@@ -157,11 +157,19 @@ def _train(app: QApplication, window: Window, held: Held) -> None:
 
 def _refresh(app: QApplication, window: Window) -> None:
     """Bring everything up to date that draws itself only now and then."""
+    from widgets.plot import Plot
+
     _settle(app)
+    window.feed.refresh()
     window.canvas.live.refresh()
+    window.top.refresh()
+    window.timeline.refresh()
+    window.layer_tab.refresh()
     for panel in window.area.panels:
         if panel.isVisible():
             panel.refresh()
+    for plot in window.findChildren(Plot):
+        plot.arrange()
     _settle(app)
 
 

@@ -23,7 +23,7 @@ from engine.training.events import (
     Resumed,
     Started,
 )
-from lab.mailbox import Mailbox
+from lab.mailbox import Mail, Mailbox
 from lab.run_thread import TrainerFactory, default_trainer, run_trainer
 from lab.shown import ShownRun
 from lab.stored import StoredRun, moment_of, stored_history
@@ -301,25 +301,15 @@ class Session(ShownRun):
         news = mail.rows.size > 0 and self._is_mine(mail.run)
         if news:
             self.live.add_table(mail.rows)
-        self.live.add_epochs(
-            [
-                (event, moment_of(event, {type(item): item for item in seen}))
-                for event, seen in zip(mail.events, mail.seen, strict=True)
-                if isinstance(event, EpochEnd) and self._is_mine(event.run)
-            ]
-        )
+        ends, seen = self._ends(mail)
+        self.live.add_ends(ends, lambda i: moment_of(ends[i], {type(item): item for item in seen[i]}))
         if news:
             self.stepsChanged.emit()
         for event in mail.slots:
             if self._is_mine(event.run):
                 self._take_slot(event)
-        ends: list[EpochEnd] = []
         for event in mail.events:
-            if not self._is_mine(event.run):
-                continue
-            if isinstance(event, EpochEnd):
-                ends.append(event)
-            else:
+            if not isinstance(event, EpochEnd) and self._is_mine(event.run):
                 self._take_event(event)
         if ends:
             self.epochEnded.emit(ends[-1])
@@ -328,6 +318,15 @@ class Session(ShownRun):
             self._join()
             if self.active:
                 self._set_state("finished")
+
+    def _ends(self, mail: Mail) -> tuple[list[EpochEnd], list[tuple[Event, ...]]]:
+        """The epochs' ends of this run, and what was seen at each."""
+        found = [
+            (event, seen)
+            for event, seen in zip(mail.events, mail.seen, strict=True)
+            if isinstance(event, EpochEnd) and self._is_mine(event.run)
+        ]
+        return [event for event, _ in found], [seen for _, seen in found]
 
     def _check_resume(self, event: Started) -> None:
         # A damaged checkpoint makes the trainer begin further back than was shown; another program may have gone on.

@@ -52,7 +52,7 @@ class LayerInspector(SidePanel):
         self.form: Form | None = None
         self._ids: tuple[str, ...] = ()
         self._popover: HelpPopover | None = None
-        self._turn = Turn(self, self._on_frame, self.isVisible, PACE)
+        self._turn = Turn(self, self.refresh, self.isVisible, PACE)
         self.empty = label(NOTHING, "dim", wrap=True)
         self.empty.setContentsMargins(14, 14, 14, 14)
         self.add(self.empty)
@@ -104,13 +104,13 @@ class LayerInspector(SidePanel):
         """Show the weights of this session's run beside the layer, and what of it was edited since the run began."""
         if self.session is not None:
             self.session.frameChanged.disconnect(self._turn.ask)
-            self.session.lookChanged.disconnect(self._on_frame)
+            self.session.lookChanged.disconnect(self.refresh)
             self.session.stateChanged.disconnect(self._on_state)
             self.session.watch(self, frozenset())
         self.session = session
         if session is not None:
             session.frameChanged.connect(self._turn.ask)
-            session.lookChanged.connect(self._on_frame)
+            session.lookChanged.connect(self.refresh)
             session.stateChanged.connect(self._on_state)
         self._watch()
 
@@ -137,11 +137,11 @@ class LayerInspector(SidePanel):
 
     def _on_report(self) -> None:
         self._show_report(self._nodes())
-        self._on_frame()
+        self.refresh()
 
     def _on_state(self, _state: str) -> None:
         self._show_report(self._nodes())
-        self._on_frame()
+        self.refresh()
 
     def _show(self) -> None:
         nodes = self._nodes()
@@ -182,7 +182,7 @@ class LayerInspector(SidePanel):
         self.formula.setVisible(same and bool(info.formula))
         self._set_form(last.component if same and not isinstance(last.component, Unknown) else None)
         self._show_report(nodes)
-        self._on_frame()
+        self.refresh()
 
     def _set_form(self, component: Any) -> None:
         cls: type[Struct] | None = type(component) if component is not None else None
@@ -287,7 +287,8 @@ class LayerInspector(SidePanel):
             watching = self.isVisible() and len(self._ids) == 1
             self.session.watch(self, frozenset({"weights"}) if watching else frozenset())
 
-    def _on_frame(self) -> None:
+    def refresh(self) -> None:
+        """Show the weights as they were measured last."""
         frame = self.session.moment().frame if self.session is not None else None
         nodes = self._nodes()
         if len(nodes) == 1 and self.isVisible():
@@ -299,7 +300,7 @@ class LayerInspector(SidePanel):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._watch()
-        self._on_frame()
+        self.refresh()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)

@@ -74,6 +74,7 @@ class StepChart(Chart):
         super().__init__()
         self.seen: Timeline | None = None
         self._axis = Axis(0.0, 1.0, 0.0, 1.0)
+        self._unit = 1e6
         self._table = 0.0
         self._order: list[int] = []
 
@@ -90,13 +91,15 @@ class StepChart(Chart):
         seen = self.seen
         if seen is None or not self._order:
             return
-        self._axis = Axis(0.0, float(np.nanmax(seen.end + seen.wait)) * 1e6, LEFT, area.width() - RIGHT)
+        last = float(np.nanmax(seen.end + seen.wait))
+        self._unit, name = (1e6, "µs") if last < 2e-3 else (1e3, "ms")
+        self._axis = Axis(0.0, last * self._unit, LEFT, area.width() - RIGHT)
         bottom = 6.0 + self._lanes * (LANE + GAP)
         self.grid(painter, self._axis, 4.0, bottom, spacing=70)
         for thread in range(self._lanes):
             self._paint_lane(painter, seen, thread, 6.0 + thread * (LANE + GAP))
         self.horizontal_scale(painter, self._axis, bottom, spacing=70)
-        draw_text(painter, LEFT - 8, bottom + 10, "µs", "right")
+        draw_text(painter, LEFT - 8, bottom + 10, name, "right")
         self._table = bottom + 26.0
         self._paint_table(painter, seen, area)
 
@@ -105,9 +108,9 @@ class StepChart(Chart):
         painter.setPen(theme.color("text_dim"))
         draw_text(painter, 12, top + LANE / 2, f"thread {thread + 1}")
         ran = np.isfinite(seen.begin[thread])
-        left = self._axis.pixels(1e6 * np.where(ran, seen.begin[thread], 0.0))
-        right = self._axis.pixels(1e6 * np.where(ran, seen.end[thread], 0.0))
-        waited = self._axis.pixels(1e6 * np.where(ran, seen.end[thread] + seen.wait[thread], 0.0))
+        left = self._axis.pixels(self._unit * np.where(ran, seen.begin[thread], 0.0))
+        right = self._axis.pixels(self._unit * np.where(ran, seen.end[thread], 0.0))
+        waited = self._axis.pixels(self._unit * np.where(ran, seen.end[thread] + seen.wait[thread], 0.0))
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setBrush(theme.color("grid"))
@@ -172,7 +175,7 @@ class StepChart(Chart):
             return None
         thread, slack = int(lane), 1.0
         with np.errstate(invalid="ignore"):
-            left, right = (self._axis.pixels(1e6 * item[thread]) for item in (seen.begin, seen.end))
+            left, right = (self._axis.pixels(self._unit * item[thread]) for item in (seen.begin, seen.end))
             distance = np.maximum(np.maximum(left - position.x(), position.x() - right), 0.0)
         if not np.isfinite(distance).any() or np.nanmin(distance) > slack:
             return None

@@ -45,7 +45,7 @@ class Timeline(Chart):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumHeight(int(TOP + CELL + 18))
         self._drawn: tuple[object, ...] = ()
-        self._turn = Turn(self, self._changed, self.isVisible, PACE)
+        self._turn = Turn(self, self.refresh, self.isVisible, PACE)
         self._key: tuple[object, ...] = ()
         self._strips: tuple[QPixmap, QPixmap] = (QPixmap(), QPixmap())
         theme.signals.changed.connect(self.update)
@@ -68,13 +68,13 @@ class Timeline(Chart):
         """What tells of news, and what is to be done: at once where a person waits for it."""
         often = (session.epochEnded, session.progressChanged)
         rare = (session.runChanged, session.lookChanged, session.stateChanged, session.experimentChanged)
-        return [(signal, self._turn.ask) for signal in often] + [(signal, self._changed) for signal in rare]
+        return [(signal, self._turn.ask) for signal in often] + [(signal, self.refresh) for signal in rare]
 
-    def _changed(self, *_: object) -> None:
+    def refresh(self, *_: object) -> None:
+        """Draw anew if anything has moved by a pixel."""
         session = self.session
         if session is None:
             return
-        # News come often: draw only what has moved by a pixel.
         done = len(session.live.epochs) * self.cells // max(1, self.epochs)
         best = session.live.best_epoch()
         marks = (round(self._x(self.position())), round(self._x(best.epoch)) if best else None)

@@ -37,7 +37,7 @@ def test_a_row_in_words() -> None:
     seen = fakes.timeline("r", 1).timeline
     assert operation_lines(seen, 2) == ["matmul", "dense_1 · backward", "400 µs, 48.2% of the step · 40.0 GFLOP/s"]
     assert operation_lines(seen, 4, 1)[1:] == ["update", "100 µs, 12.0% of the step",
-                                               "thread 2: 80 µs, then 20 µs of waiting"]  # fmt: skip
+                                               "thread 2: 80.0 µs, then 20.0 µs of waiting"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(3.1e-6, "3.1 µs"), (1.25e-3, "1.25 ms")])
