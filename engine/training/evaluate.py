@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 
+YIELD = 0.002
+"""Seconds of work after which the interpreter is offered to the window's thread."""
+
+
 class Divergence(Exception):
     """A loss is not finite; `bound` still holds the batch, and nothing was updated. `validation`: whether the batch is
     one of an evaluation."""
@@ -195,9 +199,11 @@ def evaluate(
     sums = Sums()
     classifier = next((head for head in heads if head.classes), None)
     confusion = np.zeros((classifier.classes, classifier.classes), np.int64) if classifier else None
+    rested = time.perf_counter()
     for start in range(0, size, batch_size):
-        if start:
+        if time.perf_counter() - rested > YIELD:
             time.sleep(0)  # lets the window's thread have the interpreter
+            rested = time.perf_counter()
         if not proceed():
             return None
         stop = min(size, start + batch_size)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.training import events
 from engine.training.changeover import ChangeOver
-from engine.training.evaluate import Evaluation, Sums, evaluate, heads_of, input_names
+from engine.training.evaluate import YIELD, Evaluation, Sums, evaluate, heads_of, input_names
 from engine.training.pace import Pace
 from engine.training.present import first_look, frame, refresh
 from engine.training.probes import ProbePolicy
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Loop"]
 
-YIELD = 0.002  # seconds of work after which the interpreter is offered to the window's thread
 PROGRESS = 0.1  # seconds between two reports of progress
 
 
