@@ -10,7 +10,7 @@ from lab.session import Session
 
 __all__ = ["CanvasFeed"]
 
-PACE = 0.25
+PACE = 0.4
 """Seconds between two frames of a run that goes on."""
 WATCHED = frozenset({"activations", "gradients"})
 

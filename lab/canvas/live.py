@@ -17,7 +17,7 @@ from lab.pacer import Turn
 
 __all__ = ["Fault", "LiveLayer", "fault_of"]
 
-PACE = 0.25
+PACE = 0.1
 """Seconds between two frames on the cards."""
 
 

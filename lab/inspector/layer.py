@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LayerInspector"]
 
-PACE = 0.4
+PACE = 0.5
 """Seconds between two frames of the weights."""
 
 NOTHING = (

@@ -226,7 +226,7 @@ class ActivationsPanel(Panel):
         "Shows how the outputs of each layer are distributed, from input to output: dead, saturated and exploding "
         "layers show here first.\nPress Train, or Step for a single step."
     )
-    interval_ms: ClassVar[int] = 250
+    interval_ms: ClassVar[int] = 400
     looks_back: ClassVar[bool] = True
 
     def build(self) -> None:

@@ -44,7 +44,7 @@ class Panel(QWidget):
     topics: ClassVar[frozenset[str]] = frozenset()
     listens: ClassVar[tuple[str, ...]] = ("stepsChanged",)
     empty: ClassVar[str] = ""
-    interval_ms: ClassVar[int] = 250
+    interval_ms: ClassVar[int] = 400
     priority: ClassVar[float] = 0.0
     """Seconds by which the panel goes before others that wait as long."""
     looks_back: ClassVar[bool] = False

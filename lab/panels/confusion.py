@@ -127,7 +127,7 @@ class ConfusionPanel(Panel):
         "Shows, for a classifier, which classes are taken for which on the validation data, and the recall of each.\n"
         "Press Train; it appears with the first epoch’s end."
     )
-    interval_ms: ClassVar[int] = 300
+    interval_ms: ClassVar[int] = 500
     looks_back: ClassVar[bool] = True
 
     def build(self) -> None:

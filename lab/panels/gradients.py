@@ -27,7 +27,7 @@ class GradientsPanel(Panel):
         "Shows how large the gradient is in each layer: lines that lie orders of magnitude apart, or fall towards "
         "nothing, mean that some layers do not learn.\nPress Train, or Step for a single step."
     )
-    interval_ms: ClassVar[int] = 250
+    interval_ms: ClassVar[int] = 400
 
     def build(self) -> None:
         self.plot = Plot(x_label="epoch", y_label="gradient norm", log_y=True, legend="top-right")

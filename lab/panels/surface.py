@@ -164,7 +164,7 @@ class SurfacePanel(Panel):
     topics: ClassVar[frozenset[str]] = frozenset({"surface"})
     listens: ClassVar[tuple[str, ...]] = ("surfaceChanged", "stateChanged")
     empty: ClassVar[str] = f"{WHAT}\nChoose a two-dimensional data set, such as the spirals, and press Train."
-    interval_ms: ClassVar[int] = 250
+    interval_ms: ClassVar[int] = 400
     priority: ClassVar[float] = 1.0  # it is there to be seen moving
     looks_back: ClassVar[bool] = True
 

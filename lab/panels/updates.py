@@ -137,7 +137,7 @@ class UpdatesPanel(Panel):
         "Shows how far one step moves each layer’s weights, as a share of their size. About 1e-3 is usual; far below, "
         "a layer hardly learns, far above, it is thrown about.\nPress Train, or Step for a single step."
     )
-    interval_ms: ClassVar[int] = 250
+    interval_ms: ClassVar[int] = 400
     looks_back: ClassVar[bool] = True
 
     def build(self) -> None:

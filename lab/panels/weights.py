@@ -144,7 +144,7 @@ class WeightsPanel(Panel):
         "Shows how the weights of each layer are distributed, and the first layer’s filters as images. Select a layer "
         "on the canvas to see it alone.\nPress Train, or Step for a single step."
     )
-    interval_ms: ClassVar[int] = 300
+    interval_ms: ClassVar[int] = 500
     looks_back: ClassVar[bool] = True
 
     def build(self) -> None:
