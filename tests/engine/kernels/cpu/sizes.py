@@ -3,8 +3,10 @@ a piece of work, strides, and long sums."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from engine import ops
-from tests.engine.ops.cases import Case, constant, key, labels, normal, uniform
+from tests.engine.ops.cases import Case, Draw, constant, key, labels, normal, uniform
 
 PRODUCTS = ((1, 1, 1), (13, 31, 33), (15, 64, 17), (29, 300, 65), (1, 700, 1), (130, 5, 257), (3, 4099, 40))
 """Rows, inner, columns: a tile has 14 rows of 32 columns, and 4096 steps are taken at once."""
@@ -38,8 +40,13 @@ CONVOLUTIONS = (
 )
 
 
-def _statistics(columns: int) -> tuple:
+def _statistics(columns: int) -> tuple[Draw, ...]:
     return normal(columns, shift=1.0), normal(columns), normal(columns), uniform(columns, low=0.5)
+
+
+def rounded(*shape: int) -> Draw:
+    """Many equal numbers, as behind a ReLU: it matters which of them is the largest."""
+    return lambda rng: np.maximum(np.round(rng.standard_normal(shape)), 0.0)
 
 
 def _cases() -> list[Case]:
@@ -67,7 +74,7 @@ def _cases() -> list[Case]:
         cases.append(Case(ops.BatchNormInference(1e-3), (x, *_statistics(columns)), (0,), label))
     for *image, size, stride, padding in POOLS:
         label = str(tuple(image))
-        cases.append(Case(ops.MaxPool(size, stride, padding), (normal(*image),), label=label))
+        cases.append(Case(ops.MaxPool(size, stride, padding), (rounded(*image),), label=label))
         cases.append(Case(ops.AveragePool(size, stride, padding), (normal(*image),), label=label))
     for shape in IMAGES:
         label = str(shape)
