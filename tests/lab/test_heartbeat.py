@@ -88,6 +88,7 @@ class PicturedFirehose(Firehose):
                 fakes.frame("hose", step, step / 1000, rng),
                 fakes.surface("hose", step),
                 fakes.confusion("hose", step, rng),
+                fakes.timeline("hose", step),
             )
             for step in range(1, 8)
         ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, QTimer, Signal
 from pytestqt.qtbot import QtBot
 
-from lab.pacer import BURST, DEBT, HASTE, SLOWEST_MS, TICK_MS, Budget, Pacer, Turn
+from lab.pacer import BURST, DEBT, HASTE, SLOWEST_MS, TICK_MS, Budget, Pacer, Turn, attend
 
 
 class Clock:
@@ -217,3 +217,27 @@ def test_a_turn_draws_while_somebody_sees_it(qtbot: QtBot) -> None:
     seen[0] = False
     assert not turn.wants_drawing()
     turn.forget()
+
+
+class Told(QObject):
+    states = Signal(str)
+    input = Signal(object)
+
+
+def test_it_is_thrifty_while_a_run_needs_the_processor_and_hastens_after_input(
+    qapp: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    mine = Pacer(clock=clock, budget=Budget(clock=clock, spent=lambda: clock.worked))
+    monkeypatch.setattr("lab.pacer.pacer", lambda: mine)
+    told = Told()
+    attend(told.states, [told.input])
+    told.states.emit("running")
+    assert mine.budget.thrifty
+    clock.now += HASTE
+    clock.worked += 1.0
+    assert mine.budget.wait() > 0.0
+    told.input.emit("a node was selected")
+    assert mine.budget.wait() == 0.0
+    told.states.emit("paused")
+    assert not mine.budget.thrifty
