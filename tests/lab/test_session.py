@@ -12,11 +12,11 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from engine.schema import SchemaError
-from engine.training.events import Changed, Failed, Finished, Started
+from engine.training.events import Changed, Failed, Finished, Started, StepRow
 from lab.session import DRAIN_MS, Session
 from lab.substance import edited_since_run
 from tests.lab import fakes
-from tests.support.runs import row
+from tests.support.runs import row, step_rows
 
 
 @pytest.fixture
@@ -293,11 +293,14 @@ class Firehose:
             )
         )
         while (elapsed := time.perf_counter() - begun) < self.seconds and not self.control.stopping:
-            for _ in range(int(elapsed * 100_000) - step):
-                step += 1
-                loss = 1e6 if step == 54_321 else 1.0
-                self.report(row(step, loss, run="hose"))
-                self.stored += 1
+            due = int(elapsed * 100_000)
+            while step < due:
+                stop = min(due, (step // 1000 + 1) * 1000)
+                losses = (1e6 if number == 54_321 else 1.0 for number in range(step + 1, stop + 1))
+                rows = (StepRow(step + 1 + i, 0.0, loss, 0.0, 0.1) for i, loss in enumerate(losses))
+                self.report(step_rows(*rows, run="hose"))
+                self.stored += stop - step
+                step = stop
                 if step % 1000 == 0:
                     self.report(fakes.epoch_end("hose", step, step // 1000))
             time.sleep(0.001)

@@ -91,8 +91,8 @@ class Log(list[Event]):
 
 
 def train(experiment: Experiment, report: Callable[[Event], None] = lambda event: None, **more: Any) -> Result:
-    """A whole run on the CPU."""
-    return Trainer(experiment, device="cpu", report=report, **more).run()
+    """A whole run on the CPU, with arrays unless another executor is asked for."""
+    return Trainer(experiment, device="cpu", report=report, **{"executor": "array", **more}).run()
 
 
 def weights(trainer: Trainer) -> dict[str, bytes]:

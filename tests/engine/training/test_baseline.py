@@ -21,7 +21,7 @@ pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
 def run(seed: int) -> tuple[float, float, float, float]:
     """Training loss of the trained network, validation loss and accuracy, and the loss before the first update."""
     rows: list[Event] = []
-    trainer = Trainer(replace(make("digits-baseline"), seed=seed), device="cpu", report=rows.append)
+    trainer = Trainer(replace(make("digits-baseline"), seed=seed), device="cpu", executor="array", report=rows.append)
     result = trainer.run()
     loop = trainer.loop
     assert loop is not None and result.val_loss is not None and result.val_accuracy is not None
