@@ -92,6 +92,8 @@ class CompiledProgram(BoundProgram):
         declare()
         self._library, self._team = library, team
         self.threads = team.threads if program.flops >= ALONE else 1
+        # See `engine.kernels.cpu.turns`.
+        self._rotation = np.array([1, self._counters.ctypes.data], np.int64)
         self._binding, self.covered = self._cover()
         pairs = [
             address
@@ -153,6 +155,9 @@ class CompiledProgram(BoundProgram):
         self._control_host[:] = controls[-1, : len(self._control_host)]
         return chunk.result(int(self._done[0]))
 
+    def rotate(self, period: int) -> None:
+        self._rotation[0] = max(1, period)
+
     def _takes(self, arrays: dict[str, np.ndarray]) -> bool:
         """Whether batches of these arrays can be copied as they are."""
         return all(
@@ -181,7 +186,8 @@ class CompiledProgram(BoundProgram):
     # -- binding ---------------------------------------------------------------------------------------------------
 
     def _cover(self) -> tuple[Binding, list[Covered]]:
-        binding = Binding(self.program, self._arrays, self.threads, self._team.shared)
+        rotation = int(self._rotation.ctypes.data)
+        binding = Binding(self.program, self._arrays, self.threads, self._team.shared, rotation)
         while True:
             covered = [item for group in self.program.groups for item in cover(group, binding)]
             if binding.settle():

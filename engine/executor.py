@@ -182,6 +182,14 @@ class BoundProgram:
         """Every value's array by the value's id."""
         return self._arrays
 
+    def rotate(self, period: int) -> None:
+        """Let the observers of an observed program take turns, where the executor can: each array is then looked at in
+        one of `period` steps (1: in every step), and what `observations` tells of it is from that step. The norms are
+        of the last step always. This executor looks at everything in every step.
+
+        Which step shows which array depends on the step's number alone, and no parameter's bits on the period.
+        """
+
     # -- what a step left behind -----------------------------------------------------------------------------------
 
     def loss(self) -> float:

@@ -16,6 +16,7 @@ from engine.kernels.cpu.histogram import (
     one_by_one,
     tally,
 )
+from engine.kernels.cpu.interpreter import barrier
 from engine.kernels.cpu.language import F, clear, copy, device, f32, f64, i64, kernel, number, stack, u8
 from engine.kernels.cpu.pieces import is_last, next_piece
 from engine.kernels.cpu.rows import Binding, Row, bits, rows_of
@@ -32,6 +33,7 @@ from engine.kernels.cpu.statistics import (
     survey,
     write_statistics,
 )
+from engine.kernels.cpu.turns import period_of, steps_until
 from engine.ops import Observe, ObserveMany
 from engine.ops.base import Call, DType
 
@@ -46,13 +48,29 @@ JOINED = 64
 
 SEEN_SPACE = 2 * JOINED // 4
 
-# The arguments of `observe_survey`. A piece has SIZE elements: whole rows of WIDTH, where there are several.
+# The arguments of `observe`. A piece has SIZE elements: whole rows of WIDTH, where there are several. EDGES is memory
+# for the least element, the bins per unit, and whether some element is not finite.
 SHARED, PIECES, SIZE, X, COUNT, WIDTH, UNITS, LOW, HIGH, PARTS, FINISHED = range(11)
-SEEN, SEEN_BYTES, STATS, ALIVE, HISTOGRAM, BINS, EDGES = range(11, 18)
+SEEN, SEEN_BYTES, STATS, ALIVE, HISTOGRAM, BINS, EDGES, ROTATION, TURN = range(11, 20)
 
 
 @kernel
-def observe_survey(a: Any, me: int, team: int, step: int) -> None:
+def observe(a: Any, me: int, team: int, step: int) -> None:
+    """One array, by all threads, when its turn has come. The row has no barrier, so that it costs nothing otherwise."""
+    if steps_until(a[ROTATION], a[TURN]) > 0:
+        return
+    _survey(a, me, team)
+    if a[BINS] > 0:
+        # A single piece is the same thread's in both walks.
+        if a[PIECES] > 1:
+            barrier(a[SHARED], team)
+        _tally(a, me)
+    # From here on the array may be overwritten.
+    barrier(a[SHARED], team)
+
+
+@device
+def _survey(a: Any, me: int, team: int) -> None:
     """Everything but the histogram, which is set to zero."""
     known, work = stack(KNOWN_SPACE), stack(RUN)
     low, high = F(number(a[LOW])), F(number(a[HIGH]))
@@ -98,21 +116,21 @@ def _conclude(a: Any, known: int, team: int) -> None:
     edges[2] = F(1) if k[FINITE] < float(a[COUNT]) else F(0)
 
 
-@kernel
-def observe_tally(a: Any, me: int, team: int, step: int) -> None:
-    """The histogram. Arguments: shared, pieces, elements of a piece, array, elements, histogram, bins, edges."""
+@device
+def _tally(a: Any, me: int) -> None:
+    """The histogram."""
     shares, index, work = stack(SHARES_SPACE), stack(INDEX_SPACE), stack(RUN)
-    edges = f32(a[7])
-    piece = next_piece(a[0], a[1], me, -1)
-    if piece >= a[1]:
+    edges = f32(a[EDGES])
+    piece = next_piece(a[SHARED], a[PIECES], me, -1)
+    if piece >= a[PIECES]:
         return
     clear(shares, 4 * SHARES_SPACE)
-    while piece < a[1]:
-        first = piece * a[2]
-        many = min(a[2], a[4] - first)
-        tally(shares, a[3] + first * 4, many, edges[0], edges[1], a[6], edges[2] != F(0), work, index)
-        piece = next_piece(a[0], a[1], me, piece)
-    add_shares(a[5], shares, a[6], a[1] == 1)
+    while piece < a[PIECES]:
+        first = piece * a[SIZE]
+        many = min(a[SIZE], a[COUNT] - first)
+        tally(shares, a[X] + first * 4, many, edges[0], edges[1], a[BINS], edges[2] != F(0), work, index)
+        piece = next_piece(a[SHARED], a[PIECES], me, piece)
+    add_shares(a[HISTOGRAM], shares, a[BINS], a[PIECES] == 1)
 
 
 ENTRY = 5
@@ -121,13 +139,19 @@ ENTRY = 5
 
 @kernel
 def observe_many(a: Any, me: int, team: int, step: int) -> None:
-    """Several small arrays, each by one thread. Arguments: shared, arrays, their entries, stats, alive, its columns,
-    histogram, bins."""
+    """Several small arrays, each by one thread, those whose turn has come. Arguments: shared, arrays, their entries,
+    stats, alive, its columns, histogram, bins, rotation, the first one's turn."""
+    period = period_of(a[8])
+    first = (period - steps_until(a[8], a[9])) % period
+    if first >= a[1]:
+        return
     known, work = stack(KNOWN_SPACE), stack(RUN)
     shares, index, joined = stack(SHARES_SPACE), stack(INDEX_SPACE), stack(SEEN_SPACE)
     n, bins = a[1], a[7]
-    which = next_piece(a[0], n, me, -1)
-    while which < n:
+    looks = (n - first + period - 1) // period
+    look = next_piece(a[0], looks, me, -1)
+    while look < looks:
+        which = first + look * period
         entry = i64(a[2] + which * 8 * ENTRY)
         at, count, units = entry[0], entry[1], entry[2]
         begin(known)
@@ -154,7 +178,8 @@ def observe_many(a: Any, me: int, team: int, step: int) -> None:
                 clear(shares, 4 * SHARES_SPACE)
                 tally(shares, at, count, least, factor, bins, f64(known)[FINITE] < float(count), work, index)
                 add_shares(histogram, shares, bins, True)
-        which = next_piece(a[0], n, me, which)
+        look = next_piece(a[0], looks, me, look)
+    barrier(a[0], team)
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------
@@ -177,8 +202,7 @@ def _observe(call: Call, m: Binding) -> list[Row] | None:
     size = PIECE if rows == 1 else max(1, PIECE // width) * width
     pieces = -(-x.size // size)
     seen_bytes = -(-width // 64) * 64
-    edges = m.memory(3)
-    survey_row: dict[int, int | float] = {
+    arguments: dict[int, int | float] = {
         SHARED: m.shared,
         PIECES: pieces,
         SIZE: size,
@@ -196,15 +220,11 @@ def _observe(call: Call, m: Binding) -> list[Row] | None:
         ALIVE: m.address(alive),
         HISTOGRAM: m.address(histogram),
         BINS: op.bins,
-        EDGES: edges,
+        EDGES: m.memory(3),
+        ROTATION: m.rotation,
+        TURN: m.turn(x),
     }
-    first = Row("observe_survey", [survey_row[i] for i in range(len(survey_row))])
-    if not op.bins:
-        return [first]
-    # One piece is the same thread's in both walks. After them the array may be overwritten.
-    first.barrier = int(pieces > 1)
-    arguments = [m.shared, pieces, size, m.address(x), x.size, m.address(histogram), op.bins, edges]
-    return [first, Row("observe_tally", [*arguments])]
+    return [Row("observe", [arguments[i] for i in range(len(arguments))], barrier=0)]
 
 
 @rows_of(ObserveMany)
@@ -225,7 +245,9 @@ def _observe_many(call: Call, m: Binding) -> list[Row] | None:
         )
     ]
     results = [m.address(stats), m.address(alive), alive.shape[1], m.address(histogram), op.bins]
-    return [Row("observe_many", [m.shared, len(call.inputs), m.constants(entries), *results])]
+    turn, *_ = [m.turn(x) for x in call.inputs]
+    rotation = [m.rotation, turn]
+    return [Row("observe_many", [m.shared, len(call.inputs), m.constants(entries), *results, *rotation], barrier=0)]
 
 
 def _limit(limit: float | None, none: float) -> float:

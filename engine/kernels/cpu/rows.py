@@ -92,11 +92,15 @@ STAGES_ARGUMENT = STAGES_AT - ARGUMENTS
 class Binding:
     """Where the values of one bound program lie, and the memory that its rows ask for.
 
-    `team` is the number of threads, `shared` the address of what they share.
+    `team` is the number of threads, `shared` the address of what they share, `rotation` that of how observers take
+    turns (see `engine.kernels.cpu.turns`; 0: they do not).
     """
 
-    def __init__(self, program: Program, arrays: dict[int, np.ndarray], team: int, shared: int) -> None:
-        self.program, self.team, self.shared = program, team, shared
+    def __init__(
+        self, program: Program, arrays: dict[int, np.ndarray], team: int, shared: int, rotation: int = 0
+    ) -> None:
+        self.program, self.team, self.shared, self.rotation = program, team, shared, rotation
+        self._turns: dict[int, int] = {}
         self._arrays = arrays
         self._held: list[np.ndarray] = []
         self._wanted = 64
@@ -136,6 +140,10 @@ class Binding:
         size = -(-count * 4 // 4096) * 4096 + 192  # threads do not meet in the same sets of the cache
         self._wanted = max(self._wanted, size)
         return int(self._scratch.ctypes.data), self._scratch.nbytes // self.team // 64 * 64
+
+    def turn(self, value: Value) -> int:
+        """The place of a value among those that are observed, whichever of its observers asks first."""
+        return self._turns.setdefault(value.id, len(self._turns))
 
     def settle(self) -> bool:
         """Whether there was scratch enough; else more is taken, and all rows must be made anew."""

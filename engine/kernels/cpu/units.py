@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.kernels.cpu.interpreter import barrier
 from engine.kernels.cpu.language import F, clear, device, f32, f64, kernel
 from engine.kernels.cpu.pieces import is_last, next_piece
 from engine.kernels.cpu.rows import Binding, Row, rows_of
 from engine.kernels.cpu.statistics import LIMIT
+from engine.kernels.cpu.turns import steps_until
 from engine.ops.base import Call, DType
 from engine.ops.observe import UNIT_STATISTICS, ObserveUnits
 
@@ -217,7 +219,9 @@ def _join(known: int, other: int, units: int) -> None:
 @kernel
 def observe_units(a: Any, me: int, team: int, step: int) -> None:
     """Arguments: shared, pieces, elements of a piece; array, elements, width, units; work memory, its bytes for each
-    thread; what is known of each piece, how many are finished; results."""
+    thread; what is known of each piece, how many are finished; results; rotation, turn."""
+    if steps_until(a[12], a[13]) > 0:
+        return
     width, units = a[5], a[6]
     known_bytes = 8 * RESULTS * units
     piece = next_piece(a[0], a[1], me, -1)
@@ -236,6 +240,7 @@ def observe_units(a: Any, me: int, team: int, step: int) -> None:
             for i in range(RESULTS * units):
                 result[i] = F(k[i])
         piece = next_piece(a[0], a[1], me, piece)
+    barrier(a[0], team)
 
 
 @rows_of(ObserveUnits)
@@ -249,4 +254,5 @@ def _observe_units(call: Call, m: Binding) -> list[Row] | None:
     pieces = -(-x.size // size)
     known, finished = m.memory(pieces * RESULTS * units, np.float64), m.memory(1, np.int64)
     arguments = [m.shared, pieces, size, m.address(x), x.size, width, units, *m.scratch(COLUMNS * width)]
-    return [Row("observe_units", [*arguments, known, finished, m.address(result)])]
+    arguments += [known, finished, m.address(result), m.rotation, m.turn(x)]
+    return [Row("observe_units", [*arguments], barrier=0)]
