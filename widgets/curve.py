@@ -149,10 +149,13 @@ class Guide:
         self.value = value
         log = self.plot.log_y if self.axis == "y" else self.plot.log_x
         shown = math.isfinite(value) and (not log or value > 0)
-        self.item.setVisible(shown)
-        if shown:
-            self.item.setValue(math.log10(value) if log else value)
-        if text is not None and self.item.label is not None:
+        # pyqtgraph lays a text out and draws the scene anew even where nothing has changed.
+        if shown != self.item.isVisible():
+            self.item.setVisible(shown)
+        at = math.log10(value) if shown and log else value
+        if shown and at != self.item.value():
+            self.item.setValue(at)
+        if text is not None and self.item.label is not None and text != self.item.label.format:
             self.item.label.setFormat(text)
 
     def settle(self) -> None:

@@ -34,7 +34,7 @@ from widgets.text import number
 
 __all__ = ["Curve", "Guide", "Plot", "series_color"]
 
-ARRANGE_MS = 1000
+ARRANGE_MS = 4000
 """So long the legend and the texts stay where they are while data come."""
 FILLED = 0.7
 """Data that fill less of the view than this share make it smaller."""

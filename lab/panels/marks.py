@@ -91,4 +91,6 @@ class ChangeMarks:
             if guide.value != epoch or guide.item.label.format != text:
                 guide.move(epoch, text)
         for i, guide in enumerate(guides):
-            guide.item.label.setPosition(HEIGHTS[i % len(HEIGHTS)])  # texts that stand side by side do not overlap
+            height = HEIGHTS[i % len(HEIGHTS)]  # texts that stand side by side do not overlap
+            if guide.item.label.orthoPos != height:
+                guide.item.label.setPosition(height)

@@ -89,3 +89,15 @@ def test_an_enlarged_picture_is_painted_by_the_scene(plot: Plot) -> None:
     renewed = plot.layers.renewed
     assert QImage.fromData(plot.to_png(3.0)).width() == 1200
     assert plot.layers.renewed == renewed
+
+
+def test_a_guide_that_is_put_where_it_is_changes_nothing(plot: Plot, qapp) -> None:
+    for _ in range(3):
+        plot.viewport().update()
+        qapp.processEvents()
+    renewed = plot.layers.renewed
+    plot.guides[0].move(4.0, "here")
+    plot.curves[0].set(np.linspace(0, 8, 40), np.linspace(1, 2.9, 40) ** 2)
+    for _ in range(3):
+        qapp.processEvents()
+    assert plot.layers.renewed == renewed
