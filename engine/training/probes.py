@@ -17,6 +17,7 @@ __all__ = ["Instrument", "ProbePolicy"]
 FRAME_TOPICS = frozenset({"activations", "gradients", "weights"})
 WINDOW = 2.0  # seconds over which the measured share is taken
 HEAD_START = 2.0  # times the budget that the ends of the first epochs may take, so that short runs have a timeline
+BUDGET = 0.03  # share of the time that frames and filters may take
 SURFACE_BUDGET = 0.1  # share of the time that the decision surface may take by itself, while it is watched
 
 
@@ -70,7 +71,7 @@ class ProbePolicy:
     """
 
     def __init__(
-        self, *, budget: float = 0.05, rate: float = 10.0, clock: Callable[[], float] = time.perf_counter
+        self, *, budget: float = BUDGET, rate: float = 10.0, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self.budget = budget
         self.clock = clock
