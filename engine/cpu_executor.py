@@ -38,14 +38,23 @@ HEAD = 7
 class CPUExecutor:
     """Runs float32 programs with compiled kernels on `threads` threads (one for each core).
 
-    A float64 program, as the gradient check uses, is run by the array executor. Raises LibraryError where the kernels
-    cannot be compiled or loaded.
+    Unless `keep_gradients`, the gradients of large weights are nowhere to be seen after a step that is not observed:
+    they go to the optimizer piece by piece, in the cache. A float64 program, as the gradient check uses, is run by the
+    array executor. Raises LibraryError where the kernels cannot be compiled or loaded.
     """
 
     kind: Literal["cpu"] = "cpu"
 
-    def __init__(self, state: State, threads: int | None = None, *, library: Library | None = None) -> None:
+    def __init__(
+        self,
+        state: State,
+        threads: int | None = None,
+        *,
+        keep_gradients: bool = True,
+        library: Library | None = None,
+    ) -> None:
         self.state = state
+        self._keeps_gradients = keep_gradients
         self._arrays = ArrayExecutor(state)
         self._library = library or load()
         self._team = Team(self._library, threads or default_threads())
@@ -64,7 +73,8 @@ class CPUExecutor:
         """Give the program its memory, ready to be run. Bind the largest program first."""
         if program.precision != "float32":
             return self._arrays.bind(program)
-        return CompiledProgram(program, self.state, self._arrays.arena(program), self._library, self._team)
+        arena = self._arrays.arena(program)
+        return CompiledProgram(program, self.state, arena, self._library, self._team, self._keeps_gradients)
 
     def close(self) -> None:
         """Send the threads away. Programs must not be run afterwards; closing twice is harmless."""
@@ -74,11 +84,12 @@ class CPUExecutor:
 def paper_binding(program: Program) -> Binding:
     """A binding on memory that nothing is ever written to: it tells which rows a program would become."""
 
+    length = 1 + max(program.layout.parameter_length, program.layout.buffer_length)
+
     class Paper:
         backend = choose("cpu")
         arenas: ClassVar[dict[str, np.ndarray]] = defaultdict(lambda: np.empty(length, program.precision))
 
-    length = 1 + max(program.layout.parameter_length, program.layout.buffer_length)
     arena = np.empty(program.arena_bytes + 1, np.uint8)
     bound = BoundProgram(program, Paper(), arena)  # type: ignore[arg-type]
     return Binding(program, bound.arrays, 1, 0)
@@ -87,9 +98,12 @@ def paper_binding(program: Program) -> Binding:
 class CompiledProgram(BoundProgram):
     """A program with its arrays and its table."""
 
-    def __init__(self, program: Program, state: State, arena: Any, library: Library, team: Team) -> None:
+    def __init__(
+        self, program: Program, state: State, arena: Any, library: Library, team: Team, keep_gradients: bool
+    ) -> None:
         super().__init__(program, state, arena)
         declare()
+        self._keeps_gradients = keep_gradients
         self._library, self._team = library, team
         self.threads = team.threads if program.flops >= ALONE else 1
         # See `engine.kernels.cpu.turns`.
@@ -105,6 +119,7 @@ class CompiledProgram(BoundProgram):
             "watch",
             [team.shared, self._watched.ctypes.data, len(pairs) // 2, self._binding.constants(pairs)],
             barrier=2,
+            label=Label("loss", phase="loss"),
         )
         self._done = np.zeros(1, np.int64)
         self._pieces = self._cut(watch)
@@ -189,7 +204,7 @@ class CompiledProgram(BoundProgram):
         rotation = int(self._rotation.ctypes.data)
         binding = Binding(self.program, self._arrays, self.threads, self._team.shared, rotation)
         while True:
-            covered = [item for group in self.program.groups for item in cover(group, binding)]
+            covered = cover(binding, keep_gradients=self._keeps_gradients)
             if binding.settle():
                 return binding, covered
 
@@ -197,20 +212,19 @@ class CompiledProgram(BoundProgram):
         return int(self._control.ctypes.data) + 4 * self._index[name]
 
     def _cut(self, watch: Row) -> list[_Table | Callable[[], object]]:
-        """The tables, and between them the calls of reference kernels; `watch` comes before the first update."""
+        """The tables, and between them the calls of reference kernels; `watch` comes as soon as the loss is known."""
         items: list[Row | Callable[[], object]] = []
-        count = 0
+        watched = False
         for item in self.covered:
-            if count == self.program.guard:
+            if not watched and item.calls[0].phase in ("backward", "update"):
                 items.append(watch)
-            count += len(item.calls)
+                watched = True
             items += item.rows
             if not item.rows:
                 functions = [self._bind_call(call) for call in item.calls]
                 items += [function for function in functions if function is not None]
-        if count == self.program.guard:
+        if not watched:
             items.append(watch)
-        assert watch in items, "a group reaches over the first update"
         pieces: list[_Table | Callable[[], object]] = []
         for is_row, run in groupby(items, key=lambda item: isinstance(item, Row)):
             part = list(run)
@@ -244,7 +258,7 @@ class _Table:
 
 
 class _ChunkTable:
-    """A program's table between the rows that bring in each step's numbers and batch and those that keep its results."""
+    """A program's table between rows that bring in each step's numbers and batch and rows that keep its results."""
 
     def __init__(self, program: CompiledProgram, table: _Table, binding: Binding) -> None:
         self.program = program

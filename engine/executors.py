@@ -62,7 +62,7 @@ def choose(kind: ExecutorKind, state: State) -> Executor:
     from engine.kernels.cpu.library import LibraryError
 
     try:
-        return CPUExecutor(state)
+        return CPUExecutor(state, keep_gradients=False)
     except LibraryError as error:
         if kind == "auto":
             return ArrayExecutor(state)

@@ -12,7 +12,7 @@ import numpy as np
 from engine.fuse import Group
 from engine.kernels.cpu import declare
 from engine.kernels.cpu.library import Library, load
-from engine.kernels.cpu.rows import Binding, cover
+from engine.kernels.cpu.rows import Binding, cover_group
 from engine.kernels.cpu.team import Team
 from engine.ops.base import Call, DType, Op, Value
 from tests.engine.ops.cases import Case
@@ -109,7 +109,7 @@ class Bench:
         program = SimpleNamespace(calls=tuple(calls), predictions={}, losses={}, observe=False, outputs={})
         binding = Binding(program, memory.arrays, self.threads, self.team.shared)  # type: ignore[arg-type]
         while True:
-            covered = cover(Group(tuple(calls)), binding)
+            covered = cover_group(Group(tuple(calls)), binding)
             if binding.settle():
                 break
         self.names = [item.name for item in covered]

@@ -26,6 +26,7 @@ MODULES = (
     "normalization",
     "normalization_gradient",
     "update",
+    "fused_update",
     "observe",
     "units",
 )
@@ -54,5 +55,7 @@ def plan_names(program: Program) -> list[str]:
     from engine.kernels.cpu.rows import cover
 
     declare()
-    binding = paper_binding(program)
-    return [", ".join(item.name for item in cover(group, binding)) for group in program.groups]
+    names: list[list[str]] = [[] for _ in program.groups]
+    for item in cover(paper_binding(program), keep_gradients=False):
+        names[item.group].append(item.name)
+    return [", ".join(items) for items in names]

@@ -8,11 +8,12 @@ raise nor touch Python objects, so that the object file loads into a process tha
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba.core import types
+from numba.core import types as numba_types
 from numba.core.compiler import Flags, compile_extra
 from numba.core.imputils import lower_builtin
 from numba.core.registry import cpu_target
@@ -27,6 +28,8 @@ __all__ = ["build"]
 
 FASTMATH = {"contract", "reassoc", "nsz"}
 """Sums may be reordered and products fused, which vectors need; numbers that are not finite keep their meaning."""
+
+types: Any = numba_types  # it fills its names in when it is imported
 
 I64, I32, F32, F64 = ir.IntType(64), ir.IntType(32), ir.FloatType(), ir.DoubleType()
 POINTERS = {
@@ -124,7 +127,7 @@ def _teach(target: Target) -> None:
             getattr(language, name),
             types.CPointer(element),
             (types.int64,),
-            lambda b, a, kind=machine_type: b.inttoptr(a[0], kind.as_pointer()),
+            partial(_as_pointer, machine_type),
         )
     i, f, d, void = types.int64, types.float32, types.float64, types.void
     _generate(language.number, d, (i,), lambda b, a: b.bitcast(a[0], F64))
@@ -182,6 +185,10 @@ def _generate(
 
 
 # -- instructions ------------------------------------------------------------------------------------------------------
+
+
+def _as_pointer(kind: ir.Type, b: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    return b.inttoptr(a[0], kind.as_pointer())
 
 
 def _pointer(b: ir.IRBuilder, address: ir.Value, kind: ir.Type = I64) -> ir.Value:

@@ -1,9 +1,9 @@
 """Convolutions without a matrix of patches: the register tile walks over the image itself.
 
 In a row of the image the window of one output pixel is `kernel width x channels` numbers behind one another, and the
-next pixel's begins `stride x channels` further on. So the tile's rows are neighbouring output pixels, its sum goes along
-the window's rows (`runs`), and the weights are packed into panels as for a product. A thread takes a band of one image
-at a time, puts margins of zeros around it in its own memory, and stays in the second-level cache.
+next pixel's begins `stride x channels` further on. So the tile's rows are neighbouring output pixels, its sum goes
+along the window's rows (`runs`), and the weights are packed into panels as for a product. A thread takes a band of one
+image at a time, puts margins of zeros around it in its own memory, and stays in the second-level cache.
 
 The gradient by the input is the same with the weights mirrored, where the stride is 1; otherwise what each output pixel
 gives to its window is added up pixel by pixel. For the gradient by the weights, windows and sums change places.
@@ -15,7 +15,7 @@ import math
 from typing import Any
 
 from engine.kernels.cpu.interpreter import claim
-from engine.kernels.cpu.language import clear, copy, device, f32, i64, kernel, stack, tile
+from engine.kernels.cpu.language import clear, copy, device, f32, kernel, stack, tile
 from engine.kernels.cpu.matrix import COLUMNS, LANES, ROWS, SCRATCH, pack, panel_width, take
 from engine.kernels.cpu.rows import STAGES_ARGUMENT, Binding, Row, rows_of
 from engine.kernels.cpu.stages import apply

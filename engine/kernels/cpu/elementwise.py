@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.kernels.cpu import stages
 from engine.kernels.cpu.interpreter import claim
-from engine.kernels.cpu.language import F, device, f32, kernel, number
+from engine.kernels.cpu.language import F, f32, kernel, number
 from engine.kernels.cpu.rows import STAGES_ARGUMENT, Binding, Row, Stage, rows_of, stage_of
 from engine.ops import (
     Add,

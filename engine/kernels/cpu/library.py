@@ -54,8 +54,8 @@ class Library:
         self.post, self.lead, self.follow = (kind(self.addresses[name]) for name in ("post", "lead", "follow"))
 
     def ticks_per_second(self) -> float:
-        """How fast the counter of `engine.kernels.cpu.language.ticks` runs: measured since the kernels were loaded, over
-        a hundredth of a second at least."""
+        """How fast the counter of `engine.kernels.cpu.language.ticks` runs: measured since the kernels were loaded,
+        over a hundredth of a second at least."""
         ticks, seconds = self._now()
         while seconds - self._begun[1] < 0.01:
             time.sleep(0.002)
@@ -113,7 +113,8 @@ def compile_library(progress: Callable[[int, int, str], None] = lambda done, tot
         from engine.kernels.cpu.build import build
     except ImportError as error:
         raise LibraryError(
-            f"numba, which compiles the kernels, cannot be imported: {error}. Run {sys.executable} -m pip install numba."
+            f"numba, which compiles the kernels, cannot be imported: {error}. Run {sys.executable} -m pip install "
+            "numba."
         ) from error
     target = host()
     code = build(target, progress)

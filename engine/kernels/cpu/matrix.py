@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.kernels.cpu.language import clear, copy, device, f32, kernel, stack, tile, transpose
 from engine.kernels.cpu.interpreter import claim
+from engine.kernels.cpu.language import clear, copy, device, f32, kernel, stack, tile, transpose
 from engine.kernels.cpu.rows import STAGES_ARGUMENT, Binding, Row, rows_of
 from engine.kernels.cpu.stages import apply
 from engine.kernels.cpu.target import host
@@ -63,65 +63,66 @@ def panel_width(left: int) -> int:
     return (left + LANES - 1) // LANES * LANES
 
 
+@device
+def multiply_block(
+    a: Any,
+    out: int,
+    c_row: int,
+    first_row: int,
+    height: int,
+    first_column: int,
+    last_column: int,
+    packed: int,
+    edge: int,
+) -> None:
+    """The block of a product that begins at (first_row, first_column), to the address `out`; `a` as for `matmul`.
+    `packed` is work memory for a panel, `edge` for a tile."""
+    left, a_row, a_step = a[1], a[2], a[3]
+    right, b_row, transposed, depth = a[4], a[5], a[6], a[11]
+    tiles = (height + ROWS - 1) // ROWS
+    column = first_column
+    while column < last_column:
+        padded = panel_width(last_column - column)
+        width = min(padded, last_column - column)
+        for k in range(0, depth, DEPTH):
+            part = min(DEPTH, depth - k)
+            if transposed != 0:
+                pack(packed, right + (column * b_row + k) * 4, b_row, 1, part, width, padded)
+            else:
+                pack(packed, right + (k * b_row + column) * 4, b_row, 0, part, width, padded)
+            for t in range(tiles):
+                row = t * height // tiles
+                count = (t + 1) * height // tiles - row
+                at = out + (row * c_row + column - first_column) * 4
+                row += first_row
+                from_a = left + (row * a_row + k * a_step) * 4
+                if width == padded:
+                    tile(count, padded // LANES, k, at, c_row, from_a, a_row, a_step, 0, packed, padded, 0, part, 1)
+                else:
+                    tile(count, padded // LANES, 0, edge, padded, from_a, a_row, a_step, 0, packed, padded, 0, part, 1)
+                    take(at, c_row, edge, padded, count, width, k)
+                if k + part == depth and a[STAGES_ARGUMENT] > 0:
+                    apply(a, STAGES_ARGUMENT, at, c_row, row, count, column, width)
+        column += width
+
+
 @kernel
 def matmul(a: Any, me: int, team: int, step: int) -> None:
     """c = a b. Arguments: shared; a, a_row, a_step; b, b_row, transposed; c, c_row; rows, columns, depth; block_rows,
     block_columns; work memory, its bytes for each thread."""
-    shared, left, a_row, a_step = a[0], a[1], a[2], a[3]
-    right, b_row, transposed = a[4], a[5], a[6]
-    out, c_row, rows, columns, depth = a[7], a[8], a[9], a[10], a[11]
-    block_rows, block_columns = a[12], a[13]
+    out, c_row, rows, columns, block_rows, block_columns = a[7], a[8], a[9], a[10], a[12], a[13]
     packed = a[14] + me * a[15]
     edge = stack(SCRATCH)
     across = (columns + block_columns - 1) // block_columns
     down = (rows + block_rows - 1) // block_rows
     while True:
-        unit = claim(shared)
+        unit = claim(a[0])
         if unit >= across * down:
             break
-        first_row = unit // across * block_rows
-        first_column = unit % across * block_columns
-        height = min(block_rows, rows - first_row)
-        tiles = (height + ROWS - 1) // ROWS
-        last_column = min(first_column + block_columns, columns)
-        column = first_column
-        while column < last_column:
-            padded = panel_width(last_column - column)
-            width = min(padded, last_column - column)
-            for k in range(0, depth, DEPTH):
-                part = min(DEPTH, depth - k)
-                if transposed != 0:
-                    pack(packed, right + (column * b_row + k) * 4, b_row, 1, part, width, padded)
-                else:
-                    pack(packed, right + (k * b_row + column) * 4, b_row, 0, part, width, padded)
-                for t in range(tiles):
-                    row = first_row + t * height // tiles
-                    count = first_row + (t + 1) * height // tiles - row
-                    at = out + (row * c_row + column) * 4
-                    from_a = left + (row * a_row + k * a_step) * 4
-                    if width == padded:
-                        tile(count, padded // LANES, k, at, c_row, from_a, a_row, a_step, 0, packed, padded, 0, part, 1)
-                    else:
-                        tile(
-                            count,
-                            padded // LANES,
-                            0,
-                            edge,
-                            padded,
-                            from_a,
-                            a_row,
-                            a_step,
-                            0,
-                            packed,
-                            padded,
-                            0,
-                            part,
-                            1,
-                        )
-                        take(at, c_row, edge, padded, count, width, k)
-                    if k + part == depth:
-                        apply(a, STAGES_ARGUMENT, at, c_row, row, count, column, width)
-            column += width
+        row, column = unit // across * block_rows, unit % across * block_columns
+        height = min(block_rows, rows - row)
+        end = min(column + block_columns, columns)
+        multiply_block(a, out + (row * c_row + column) * 4, c_row, row, height, column, end, packed, edge)
 
 
 @device
@@ -173,6 +174,11 @@ def copy_apart(a: Any, me: int, team: int, step: int) -> None:
 
 @rows_of(MatMul)
 def _matmul(call: Call, m: Binding) -> list[Row]:
+    return product_rows(call, m)
+
+
+def product_rows(call: Call, m: Binding) -> list[Row]:
+    """The rows of a product; the last one multiplies."""
     a, b = call.inputs
     (c,) = call.outputs
     attributes = call.op.attributes()

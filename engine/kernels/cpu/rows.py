@@ -11,6 +11,7 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,19 @@ from engine.kernels.cpu.interpreter import ARGUMENTS, WIDTH
 from engine.ops.base import Call, Op, Value
 from engine.plan import Program
 
-__all__ = ["Binding", "Covered", "Label", "Row", "Stage", "bits", "cover", "rows_of", "stage_of"]
+__all__ = [
+    "Binding",
+    "Covered",
+    "Label",
+    "Row",
+    "Stage",
+    "bits",
+    "cover",
+    "cover_group",
+    "relabelled",
+    "rows_of",
+    "stage_of",
+]
 
 Argument = int | float
 STAGE_LIMIT = 4
@@ -48,7 +61,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Label:
-    """What a row is: its name, the node and the phase it belongs to, its floating-point operations (NaN: not counted)."""
+    """What a row is: its name, the node and the phase it belongs to, its floating-point operations (NaN: unknown)."""
 
     name: str
     node: str = ""
@@ -67,7 +80,7 @@ class Row:
     """
 
     kernel: str
-    arguments: list[Argument]
+    arguments: Sequence[Argument]
     output: int | None = None
     stages: list[Stage] = field(default_factory=list)
     barrier: int = 1
@@ -195,15 +208,18 @@ def stage_of(op: type[Op], chain: int = 0) -> Callable[[StageMaker], StageMaker]
 
 @dataclass(frozen=True)
 class Covered:
-    """Some calls of a group and the rows that run them; without rows, the one call is the reference kernel's."""
+    """Some calls of a group (the program's `group`-th) and the rows that run them; without rows, the one call is the
+    reference kernel's. `suffix` names what the rows do beside the calls."""
 
     calls: tuple[Call, ...]
     rows: tuple[Row, ...]
+    group: int = 0
+    suffix: str = ""
 
     @property
     def name(self) -> str:
         """What runs, for people: "matmul+add_bias+relu", or "array: <operation>" for a reference kernel."""
-        names = "+".join(call.op.name for call in self.calls)
+        names = "+".join(call.op.name for call in self.calls) + self.suffix
         return names if self.rows or all(call.op.view for call in self.calls) else f"array: {names}"
 
     @property
@@ -213,24 +229,36 @@ class Covered:
         return Label(self.name, self.calls[0].node, self.calls[0].phase, float(flops))
 
 
-def cover(group: Group, binding: Binding) -> list[Covered]:
-    """The rows of a group, as few as can be."""
+def relabelled(item: Covered) -> Covered:
+    """The same, its rows labelled: the last one does the work, those before it prepare it."""
+    for row in item.rows:
+        row.label = Label(row.kernel, item.calls[0].node, item.calls[0].phase)
+    if item.rows:
+        item.rows[-1].label = item.label
+    return item
+
+
+def cover(binding: Binding, *, keep_gradients: bool) -> list[Covered]:
+    """The rows of the whole program, as few as can be. Unless `keep_gradients`, those of large weights are not kept:
+    they go to the optimizer where they arise."""
+    from engine.kernels.cpu.fused_update import fuse_updates
+
+    found = [item for index, group in enumerate(binding.program.groups) for item in cover_group(group, binding, index)]
+    return found if keep_gradients else fuse_updates(found, binding)
+
+
+def cover_group(group: Group, binding: Binding, number: int = 0) -> list[Covered]:
+    """The rows of one group, the program's `number`-th."""
     found = []
     calls = group.calls
     index = 0
     while index < len(calls):
-        first = calls[index]
-        rows = _rows(first, binding)
+        rows = _rows(calls[index], binding)
         count = 1
         if rows and rows[-1].output is not None:
             count = 1 + _absorb(rows[-1], calls[index:], binding)
             _drop_idle_load(rows[-1])
-        item = Covered(calls[index : index + count], tuple(rows or ()))
-        for row in item.rows:
-            row.label = Label(row.kernel, first.node, first.phase)
-        if item.rows:
-            item.rows[-1].label = item.label
-        found.append(item)
+        found.append(relabelled(Covered(calls[index : index + count], tuple(rows or ()), number)))
         index += count
     return found
 
@@ -272,7 +300,7 @@ def _absorb(row: Row, calls: Sequence[Call], binding: Binding) -> int:
 
     assert row.output is not None
     taken = 0
-    for before, call in zip(calls, calls[1:], strict=False):
+    for before, call in pairwise(calls):
         if call.op.name not in _STAGES:
             break
         chain, maker = _STAGES[call.op.name]
@@ -291,7 +319,7 @@ def _absorb(row: Row, calls: Sequence[Call], binding: Binding) -> int:
         if len(row.stages) + len(extra) > STAGE_LIMIT:
             break
         row.stages += extra
-        row.arguments[row.output] = new
+        row.arguments = [*row.arguments[: row.output], new, *row.arguments[row.output + 1 :]]
         taken += 1
     return taken
 

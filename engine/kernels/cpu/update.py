@@ -311,10 +311,15 @@ def scalars_of(call: Call, m: Binding) -> int:
 @rows_of(UpdateSGD)
 @rows_of(UpdateAdam)
 def _update(call: Call, m: Binding) -> list[Row]:
+    return [update_row(call, m, 0, call.inputs[0].size)]
+
+
+def update_row(call: Call, m: Binding, first: int, last: int) -> Row:
+    """The update of the elements from `first` up to `last` of an update call's span."""
     op = call.op
     assert isinstance(op, UpdateRule)
     slots = call.inputs[len(call.inputs) - len(op.SLOTS) :]
-    count = call.inputs[0].size
+    count, at = last - first, 4 * first
     pieces = -(-count // PIECE)
     arguments: dict[int, int] = {
         SHARED: m.shared,
@@ -325,12 +330,12 @@ def _update(call: Call, m: Binding) -> list[Row]:
         NORMS: m.address(call.outputs[0]) if op.norms else 0,
         KEPT: m.memory(SUMS * pieces, np.float64) if op.norms else 0,
         FINISHED: m.memory(1, np.int64),
-        PARAMETER: m.address(call.inputs[0]),
-        GRADIENT: m.address(call.inputs[1]),
+        PARAMETER: m.address(call.inputs[0]) + at,
+        GRADIENT: m.address(call.inputs[1]) + at,
     }
-    arguments |= {SLOTS + i: m.address(slot) for i, slot in enumerate(slots)}
+    arguments |= {SLOTS + i: m.address(slot) + at for i, slot in enumerate(slots)}
     # Nothing that comes after an update in a step reads what it wrote.
-    return [Row(op.name, [arguments[i] for i in range(len(arguments))], barrier=int(pieces > 1))]
+    return Row(op.name, [arguments[i] for i in range(len(arguments))], barrier=int(pieces > 1))
 
 
 def _add_up(m: Binding, arrays: Sequence[Value], result: Value, l1: int, l2: int) -> list[Row]:
