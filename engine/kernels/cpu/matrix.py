@@ -9,6 +9,8 @@ show in the bits.
 
 from __future__ import annotations
 
+import math
+from functools import cache
 from typing import Any
 
 from engine.kernels.cpu.interpreter import claim
@@ -137,22 +139,32 @@ def take(c: int, c_row: int, edge: int, padded: int, rows: int, width: int, add:
                 to[i * c_row + j] = from_edge[i * padded + j]
 
 
-UNITS = 3
-"""Pieces of work for each thread, at least: one core is often slower than another."""
+PACKING = 4 / (ROWS * host().vectors)
+"""What packing a panel of b costs beside running the tile down one of its rows of tiles."""
+
+UNEVEN = 0.3
+"""By how much of a piece of work the threads miss one another at the end: one core is often slower than another."""
 
 
+@cache
 def blocks(rows: int, columns: int, team: int) -> tuple[int, int]:
-    """(rows, columns) of the blocks that a product is cut into. Columns are cut first, because a panel of b is packed
-    once for each block of rows."""
+    """(rows, columns) of the blocks that a product is cut into, so that `team` threads end together: small blocks even
+    the threads out, large ones pack each panel of b less often."""
     if team == 1:
         return rows, columns
-    panels = -(-columns // COLUMNS)
-    across = min(panels, UNITS * team)
-    down = -(-UNITS * team // across)
-    block_columns = -(-panels // across) * COLUMNS
-    tiles = -(-rows // ROWS)
-    block_rows = -(-rows // max(1, min(down, tiles // 2)))
-    return block_rows, block_columns
+    panels, tiles = -(-columns // COLUMNS), -(-rows // ROWS)
+    best, chosen = math.inf, (rows, columns)
+    for wide in range(1, panels + 1):
+        for down in range(1, max(1, tiles // 2) + 1):
+            tall = -(-tiles // down)
+            piece = wide * (tall + PACKING)
+            turns = -(-(-(-panels // wide) * -(-tiles // tall)) // team)
+            cost = piece * (turns + UNEVEN)
+            if cost < best:
+                best, chosen = cost, (-(-rows // -(-tiles // tall)), wide * COLUMNS)
+        if wide * COLUMNS > 1024:
+            break
+    return chosen
 
 
 PAGE = 1024
