@@ -7,16 +7,16 @@ no compiled kernel is run by the reference kernel, between two pieces of the tab
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from engine.backend import choose
+from engine.cpu_tables import ChunkTable, Table, read_timeline
 from engine.executor import ArrayExecutor, BoundProgram, Chunk
 from engine.kernels.cpu import declare
-from engine.kernels.cpu.interpreter import ARGUMENTS, WIDTH
 from engine.kernels.cpu.library import Library, load
 from engine.kernels.cpu.rows import Binding, Covered, Label, Row, cover
 from engine.kernels.cpu.team import Team, default_threads
@@ -30,9 +30,6 @@ __all__ = ["CompiledProgram", "CPUExecutor"]
 
 ALONE = 3_000_000
 """FLOP of a step below which one thread is faster than several that wait for one another at each row."""
-
-HEAD = 7
-"""int64 of the arguments of a run; see `engine.kernels.cpu.interpreter.interpret`."""
 
 
 class CPUExecutor:
@@ -123,7 +120,7 @@ class CompiledProgram(BoundProgram):
         )
         self._done = np.zeros(1, np.int64)
         self._pieces = self._cut(watch)
-        self._chunk: _ChunkTable | None = None
+        self._chunk: ChunkTable | None = None
         self.stamping = False
         """Whether the last step of each run is timed, row by row and thread by thread."""
 
@@ -132,7 +129,7 @@ class CompiledProgram(BoundProgram):
     def run(self, scalars: dict[str, float] | None = None, step: int = 0, seed: int = 0) -> bool:
         self._write_controls(scalars, step, seed)
         for piece in self._pieces:
-            if isinstance(piece, _Table):
+            if isinstance(piece, Table):
                 piece.stamp(self.stamping, self.threads)
                 self._done[0] = 0  # a first step that is stopped leaves it as it is
                 self._team.run(piece.arguments, 1, self.threads)
@@ -155,8 +152,8 @@ class CompiledProgram(BoundProgram):
         if len(self._pieces) > 1 or not self._takes(arrays):
             return super().run_chunk(arrays, indices, scalars, step, seed, outputs)
         (table,) = self._pieces
-        assert isinstance(table, _Table)
-        chunk = self._chunk = self._chunk or _ChunkTable(self, table, self._binding)
+        assert isinstance(table, Table)
+        chunk = self._chunk = self._chunk or ChunkTable(self, table, self._binding, (self._control, self._counters))
         controls = np.empty((len(indices), max(1, len(self._control_names))), np.float32)
         controls[:, : len(self._control_host)] = self._control_host
         for name, value in scalars.items():
@@ -166,7 +163,7 @@ class CompiledProgram(BoundProgram):
         chunk.table.stamp(self.stamping, self.threads)
         self._done[0] = 0
         chunk.prepare(arrays, np.ascontiguousarray(indices, np.int64), controls, step, seed, outputs)
-        self._team.run(chunk.arguments, len(indices), self.threads)
+        self._team.run(chunk.table.arguments, len(indices), self.threads)
         self._control_host[:] = controls[-1, : len(self._control_host)]
         return chunk.result(int(self._done[0]))
 
@@ -183,20 +180,10 @@ class CompiledProgram(BoundProgram):
 
     def timeline(self) -> Timeline | None:
         """When each thread worked on what in the last step that was run with `stamping` on; None before."""
-        tables = [piece for piece in self._pieces if isinstance(piece, _Table)]
+        tables = [piece for piece in self._pieces if isinstance(piece, Table)]
         if self._chunk is not None and self._chunk.table.stamped:
             tables = [self._chunk.table]
         return read_timeline(tables, self._library) if all(table.stamped for table in tables) else None
-
-    @property
-    def team(self) -> Team:
-        """The threads it runs on."""
-        return self._team
-
-    @property
-    def control_arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """The scalars and the counters that its rows read."""
-        return self._control, self._counters
 
     # -- binding ---------------------------------------------------------------------------------------------------
 
@@ -211,7 +198,7 @@ class CompiledProgram(BoundProgram):
     def _control_address(self, name: str) -> int:
         return int(self._control.ctypes.data) + 4 * self._index[name]
 
-    def _cut(self, watch: Row) -> list[_Table | Callable[[], object]]:
+    def _cut(self, watch: Row) -> list[Table | Callable[[], object]]:
         """The tables, and between them the calls of reference kernels; `watch` comes as soon as the loss is known."""
         items: list[Row | Callable[[], object]] = []
         watched = False
@@ -225,123 +212,8 @@ class CompiledProgram(BoundProgram):
                 items += [function for function in functions if function is not None]
         if not watched:
             items.append(watch)
-        pieces: list[_Table | Callable[[], object]] = []
+        pieces: list[Table | Callable[[], object]] = []
         for is_row, run in groupby(items, key=lambda item: isinstance(item, Row)):
             part = list(run)
-            pieces += [_Table(part, self._library, self._done, self._team.shared)] if is_row else part  # type: ignore[arg-type,list-item]
+            pieces += [Table(part, self._library, self._done, self._team.shared)] if is_row else part  # type: ignore[arg-type,list-item]
         return pieces
-
-
-class _Table:
-    """Rows as int64 in memory, and the arguments of a run over them."""
-
-    def __init__(self, rows: Sequence[Row], library: Library, done: np.ndarray, shared: int) -> None:
-        self.rows = tuple(rows)
-        self.library, self.done = library, done
-        self.cells = np.array([row.encode(library.addresses) for row in rows], np.int64).reshape(-1, WIDTH)
-        self.arguments = np.zeros(HEAD, np.int64)
-        self.arguments[:5] = self.cells.ctypes.data, len(rows), shared, 0, done.ctypes.data
-        self.arguments[5] = self.arguments.ctypes.data
-        self.stamps = np.zeros((0, len(rows), 3), np.int64)
-
-    @property
-    def stamped(self) -> bool:
-        """Whether the last run was timed."""
-        return bool(self.arguments[3])
-
-    def stamp(self, wanted: bool, threads: int) -> None:
-        """Time the next run, or do not."""
-        if wanted and len(self.stamps) != threads:
-            self.stamps = np.zeros((threads, len(self.rows), 3), np.int64)
-        self.stamps[:] = 0
-        self.arguments[3] = self.stamps.ctypes.data if wanted else 0
-
-
-class _ChunkTable:
-    """A program's table between rows that bring in each step's numbers and batch and rows that keep its results."""
-
-    def __init__(self, program: CompiledProgram, table: _Table, binding: Binding) -> None:
-        self.program = program
-        self._loads = {**program.inputs, **program.targets}
-        shared, spec = program.team.shared, program.program
-        self._predictions = dict(spec.predictions)
-        first = [Row("begin", [0] * 6)]
-        first += [
-            Row("gather", [shared, 0, 0, array.ctypes.data, spec.batch_size, array.nbytes // spec.batch_size])
-            for array in self._loads.values()
-        ]
-        last = [Row("keep", [binding.address(v), 4 * v.size, 0], barrier=0) for v in self._predictions.values()]
-        if spec.penalty is not None:
-            last.append(Row("keep", [binding.address(spec.penalty), 4, 0], barrier=0))
-        last.append(Row("keep", [0, 0, 0]))
-        for row in (*first, *last):
-            row.label = Label({"begin": "numbers", "gather": "batch", "keep": "results"}[row.kernel])
-        self.table = _Table([*first, *table.rows, *last], table.library, table.done, shared)
-        self.arguments = self.table.arguments
-        names = [row.kernel for row in self.table.rows]
-        self._watch = names.index("watch")
-        self._keeps = [index for index, name in enumerate(names) if name == "keep"]
-        self._held: list[np.ndarray] = []
-
-    def prepare(
-        self,
-        arrays: dict[str, np.ndarray],
-        indices: np.ndarray,
-        controls: np.ndarray,
-        step: int,
-        seed: int,
-        outputs: bool,
-    ) -> None:
-        """Put the chunk's addresses into the rows."""
-        count = len(indices)
-        rows = self.table.cells[:, ARGUMENTS:]
-        control, counters = self.program.control_arrays
-        rows[0, :6] = (
-            controls.ctypes.data,
-            control.size,
-            control.ctypes.data,
-            counters.ctypes.data,
-            step,
-            np.uint64(seed).view(np.int64),
-        )
-        for row, (name, _) in enumerate(self._loads.items(), start=1):
-            rows[row, 1:3] = arrays[name].ctypes.data, indices.ctypes.data
-        self.losses = np.zeros(count)
-        rows[self._watch, 1] = self.losses.ctypes.data
-        self.outputs: dict[str, np.ndarray] = {}
-        for index, (node, value) in zip(self._keeps, self._predictions.items(), strict=False):
-            rows[index, 1] = 0
-            if outputs:
-                kept = self.outputs[node] = np.empty((count, *value.shape), np.float32)
-                rows[index, 1:3] = 4 * value.size, kept.ctypes.data
-        self.penalties = np.zeros(count, np.float32)
-        if self.program.program.penalty is not None:
-            rows[self._keeps[len(self._predictions)], 2] = self.penalties.ctypes.data
-        self._held = [indices, controls, *arrays.values()]
-
-    def result(self, done: int) -> Chunk:
-        """What the chunk's steps left behind."""
-        ran = min(done + 1, len(self.losses))
-        if done < ran and self.program.program.penalty is not None:
-            self.penalties[done] = self.program.penalty()
-        outputs = {node: kept[:done] for node, kept in self.outputs.items()}
-        return Chunk(done, self.losses[:ran], self.penalties[:ran].astype(np.float64), outputs)
-
-
-def read_timeline(tables: Sequence[_Table], library: Library) -> Timeline:
-    """The stamps of the tables' last step in seconds."""
-    from engine.timeline import Timeline
-
-    stamps = np.concatenate([table.stamps for table in tables], axis=1).astype(np.float64)
-    labels = [row.label or Label(row.kernel) for table in tables for row in table.rows]
-    stamps[stamps == 0] = np.nan
-    seconds = (stamps - np.nanmin(stamps)) / library.ticks_per_second()
-    return Timeline(
-        rows=tuple(label.name for label in labels),
-        nodes=tuple(label.node for label in labels),
-        phases=tuple(label.phase for label in labels),
-        begin=seconds[:, :, 0],
-        end=seconds[:, :, 1],
-        wait=np.nan_to_num(seconds[:, :, 2] - seconds[:, :, 1]),
-        flops=np.array([label.flops for label in labels]),
-    )

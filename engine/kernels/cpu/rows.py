@@ -46,6 +46,11 @@ def bits(number: float) -> int:
     return int(struct.unpack("<q", struct.pack("<d", number))[0])
 
 
+def address(array: np.ndarray) -> int:
+    """Of an array's first element; several times as fast as `array.ctypes.data`."""
+    return int(array.__array_interface__["data"][0])
+
+
 @dataclass(frozen=True)
 class Stage:
     """An elementwise operation on a piece: see `engine.kernels.cpu.stages`. `more` are its last three numbers."""
@@ -128,7 +133,7 @@ class Binding:
 
     def address(self, value: Value) -> int:
         """Of the value's first element."""
-        return int(self._arrays[value.id].ctypes.data)
+        return address(self._arrays[value.id])
 
     def span(self, value: Value) -> tuple[int, int]:
         """The addresses from and up to which the value lies."""

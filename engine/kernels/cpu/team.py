@@ -88,12 +88,12 @@ class Team:
                 self._begin()  # a fork took the memory along, and no thread
             if self.closed:
                 raise RuntimeError("the team is closed")
-            self._library.post(arguments.ctypes.data, 0, threads, steps)
+            self._library.post(int(arguments[5]), 0, threads, steps)
             if arguments[6]:
                 # A ring too many does no harm: whoever hears it looks for orders once more.
                 for bell in self._bells:
                     bell.release()
-        self._library.lead(arguments.ctypes.data, 0, threads, steps)
+        self._library.lead(int(arguments[5]), 0, threads, steps)
 
     def close(self) -> None:
         """Send the threads away and wait for them. Closing twice is harmless."""

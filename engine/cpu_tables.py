@@ -1,0 +1,125 @@
+"""The tables of a compiled program: rows as numbers in memory, for one step or for many, and what their stamps tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.executor import BoundProgram, Chunk
+from engine.kernels.cpu.interpreter import ARGUMENTS, WIDTH
+from engine.kernels.cpu.library import Library
+from engine.kernels.cpu.rows import Binding, Label, Row, address
+
+if TYPE_CHECKING:
+    from engine.timeline import Timeline
+
+__all__ = ["ChunkTable", "Table", "read_timeline"]
+
+HEAD = 7
+"""int64 of the arguments of a run; see `engine.kernels.cpu.interpreter.interpret`."""
+
+
+class Table:
+    """Rows as int64 in memory, and the arguments of a run over them."""
+
+    def __init__(self, rows: Sequence[Row], library: Library, done: np.ndarray, shared: int) -> None:
+        self.rows = tuple(rows)
+        self.library, self.done = library, done
+        self.cells = np.array([row.encode(library.addresses) for row in rows], np.int64).reshape(-1, WIDTH)
+        self.arguments = np.zeros(HEAD, np.int64)
+        self.arguments[:6] = address(self.cells), len(rows), shared, 0, address(done), address(self.arguments)
+        self.stamps = np.zeros((0, len(rows), 3), np.int64)
+
+    @property
+    def stamped(self) -> bool:
+        """Whether the last run was timed."""
+        return bool(self.arguments[3])
+
+    def stamp(self, wanted: bool, threads: int) -> None:
+        """Time the next run, or do not."""
+        if wanted:
+            self.stamps = np.zeros((threads, len(self.rows), 3), np.int64)
+        self.arguments[3] = address(self.stamps) if wanted else 0
+
+
+class ChunkTable:
+    """A program's table between rows that bring in each step's numbers and batch and rows that keep its results."""
+
+    def __init__(self, program: BoundProgram, table: Table, binding: Binding, counters: tuple[np.ndarray, np.ndarray]):
+        spec, shared = program.program, binding.shared
+        control, counted = counters
+        loads = {**program.inputs, **program.targets}
+        sizes = [(array, spec.batch_size, array.nbytes // spec.batch_size) for array in loads.values()]
+        first = [Row("begin", [0, control.size, address(control), address(counted), 0, 0])]
+        first += [Row("gather", [shared, 0, 0, address(array), *numbers]) for array, *numbers in sizes]
+        kept = [*spec.predictions.values(), *([spec.penalty] if spec.penalty is not None else [])]
+        last = [Row("keep", [binding.address(value), 0, 0], barrier=0) for value in kept]
+        last.append(Row("keep", [0, 0, 0]))
+        for row in (*first, *last):
+            row.label = Label({"begin": "numbers", "gather": "batch", "keep": "results"}[row.kernel])
+        self.table = Table([*first, *table.rows, *last], table.library, table.done, shared)
+        self._penalty = program.penalty if spec.penalty is not None else None
+        # The arguments that change from chunk to chunk, row by row.
+        cells = self.table.cells[:, ARGUMENTS:]
+        watch = next(index for index, row in enumerate(self.table.rows) if row.kernel == "watch")
+        ends = cells[len(cells) - len(last) :]
+        self._begin, self._watch, self._penalties = cells[0], cells[watch], ends[-2]
+        self._gathers = dict(zip(loads, cells[1:], strict=False))
+        self._outputs = {node: (value, end) for (node, value), end in zip(spec.predictions.items(), ends, strict=False)}
+
+    def prepare(
+        self,
+        arrays: dict[str, np.ndarray],
+        indices: np.ndarray,
+        controls: np.ndarray,
+        step: int,
+        seed: int,
+        outputs: bool,
+    ) -> None:
+        """Put the chunk's addresses into the rows."""
+        count = len(indices)
+        self._begin[0] = address(controls)
+        self._begin[4:6] = step, seed if seed < 1 << 63 else seed - (1 << 64)
+        for name, row in self._gathers.items():
+            row[1:3] = address(arrays[name]), address(indices)
+        self.losses = np.zeros(count)
+        self._watch[1] = address(self.losses)
+        self.outputs: dict[str, np.ndarray] = {}
+        for node, (value, row) in self._outputs.items():
+            row[1] = 0
+            if outputs:
+                kept = self.outputs[node] = np.empty((count, *value.shape), np.float32)
+                row[1:3] = 4 * value.size, address(kept)
+        self.penalties = np.zeros(count, np.float32)
+        if self._penalty is not None:
+            self._penalties[1:3] = 4, address(self.penalties)
+        self._held = (indices, controls, *arrays.values())
+
+    def result(self, done: int) -> Chunk:
+        """What the chunk's steps left behind."""
+        ran = min(done + 1, len(self.losses))
+        if done < ran and self._penalty is not None:
+            self.penalties[done] = self._penalty()
+        outputs = {node: kept[:done] for node, kept in self.outputs.items()}
+        return Chunk(done, self.losses[:ran], self.penalties[:ran].astype(np.float64), outputs)
+
+
+def read_timeline(tables: Sequence[Table], library: Library) -> Timeline:
+    """The stamps of the tables' last step in seconds."""
+    from engine.timeline import Timeline
+
+    stamps = np.concatenate([table.stamps for table in tables], axis=1).astype(np.float64)
+    labels = [row.label or Label(row.kernel) for table in tables for row in table.rows]
+    stamps[stamps == 0] = np.nan
+    seconds = (stamps - np.nanmin(stamps)) / library.ticks_per_second()
+    return Timeline(
+        rows=tuple(label.name for label in labels),
+        nodes=tuple(label.node for label in labels),
+        phases=tuple(label.phase for label in labels),
+        begin=seconds[:, :, 0],
+        end=seconds[:, :, 1],
+        wait=np.nan_to_num(seconds[:, :, 2] - seconds[:, :, 1]),
+        flops=np.array([label.flops for label in labels]),
+    )
