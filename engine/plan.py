@@ -208,19 +208,22 @@ class _Compiler:
     # -- observers -------------------------------------------------------------------------------------------------
 
     def _observe_forward(self) -> None:
-        """Put each observer right behind the call whose output it reads, while that is still in the cache."""
-        forward = list(self.b.calls)
+        """Put each observer right behind the group whose output it reads, while that is still in the cache: in between
+        it would part what runs as one kernel. No output of a layer is overwritten in a program that observes."""
+        forward = fuse(self.b.calls)
         self.b.calls.clear()
         for value in self.lowered.inputs.values():
-            for node in self.shown[value.id]:
-                self.instruments.watch(self.observed.activations, node, value, node)
-        for call in forward:
-            self.b.calls.append(call)
-            for value in call.outputs:
-                if value.dtype is DType.FLOAT:
-                    for node in self.shown.get(value.id, ()):
-                        images = len(value.shape) == 4
-                        self.instruments.watch(self.observed.activations, node, value, node, per_unit=images)
+            self._observe_output(value, per_unit=False)
+        for group in forward:
+            self.b.calls += group.calls
+            for call in group.calls:
+                for value in call.outputs:
+                    if value.dtype is DType.FLOAT:
+                        self._observe_output(value, per_unit=len(value.shape) == 4)
+
+    def _observe_output(self, value: Value, *, per_unit: bool) -> None:
+        for node in self.shown.get(value.id, ()):
+            self.instruments.watch(self.observed.activations, node, value, node, per_unit=per_unit)
 
     def _observe_adjoint(self, value: Value, adjoint: Value) -> None:
         for node in self.shown.get(value.id, ()):

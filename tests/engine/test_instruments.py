@@ -54,3 +54,13 @@ def test_the_channels_of_a_layer_s_images_are_measured_by_themselves() -> None:
     measured = [call.inputs[0].id for call in program.calls if isinstance(call.op, ObserveUnits)]
     assert len(measured) == len(set(measured)), "each once"
     assert all(len(call.inputs[0].shape) == 4 for call in program.calls if isinstance(call.op, ObserveUnits))
+
+
+def test_observers_part_no_group_of_the_forward_pass() -> None:
+    case = large_case()
+    report = check(case.experiment.network, case.signature)
+    plain = compile(case.experiment, report, case.signature, batch_size=case.batch, training=True)
+    names = [[group.name for group in program.groups if group.phase == "forward"] for program in
+             (plain, program_of(case))]  # fmt: skip
+    assert names[0] == names[1]
+    assert any("+" in name for name in names[0])
