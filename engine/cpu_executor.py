@@ -121,8 +121,6 @@ class CompiledProgram(BoundProgram):
         self._done = np.zeros(1, np.int64)
         self._pieces = self._cut(watch)
         self._chunk: ChunkTable | None = None
-        self.stamping = False
-        """Whether the last step of each run is timed, row by row and thread by thread."""
 
     # -- a step ----------------------------------------------------------------------------------------------------
 

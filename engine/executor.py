@@ -7,6 +7,7 @@ loop over ready-made functions that allocate nothing.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from engine.ops.base import Call, DType, Role, Value
 from engine.placement import ARENA_ROLES, numpy_dtype
 from engine.plan import Program
 from engine.state import State
+from engine.timeline import Timeline
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,10 @@ class BoundProgram:
         functions = [self._bind_call(call) for call in program.calls]
         self._before = tuple(f for f in functions[: program.guard] if f is not None)
         self._after = tuple(f for f in functions[program.guard :] if f is not None)
+        self._bound_calls = tuple(call for call, f in zip(program.calls, functions, strict=True) if f is not None)
+        self._times: list[tuple[float, float]] = []
+        self.stamping = False
+        """Whether the last step of each run is timed, operation by operation."""
         self._losses = {node: self._arrays[value.id] for node, value in program.losses.items()}
         self._index = {name: index for index, name in enumerate(self._control_names)}
 
@@ -122,14 +128,24 @@ class BoundProgram:
         """
         self._write_controls(scalars, step, seed)
         # Overflow is a result here, not an accident: the loss tells it, and the doctor names its origin.
+        self._times.clear()
         with np.errstate(all="ignore"):
-            for function in self._before:
-                function()
+            self._call(self._before)
             if not math.isfinite(self.loss()):
                 return False
-            for function in self._after:
-                function()
+            self._call(self._after)
         return True
+
+    def _call(self, functions: tuple[Callable[[], object], ...]) -> None:
+        if not self.stamping:
+            for function in functions:
+                function()
+            return
+        for function in functions:
+            begin = time.perf_counter()
+            function()
+            self.backend.synchronize()
+            self._times.append((begin, time.perf_counter()))
 
     def _write_controls(self, scalars: dict[str, float] | None, step: int, seed: int) -> None:
         if scalars:
@@ -191,6 +207,22 @@ class BoundProgram:
         """
 
     # -- what a step left behind -----------------------------------------------------------------------------------
+
+    def timeline(self) -> Timeline | None:
+        """When each operation of the last step ran, if that was run with `stamping` on; else None."""
+        if len(self._times) < len(self._bound_calls) or not self._times:
+            return None
+        begin, end = (np.array([column]) - self._times[0][0] for column in zip(*self._times, strict=True))
+        calls = self._bound_calls
+        return Timeline(
+            rows=tuple(call.op.name for call in calls),
+            nodes=tuple(call.node for call in calls),
+            phases=tuple(call.phase for call in calls),
+            begin=begin,
+            end=end,
+            wait=np.zeros_like(begin),
+            flops=np.array([float(call.op.flops(*(value.tensor for value in call.inputs))) for call in calls]),
+        )
 
     def loss(self) -> float:
         """The weighted sum of all losses, batch means, without penalties."""

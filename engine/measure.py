@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from engine.executors import choose as choose_executor
 from engine.optimizers import update_scalars
 from engine.plan import compile
 from engine.roofline import Work, work_of
-from engine.timeline import Timeline
 from engine.timing import ROUND, Side
 from engine.training.setup import layer_scalars, new_state
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from engine.executor import BoundProgram
     from engine.experiment import Experiment
     from engine.observations import Observations
+    from engine.timeline import Timeline
 
 __all__ = ["CHUNK", "Divergent", "Operation", "Stepper", "chunk_length", "operations"]
 
@@ -122,18 +122,12 @@ class Stepper:
 
     def timeline(self) -> Timeline | None:
         """Where one more plain step's time goes; None where the executor cannot tell. Raises Divergent."""
-        own = getattr(self.plain, "timeline", None)
-        if own is None:
-            self.chunk(1)
-            return _timeline(self.plain) if self.executor.kind == "array" else None
-        plain: Any = self.plain
-        plain.stamping = True
+        self.plain.stamping = True
         try:
             self.chunk(1)
-            found: Timeline | None = own()
+            return self.plain.timeline()
         finally:
-            plain.stamping = False
-        return found
+            self.plain.stamping = False
 
     def sides(self, *, round_seconds: float = ROUND) -> dict[str, Side]:
         """What is to be timed: "single" steps, one a call; "chunked" ones, as many a call as the loop of a run may
@@ -173,24 +167,3 @@ def operations(timelines: Sequence[Timeline]) -> list[Operation]:
     seconds = np.median([timeline.elapsed() for timeline in timelines], axis=0)
     rows = zip(first.rows, first.nodes, first.phases, seconds.tolist(), first.flops.tolist(), strict=True)
     return sorted((Operation(*row) for row in rows), key=lambda item: -item.seconds)
-
-
-def _timeline(bound: BoundProgram) -> Timeline:
-    """Replay the array executor's last step call by call, by the clock."""
-    calls = [(call, function) for call in bound.program.calls if (function := bound._bind_call(call)) is not None]
-    begin, end = np.zeros((1, len(calls))), np.zeros((1, len(calls)))
-    with np.errstate(all="ignore"):
-        start = time.perf_counter()
-        for index, (_, function) in enumerate(calls):
-            begin[0, index] = time.perf_counter() - start
-            function()
-            end[0, index] = time.perf_counter() - start
-    return Timeline(
-        rows=tuple(call.op.name for call, _ in calls),
-        nodes=tuple(call.node for call, _ in calls),
-        phases=tuple(call.phase for call, _ in calls),
-        begin=begin,
-        end=end,
-        wait=np.zeros_like(begin),
-        flops=np.array([float(call.op.flops(*(value.tensor for value in call.inputs))) for call, _ in calls]),
-    )
