@@ -81,7 +81,8 @@ def paint_line(painter: QPainter, x: np.ndarray, y: np.ndarray) -> None:
     pen = painter.pen()
     if pen.widthF() > 1.0 and pen.style() == Qt.PenStyle.SolidLine:
         # Qt's joints of a wide line take ten times as long as its pieces.
-        painter.drawLines(*_lines(x[:-1], y[:-1], x[1:], y[1:]).drawargs())
+        lines = _lines(x[:-1], y[:-1], x[1:], y[1:])  # held until it is drawn: Qt is handed its memory
+        painter.drawLines(*lines.drawargs())
     else:
         painter.drawPolyline(polygon(x, y))
 
