@@ -81,6 +81,8 @@ def misfit(state: State) -> str:
 
 def unavailable() -> str:
     """Why the compiled executor cannot be used on this machine, in words; empty when it can."""
+    if sys.platform == "win32":
+        return "The compiled executor runs on Linux and macOS; on Windows the array executor computes."
     if importlib.util.find_spec("llvmlite") is None:
         return f"The compiled executor needs numba: run {sys.executable} -m pip install numba."
     return ""
