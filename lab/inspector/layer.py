@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QLabel, QToolButton, QWidget
 from engine import edits, graph
 from engine.experiment import Experiment, Node
 from engine.schema import SchemaError, Unknown, fields_of, info_of
+from lab.inspector.channels import ChannelsSection
 from lab.inspector.facts import deviation_notes, layer_facts, parameter_facts
 from lab.inspector.findings import Findings, sentence
 from lab.inspector.live import differences, plain_text
@@ -66,9 +67,10 @@ class LayerInspector(SidePanel):
         self.parameter_facts = Facts()
         self.parameters.body.addWidget(self.parameter_facts)
         self.weights = WeightsSection()
+        self.channels = ChannelsSection()
         self.node = NodeSection(document)
         self.node.renamed.connect(self._on_renamed)
-        for section in (self.weights, self.parameters, self.shapes, self.node):
+        for section in (self.weights, self.channels, self.parameters, self.shapes, self.node):
             self.add(section)
         document.changed.connect(self._on_changed)
         document.reportChanged.connect(self._on_report)
@@ -152,7 +154,7 @@ class LayerInspector(SidePanel):
         same = len(kinds) == 1
         self.node.setVisible(one)
         if not nodes:
-            for section in (self.shapes, self.parameters, self.weights):
+            for section in (self.shapes, self.parameters, self.weights, self.channels):
                 section.hide()
             self._set_form(None)
             return
@@ -284,18 +286,27 @@ class LayerInspector(SidePanel):
 
     def _watch(self) -> None:
         if self.session is not None:
+            topics = {"weights", "activations"} if self._channels() else {"weights"}
             watching = self.isVisible() and len(self._ids) == 1
-            self.session.watch(self, frozenset({"weights"}) if watching else frozenset())
+            self.session.watch(self, frozenset(topics) if watching else frozenset())
+
+    def _channels(self) -> int:
+        """How many channels the selected layer's images have; 0 where it yields no images."""
+        report = self.document.report.nodes.get(self._ids[0]) if len(self._ids) == 1 else None
+        shape = report.shape if report is not None and report.shape is not None else ()
+        return shape[-1] if len(shape) == 3 else 0
 
     def refresh(self) -> None:
-        """Show the weights as they were measured last."""
+        """Show weights and channels as they were measured last."""
         frame = self.session.moment().frame if self.session is not None else None
         nodes = self._nodes()
         if len(nodes) == 1 and self.isVisible():
             report = self.document.report.nodes.get(nodes[0].id)
             self.weights.show_frame(frame, nodes[0].id, report.parameters if report is not None else ())
+            self.channels.show_frame(frame, nodes[0].id, self._channels())
         elif len(nodes) != 1:
             self.weights.hide()
+            self.channels.hide()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
