@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -168,9 +169,19 @@ class Evaluation:
 
     loss: float
     metrics: dict[str, float]
-    confusion: np.ndarray | None
     class_names: tuple[str, ...]
     samples: int
+    counted: np.ndarray | None
+    uncounted: tuple[np.ndarray, np.ndarray] | None
+    """The predictions and classes of the last batch. Most evaluations are of one, and nobody looks at most of them."""
+
+    @cached_property
+    def confusion(self) -> np.ndarray | None:
+        if self.counted is None or self.uncounted is None:
+            return None
+        matrix = self.counted.copy()
+        count_classes(matrix, *self.uncounted)
+        return matrix
 
     @property
     def accuracy(self) -> float | None:
@@ -183,7 +194,6 @@ def evaluate(
     arrays: dict[str, np.ndarray],
     size: int,
     heads: tuple[Head, ...],
-    inputs: tuple[str, ...],
     scalars: dict[str, float],
     proceed: Callable[[], bool] = lambda: True,
 ) -> Evaluation | None:
@@ -195,10 +205,10 @@ def evaluate(
     if size < 1:
         return None
     batch_size = programs.evaluation_batch(size)
-    names = dict.fromkeys((*inputs, *(head.target for head in heads)))
     sums = Sums()
     classifier = next((head for head in heads if head.classes), None)
-    confusion = np.zeros((classifier.classes, classifier.classes), np.int64) if classifier else None
+    counted = np.zeros((classifier.classes, classifier.classes), np.int64) if classifier else None
+    uncounted: tuple[np.ndarray, np.ndarray] | None = None
     rested = time.perf_counter()
     for start in range(0, size, batch_size):
         if time.perf_counter() - rested > YIELD:
@@ -208,23 +218,20 @@ def evaluate(
             return None
         stop = min(size, start + batch_size)
         bound = programs.evaluate(stop - start)
-        batch = {name: arrays[name][start:stop] for name in names}
-        bound.feed(batch, batch)
-        if not bound.run(scalars):
+        chunk = bound.run_chunk(arrays, np.arange(start, stop)[np.newaxis], scalars, 0, 0, outputs=True)
+        if not chunk.done:
             raise Divergence(bound, validation=True)
-        losses = bound.losses()
-        sums.add_losses(np.array([sum(head.weight * losses[head.node] for head in heads)]), stop - start)
-        outputs = bound.outputs()
+        sums.add_losses(chunk.losses, stop - start)
         sums.add_metrics(
-            heads,
-            {node: array[np.newaxis] for node, array in outputs.items()},
-            {head.target: batch[head.target][np.newaxis] for head in heads},
+            heads, chunk.outputs, {head.target: arrays[head.target][np.newaxis, start:stop] for head in heads}
         )
-        if classifier and confusion is not None:
-            count_classes(confusion, outputs[classifier.node], batch[classifier.target])
+        if classifier and counted is not None:
+            if uncounted is not None:
+                count_classes(counted, *uncounted)
+            uncounted = chunk.outputs[classifier.node][0], arrays[classifier.target][start:stop]
     loss = sums.mean_loss()
     assert loss is not None
-    return Evaluation(loss, sums.means(), confusion, classifier.class_names if classifier else (), size)
+    return Evaluation(loss, sums.means(), classifier.class_names if classifier else (), size, counted, uncounted)
 
 
 def count_classes(matrix: np.ndarray, outputs: np.ndarray, targets: np.ndarray) -> None:

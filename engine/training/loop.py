@@ -168,7 +168,8 @@ class Loop:
         self.evaluated = epoch
         self.sums = Sums()
         # Before the epoch's end: who keeps moments takes the views seen so far as that epoch's.
-        self.show_confusion(evaluation)
+        if self.step == self.limit or self.policy.wants_confusion():
+            self.show_confusion(evaluation)
         self.views.draw_due(self.step, self.control.topics, self.scalars, self.experiment, epoch_end=True)
         self.tell(end)
         if self.change_over is not None and self.step < self.limit:
@@ -188,9 +189,7 @@ class Loop:
             return self.last
         part = self.dataset.validation
         self.evaluating = True
-        found = evaluate(
-            self.programs, part.arrays, part.size, self.heads, self.inputs, self.scalars(), proceed or self._proceed
-        )
+        found = evaluate(self.programs, part.arrays, part.size, self.heads, self.scalars(), proceed or self._proceed)
         self.evaluating = False
         if found is not None:
             self.last, self.last_step = found, self.step
@@ -198,11 +197,14 @@ class Loop:
 
     def show_confusion(self, seen: Evaluation | None) -> None:
         """Report the confusion matrix of an evaluation, unless this step's is known."""
-        if seen is not None and seen.confusion is not None and self.confused != self.step:
-            self.confused = self.step
-            self.tell(
-                events.Confusion(run=self.run_id, step=self.step, matrix=seen.confusion, class_names=seen.class_names)
-            )
+        begun = time.perf_counter()
+        if seen is None or self.confused == self.step or seen.confusion is None:
+            return
+        self.confused = self.step
+        self.tell(
+            events.Confusion(run=self.run_id, step=self.step, matrix=seen.confusion, class_names=seen.class_names)
+        )
+        self.policy.spent(self.policy.confusion, time.perf_counter() - begun)
 
     def scalars(self) -> dict[str, float]:
         """The control block for evaluations: no update reads it."""

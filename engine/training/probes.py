@@ -17,12 +17,11 @@ __all__ = ["Instrument", "ProbePolicy"]
 FRAME_TOPICS = frozenset({"activations", "gradients", "weights"})
 WINDOW = 2.0  # seconds over which the measured share is taken
 HEAD_START = 2.0  # times the budget that the ends of the first epochs may take, so that short runs have a timeline
-BUDGET = 0.03  # share of the time that frames and filters may take
-SURFACE_BUDGET = 0.1  # share of the time that the decision surface may take by itself, while it is watched
+BUDGET = 0.03  # share of the time that everything that is looked at may take together
 
 
 class Instrument:
-    """One kind of look (frames, the decision surface, filters): at most `rate` a second, and within its budget."""
+    """One kind of look (frames, the decision surface, ...): at most `rate` a second, and within its budget."""
 
     def __init__(self, rate: float) -> None:
         self.interval = 1.0 / rate
@@ -61,26 +60,27 @@ class Instrument:
 
 
 class ProbePolicy:
-    """Decides which steps are observed, and measures what the instruments take.
+    """Decides when what is looked at, and measures what that takes.
 
-    budget      share of the time that frames and filters may take, together.
-    rate        most frames a second.
-
-    The decision surface has `SURFACE_BUDGET` to itself: it is there to be seen moving.
+    budget      share of the time that all looks may take together.
+    rate        most looks of a kind a second: cards and panels draw no more often.
     clock       seconds, as a function; replaced in tests.
     """
 
     def __init__(
-        self, *, budget: float = BUDGET, rate: float = 10.0, clock: Callable[[], float] = time.perf_counter
+        self, *, budget: float = BUDGET, rate: float = 5.0, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self.budget = budget
         self.clock = clock
         self.frames = Instrument(rate)
-        self.surface = Instrument(min(rate, 5.0))
-        self.filters = Instrument(min(rate, 5.0))
+        self.surface = Instrument(rate)
+        self.filters = Instrument(rate)
+        self.confusion = Instrument(rate)
+        self.timeline = Instrument(min(rate, 1.0))
+        self._instruments = {name: getattr(self, name) for name in ("surface", "filters", "confusion", "timeline")}
         self.plain_steps: deque[float] = deque(maxlen=31)
         """Seconds of the last plain steps; the loop appends to it."""
-        self._spent: deque[tuple[float, float, Instrument]] = deque()
+        self._spent: deque[tuple[float, float]] = deque()
         self._begun = clock()
         self._unsettled: tuple[float, float] | None = None
 
@@ -89,8 +89,8 @@ class ProbePolicy:
 
         topics      what is watched.
         first       the run's first step: always observed.
-        epoch_end   the last full step of an epoch: observed as long as the instruments keep to the budget, of which
-                    the first seconds may take twice as much.
+        epoch_end   the last full step of an epoch: observed as often as any other, and more often in the first
+                    seconds of a run, which may take twice the budget.
         by_hand     a step that a person asked for singly: observed when anything is watched.
         """
         if first:
@@ -102,17 +102,22 @@ class ProbePolicy:
         return by_hand or self._due(self.frames, topics)
 
     def wants_surface(self, topics: frozenset[str], *, epoch_end: bool = False) -> bool:
-        """Whether the decision surface is to be drawn anew: several times a second, and at an epoch's end as long as
-        that takes no more than `budget`, of which the first seconds may take twice as much."""
+        """Whether the decision surface is to be drawn anew; `epoch_end` as for `observe`."""
         if "surface" not in topics:
             return False
-        if epoch_end:
-            return self._has_room(self.surface)
-        return self.surface.due(self.clock(), SURFACE_BUDGET)
+        return self._has_room(self.surface) if epoch_end else self._due(self.surface, topics)
 
     def wants_filters(self, topics: frozenset[str]) -> bool:
         """Whether the first layer's weights are to be shown anew."""
         return "filters" in topics and self._due(self.filters, topics)
+
+    def wants_confusion(self) -> bool:
+        """Whether an evaluation at an epoch's end is to count the classes one by one."""
+        return self._has_room(self.confusion)
+
+    def wants_timeline(self, topics: frozenset[str]) -> bool:
+        """Whether the next steps are to be timed operation by operation."""
+        return "timeline" in topics and self._due(self.timeline, topics)
 
     def observed(self, seconds: float) -> None:
         """An observed step, its readout included, took `seconds`: what is above a plain step's median is its cost."""
@@ -127,11 +132,14 @@ class ProbePolicy:
         """`instrument` has just taken `seconds`."""
         now = self.clock()
         instrument.looked(now, seconds)
-        self._spent.append((now, seconds, instrument))
+        self._spent.append((now, seconds))
 
     def share(self) -> float:
         """The share of the last two seconds (or since the start) that instruments took, 0..1."""
-        return self._share(None)
+        self._settle()
+        now = self.clock()
+        elapsed = min(WINDOW, now - self._begun)
+        return min(1.0, self._spent_lately(now) / elapsed) if elapsed > 0 else 0.0
 
     def restart(self) -> None:
         """Time stood still (a pause): measure the share from here."""
@@ -142,7 +150,7 @@ class ProbePolicy:
         """Steps and looks cost something else from now on."""
         self.plain_steps.clear()
         self._unsettled = None
-        for instrument in (self.frames, self.surface, self.filters):
+        for instrument in (self.frames, *self._instruments.values()):
             instrument.restart()
 
     def _settle(self) -> None:
@@ -152,39 +160,33 @@ class ProbePolicy:
             self._unsettled = None
             cost = max(0.0, seconds - median(self.plain_steps))
             self.frames.looked(then, cost)
-            self._spent.appendleft((then, cost, self.frames))
+            self._spent.appendleft((then, cost))
 
     def _has_room(self, instrument: Instrument) -> bool:
-        """Whether one more look keeps to the budget, over the last seconds or over all the time since the last one; the
-        surface has one of its own."""
+        """Whether one more look at an epoch's end keeps to the budget: over all the time since the last one, or in the
+        first seconds over these, so that a run that is over by then has a history to look back at."""
         self._settle()
         now = self.clock()
-        self._forget(now)
-        elapsed = min(WINDOW, now - self._begun)
-        own = instrument is self.surface
-        spent = sum(cost for _, cost, other in self._spent if (other is self.surface) == own)
-        within = spent + instrument.cost <= self.budget * min(WINDOW, HEAD_START * elapsed)
-        return within or instrument.due(now, self.budget)
+        elapsed = now - self._begun
+        if elapsed < WINDOW and self._spent_lately(now) + instrument.cost <= self.budget * min(
+            WINDOW, HEAD_START * elapsed
+        ):
+            return True
+        return instrument.due(now, self.budget)
 
-    def _forget(self, now: float) -> None:
+    def _spent_lately(self, now: float) -> float:
+        """Seconds that all instruments took within the window."""
         while self._spent and self._spent[0][0] < now - WINDOW:
             self._spent.popleft()
-
-    def _share(self, without: Instrument | None) -> float:
-        self._settle()
-        now = self.clock()
-        self._forget(now)
-        elapsed = min(WINDOW, now - self._begun)
-        aside = () if without is None else (without, self.surface)
-        spent = sum(cost for _, cost, instrument in self._spent if instrument not in aside)
-        return min(1.0, spent / elapsed) if elapsed > 0 else 0.0
+        return sum(cost for _, cost in self._spent)
 
     def _due(self, instrument: Instrument, topics: frozenset[str]) -> bool:
-        """Each watched instrument may have its part of the budget, and what the others leave of theirs."""
+        """Each watched instrument may have its part of the budget; what some do not need goes to the others."""
         self._settle()
-        now = self.clock()
-        if not instrument.due(now, self.budget):
-            return False
-        kinds = (not FRAME_TOPICS.isdisjoint(topics)) + ("filters" in topics)
-        part = self.budget / max(1, kinds)
-        return instrument.due(now, max(part, self.budget - self._share(instrument)))
+        watched = [item for name, item in self._instruments.items() if name in topics]
+        if not FRAME_TOPICS.isdisjoint(topics):
+            watched.append(self.frames)
+        part = self.budget / max(1, len(watched))
+        left = [part - item.cost / item.interval for item in watched]
+        spare, short = sum(share for share in left if share > 0), sum(share <= 0 for share in left)
+        return instrument.due(self.clock(), part + spare / max(1, short))

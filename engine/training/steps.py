@@ -69,6 +69,9 @@ class Steps:
         step, seed = loop.step, loop.experiment.seed
         count, size, observe = self._plan(step)
         bound = loop.programs.train(size, observe=observe)
+        # An observed step is not what most of the time is spent on, but by hand there may be no other.
+        usual = size == self.batch_size and (not observe or loop.steering.by_hand)
+        bound.stamping = usual and loop.policy.wants_timeline(loop.control.topics)
         rates, scalars = self.course.steps(step, count)
         begun = time.perf_counter()
         indices = self.batches.chunk(step, count)
@@ -87,6 +90,8 @@ class Steps:
             seconds = time.perf_counter() - begun
             loop.policy.plain_steps.append(seconds / count)
             self._chunks(bound).took(count, seconds)
+        if bound.stamping:
+            self._show_timeline(bound, size)
         self.first = False
 
     # -- which steps ---------------------------------------------------------------------------------------------------
@@ -140,6 +145,14 @@ class Steps:
         if loop.writer is not None:
             loop.writer.rows(rows)
         loop.emit(rows)
+
+    def _show_timeline(self, bound: BoundProgram, size: int) -> None:
+        """Report where the time of the last step went."""
+        loop, begun = self._loop, time.perf_counter()
+        found = bound.timeline()
+        if found is not None:
+            loop.tell(events.Timeline(run=loop.run_id, step=loop.step, batch=size, timeline=found))
+        loop.policy.spent(loop.policy.timeline, time.perf_counter() - begun)
 
     # -- when the loss is not finite -----------------------------------------------------------------------------------
 

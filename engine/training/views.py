@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.training import events
-from engine.training.probes import SURFACE_BUDGET
 from engine.training.surface import FINE, MOVING, Grid, surface_input
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class Views:
         """Draw on a grid as fine as several drawings a second allow."""
         instrument = self._policy.surface
         self._surface(step, scalars, MOVING[self._level])
-        too_long = SURFACE_BUDGET * instrument.interval
+        too_long = self._policy.budget * instrument.interval
         # A single look may have had to wait for others: it takes three to tell, or one that is far off.
         sure = instrument.looks >= 3 or instrument.cost > 5 * too_long
         if sure and instrument.cost > too_long and self._level < len(MOVING) - 1:

@@ -30,7 +30,7 @@ def run(seed: int) -> tuple[float, float, float, float]:
     assert started.expected_initial_loss == pytest.approx(math.log(10))
     part = loop.dataset.train
     assert (part.size, loop.dataset.validation.size, loop.dataset.test.size) == (1000, 400, 397)
-    trained = evaluate(loop.programs, part.arrays, part.size, loop.heads, loop.inputs, loop.scalars())
+    trained = evaluate(loop.programs, part.arrays, part.size, loop.heads, loop.scalars())
     assert trained is not None
     first = next(event for event in rows if isinstance(event, StepRows))
     return trained.loss, result.val_loss, result.val_accuracy, float(first.table[0, 2])

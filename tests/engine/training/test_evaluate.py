@@ -15,7 +15,6 @@ from engine.training.evaluate import (
     count_classes,
     evaluate,
     heads_of,
-    input_names,
     predict,
 )
 from engine.training.programs import Programs
@@ -34,8 +33,7 @@ def evaluated(experiment: Experiment, batch: int, monkeypatch: pytest.MonkeyPatc
     programs = Programs(experiment, report, dataset.signature, ArrayExecutor(state))
     monkeypatch.setattr(programs, "evaluation_batch", lambda size: batch)
     heads = heads_of(experiment, report, dataset.signature)
-    inputs = input_names(experiment, report)
-    found = evaluate(programs, dataset.train.arrays, dataset.train.size, heads, inputs, layer_scalars(experiment))
+    found = evaluate(programs, dataset.train.arrays, dataset.train.size, heads, layer_scalars(experiment))
     assert found is not None
     return found
 
@@ -64,8 +62,8 @@ def test_evaluation_ends_when_told_to_and_skips_empty_parts() -> None:
     loop = trainer.loop
     assert loop is not None
     arrays = loop.dataset.train.arrays
-    assert evaluate(loop.programs, arrays, 88, loop.heads, loop.inputs, loop.scalars(), lambda: False) is None
-    assert evaluate(loop.programs, arrays, 0, loop.heads, loop.inputs, loop.scalars()) is None
+    assert evaluate(loop.programs, arrays, 88, loop.heads, loop.scalars(), lambda: False) is None
+    assert evaluate(loop.programs, arrays, 0, loop.heads, loop.scalars()) is None
 
 
 def test_a_loss_that_is_not_finite_is_a_divergence() -> None:
@@ -76,7 +74,7 @@ def test_a_loss_that_is_not_finite_is_a_divergence() -> None:
     arrays = {name: array.copy() for name, array in loop.dataset.train.arrays.items()}
     arrays["x"][40] = np.nan
     with pytest.raises(Divergence) as caught:
-        evaluate(loop.programs, arrays, 88, loop.heads, loop.inputs, loop.scalars())
+        evaluate(loop.programs, arrays, 88, loop.heads, loop.scalars())
     assert caught.value.validation
     assert caught.value.bound.first_nonfinite() == ("", "input")
 
