@@ -25,7 +25,7 @@ LANE, GAP = 16.0, 4.0
 LANES = 8
 """Of more threads only so many have a lane."""
 ROW = 17.0
-WHEN = "It comes with the next steps of a run on the compiled executor (menu Run)."
+WHEN = "It comes with the next steps."
 
 
 def duration_text(seconds: float) -> str:
@@ -187,7 +187,7 @@ class StepChart(Chart):
 
 
 class StepTimePanel(Panel):
-    """The timeline of a step on the compiled executor."""
+    """The timeline of a step."""
 
     name: ClassVar[str] = "step_time"
     title: ClassVar[str] = "Where does the step go"
@@ -195,8 +195,8 @@ class StepTimePanel(Panel):
     listens: ClassVar[tuple[str, ...]] = ("timelineChanged", "stateChanged")
     empty: ClassVar[str] = (
         "Shows where the time of one step goes: what each thread works on and when it waits, and the operations that "
-        "take longest. Of arrays (NumPy, CuPy) single operations are not timed.\n"
-        "Choose the compiled executor in the menu Run, then press Train."
+        "take longest.\n"
+        "Press Train."
     )
     interval_ms: ClassVar[int] = 1000
 

@@ -96,8 +96,8 @@ def test_many_threads_and_a_small_panel(show: Show, session: Session) -> None:
         assert picture.pixelColor(2, picture.height() - 2).name() == theme.current().panel
 
 
-def test_arrays_have_no_timeline(show: Show) -> None:
+def test_before_a_run_the_panel_says_what_to_press(show: Show) -> None:
     session = Session()
     panel = show(StepTimePanel, session)
-    assert "compiled executor" in panel._empty.text()
+    assert "Press Train" in panel._empty.text()
     session.close()
