@@ -147,34 +147,30 @@ class CompiledProgram(BoundProgram):
         seed: int,
         outputs: bool = False,
     ) -> Chunk:
-        if len(self._pieces) > 1 or not self._takes(arrays):
+        if self._chunk is None and len(self._pieces) == 1:
+            (table,) = self._pieces
+            assert isinstance(table, Table)
+            self._chunk = ChunkTable(self, table, self._binding, (self._control, self._counters))
+        chunk = self._chunk
+        if chunk is None or not chunk.takes(arrays, self):
             return super().run_chunk(arrays, indices, scalars, step, seed, outputs)
-        (table,) = self._pieces
-        assert isinstance(table, Table)
-        chunk = self._chunk = self._chunk or ChunkTable(self, table, self._binding, (self._control, self._counters))
-        controls = np.empty((len(indices), max(1, len(self._control_names))), np.float32)
-        controls[:, : len(self._control_host)] = self._control_host
+        count = len(indices)
+        controls = chunk.room(count)
+        host = self._control_host
+        controls[:, : len(host)] = host
         for name, value in scalars.items():
             index = self._index.get(name)
             if index is not None:
                 controls[:, index] = value
         chunk.table.stamp(self.stamping, self.threads)
         self._done[0] = 0
-        chunk.prepare(arrays, np.ascontiguousarray(indices, np.int64), controls, step, seed, outputs)
-        self._team.run(chunk.table.arguments, len(indices), self.threads)
-        self._control_host[:] = controls[-1, : len(self._control_host)]
-        return chunk.result(int(self._done[0]))
+        chunk.prepare(arrays, np.ascontiguousarray(indices, np.int64), step, seed, outputs)
+        self._team.run(chunk.table.arguments, count, self.threads)
+        host[:] = controls[-1, : len(host)]
+        return chunk.result(int(self._done[0]), count)
 
     def rotate(self, period: int) -> None:
         self._rotation[0] = max(1, period)
-
-    def _takes(self, arrays: dict[str, np.ndarray]) -> bool:
-        """Whether batches of these arrays can be copied as they are."""
-        return all(
-            arrays[name].dtype == array.dtype and arrays[name].flags.c_contiguous
-            for group in (self.inputs, self.targets)
-            for name, array in group.items()
-        )
 
     def timeline(self) -> Timeline | None:
         """When each thread worked on what in the last step that was run with `stamping` on; None before."""

@@ -68,42 +68,58 @@ class ChunkTable:
         self._begin, self._watch, self._penalties = cells[0], cells[watch], ends[-2]
         self._gathers = dict(zip(loads, cells[1:], strict=False))
         self._outputs = {node: (value, end) for (node, value), end in zip(spec.predictions.items(), ends, strict=False)}
+        self._samples: dict[str, np.ndarray] = {}
+        self._controls = control.size
+        self._reserve(1)
 
-    def prepare(
-        self,
-        arrays: dict[str, np.ndarray],
-        indices: np.ndarray,
-        controls: np.ndarray,
-        step: int,
-        seed: int,
-        outputs: bool,
-    ) -> None:
+    def _reserve(self, count: int) -> None:
+        """Make room for so many steps."""
+        self.controls = np.empty((count, max(1, self._controls)), np.float32)
+        self._losses, self._penalty_parts = np.empty(count), np.zeros(count, np.float32)
+        self._begin[0], self._watch[1] = address(self.controls), address(self._losses)
+        if self._penalty is not None:
+            self._penalties[1:3] = 4, address(self._penalty_parts)
+
+    def room(self, count: int) -> np.ndarray:
+        """Where the controls of `count` steps are to be written, (count, controls), before `prepare`."""
+        if count > len(self.controls):
+            self._reserve(2 * count)
+        return self.controls[:count]
+
+    def prepare(self, arrays: dict[str, np.ndarray], indices: np.ndarray, step: int, seed: int, outputs: bool) -> None:
         """Put the chunk's addresses into the rows."""
         count = len(indices)
-        self._begin[0] = address(controls)
-        self._begin[4:6] = step, seed if seed < 1 << 63 else seed - (1 << 64)
+        self._begin[4], self._begin[5] = step, seed if seed < 1 << 63 else seed - (1 << 64)
+        self._indices, at = indices, address(indices)
         for name, row in self._gathers.items():
-            row[1:3] = address(arrays[name]), address(indices)
-        self.losses = np.zeros(count)
-        self._watch[1] = address(self.losses)
+            if arrays[name] is not self._samples.get(name):
+                row[1] = address(arrays[name])
+            row[2] = at
+        self._samples = {name: arrays[name] for name in self._gathers}
         self.outputs: dict[str, np.ndarray] = {}
         for node, (value, row) in self._outputs.items():
             row[1] = 0
             if outputs:
                 kept = self.outputs[node] = np.empty((count, *value.shape), np.float32)
-                row[1:3] = 4 * value.size, address(kept)
-        self.penalties = np.zeros(count, np.float32)
-        if self._penalty is not None:
-            self._penalties[1:3] = 4, address(self.penalties)
-        self._held = (indices, controls, *arrays.values())
+                row[1], row[2] = 4 * value.size, address(kept)
 
-    def result(self, done: int) -> Chunk:
-        """What the chunk's steps left behind."""
-        ran = min(done + 1, len(self.losses))
+    def result(self, done: int, count: int) -> Chunk:
+        """What a chunk of `count` steps left behind, of which `done` were completed."""
+        ran = min(done + 1, count)
         if done < ran and self._penalty is not None:
-            self.penalties[done] = self._penalty()
-        outputs = {node: kept[:done] for node, kept in self.outputs.items()}
-        return Chunk(done, self.losses[:ran], self.penalties[:ran].astype(np.float64), outputs)
+            self._penalty_parts[done] = self._penalty()
+        outputs = self.outputs if done == count else {node: kept[:done] for node, kept in self.outputs.items()}
+        return Chunk(done, self._losses[:ran].copy(), self._penalty_parts[:ran].astype(np.float64), outputs)
+
+    def takes(self, arrays: dict[str, np.ndarray], program: BoundProgram) -> bool:
+        """Whether batches of these arrays can be copied as they are."""
+        if all(arrays[name] is held for name, held in self._samples.items()) and self._samples:
+            return True
+        return all(
+            arrays[name].dtype == array.dtype and arrays[name].flags.c_contiguous
+            for group in (program.inputs, program.targets)
+            for name, array in group.items()
+        )
 
 
 def read_timeline(tables: Sequence[Table], library: Library) -> Timeline:

@@ -36,7 +36,10 @@ class Accuracy(Metric, frozen=True):
         steps, rows = outputs.shape[:2]
         outputs = outputs.reshape(steps, rows, -1)
         if targets.ndim == 2 and outputs.shape[2] > 1:
-            right = outputs.argmax(axis=2) == targets
+            # Along two classes, argmax takes three times as long as the comparison that it comes to.
+            first, second = outputs[:, :, 0], outputs[:, :, 1]
+            predicted = second > first if outputs.shape[2] == 2 else outputs.argmax(axis=2)
+            right = predicted == targets
             if math.isnan(outputs.max()):  # of all at once: looking at every row costs as much as the metric itself
                 right &= ~np.isnan(outputs.max(axis=2))
             return right.sum(axis=1, dtype=np.float64), float(rows)

@@ -38,6 +38,8 @@ __all__ = [
 
 YIELD = 0.002
 """Seconds of work after which the interpreter is offered to the window's thread."""
+FEW = 64
+"""Numbers that Python adds up faster than NumPy."""
 
 
 class Divergence(Exception):
@@ -142,7 +144,9 @@ class Sums:
 
     def copy(self) -> Sums:
         """The sums as they are now."""
-        return Sums.from_plain(self.to_plain())
+        sums = Sums()
+        sums.loss, sums.samples, sums.metrics = self.loss, self.samples, dict(self.metrics)
+        return sums
 
     def to_plain(self) -> dict[str, Any]:
         """JSON types that restore to the same bits."""
@@ -158,9 +162,11 @@ class Sums:
 
 def _added(total: float, values: np.ndarray) -> float:
     """`total` and the values, one after the other as if each came alone: a sum by pairs would have other bits."""
-    if len(values) == 1:
-        return total + float(values[0])
-    return float(np.add.accumulate(np.concatenate(([total], values)))[-1])
+    if len(values) > FEW:
+        return float(np.add.accumulate(np.concatenate(([total], values)))[-1])
+    for value in values.tolist():
+        total += value
+    return total
 
 
 @dataclass(frozen=True)
