@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 if TYPE_CHECKING:
@@ -85,6 +86,19 @@ def unavailable() -> str:
         return "The compiled executor runs on Linux and macOS; on Windows the array executor computes."
     if importlib.util.find_spec("llvmlite") is None:
         return f"The compiled executor needs numba: run {sys.executable} -m pip install numba."
+    return _refusal()
+
+
+@cache
+def _refusal() -> str:
+    """Why llvmlite, which is installed, cannot be used, in words; empty when it can."""
+    try:
+        import llvmlite.binding  # noqa: F401
+    except (ImportError, OSError) as error:  # OSError: its shared library lacks one that it needs
+        return (
+            f"The compiled executor needs llvmlite, which cannot be imported: {error}. Run {sys.executable} -m pip "
+            "install --force-reinstall llvmlite numba."
+        )
     return ""
 
 

@@ -13,8 +13,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,8 @@ __all__ = ["Library", "LibraryError", "compile_library", "is_compiled", "load", 
 
 KEEP = 4
 """Object files that stay beside a new one: of other processors that share the folder, and of versions in use."""
+ROOM = 1 << 20
+"""Bytes that must find room in the folder before compiling begins: more than the kernels take."""
 
 
 class LibraryError(RuntimeError):
@@ -100,8 +102,22 @@ def _digest(target: Target) -> str:
 
 
 def is_compiled() -> bool:
-    """Whether the object file for this machine lies ready."""
-    return object_path().is_file()
+    """Whether the object file for this machine lies ready, and is whole."""
+    path = object_path()
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return _is_whole(path, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@lru_cache(maxsize=4)
+def _is_whole(path: Path, size: int, modified: int, changed: int) -> bool:
+    """Whether the object file is what was written; asked anew when its size or its times are others."""
+    try:
+        return _read(path) is not None
+    except LibraryError:
+        return False
 
 
 def compile_library(progress: Callable[[int, int, str], None] = lambda done, total, name: None) -> Path:
@@ -117,19 +133,42 @@ def compile_library(progress: Callable[[int, int, str], None] = lambda done, tot
             "numba."
         ) from error
     target = host()
-    code = build(target, progress)
     path = object_path(target)
-    try:
+    with _kept_in(path.parent):  # before the time is spent
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kernels-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(code).digest() + code)
-        os.replace(name, path)
-    except OSError as error:
-        raise LibraryError(f"The compiled kernels cannot be kept in {path.parent}: {error.strerror}.") from error
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            file.write(bytes(ROOM))
+            file.flush()
+    code = build(target, progress)
+    with _kept_in(path.parent):
+        _replace(path, hashlib.sha256(code).digest() + code)
     _forget_old(path)
     load.cache_clear()
     return path
+
+
+@contextlib.contextmanager
+def _kept_in(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LibraryError(
+            f"The compiled kernels cannot be kept in {folder}: {error.strerror or error}. Set DESCENT_CACHE to a "
+            "folder that can be written."
+        ) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put the whole content in the file's place, or leave no trace."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kernels-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(name, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
 
 
 def _forget_old(path: Path) -> None:

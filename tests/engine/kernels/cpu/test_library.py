@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -60,9 +61,38 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: p
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     monkeypatch.setenv("DESCENT_CACHE", str(blocked))
-    monkeypatch.setattr("engine.kernels.cpu.build.build", lambda target, progress: b"code")
-    with pytest.raises(LibraryError, match=str(blocked)):
+
+    def build(target: object, progress: object) -> bytes:
+        raise AssertionError("the folder is looked at before the time is spent")
+
+    monkeypatch.setattr("engine.kernels.cpu.build.build", build)
+    with pytest.raises(LibraryError, match=f"{blocked}.*DESCENT_CACHE"):
         library.compile_library()
+    assert not is_compiled()
+
+
+def test_a_disk_that_fills_up_keeps_no_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESCENT_CACHE", str(tmp_path))
+    monkeypatch.setattr("engine.kernels.cpu.build.build", lambda target, progress: b"code")
+
+    def full(source: str, goal: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("engine.kernels.cpu.library.os.replace", full)
+    with pytest.raises(LibraryError, match="No space left on device"):
+        library.compile_library()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_file_does_not_count_as_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = object_path().read_bytes()
+    monkeypatch.setenv("DESCENT_CACHE", str(tmp_path))
+    path = object_path()
+    assert not is_compiled()
+    path.write_bytes(good[:1000])
+    assert not is_compiled()
+    path.write_bytes(good)
+    assert is_compiled()
 
 
 def test_old_files_go_and_the_newest_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,5 +110,8 @@ def test_old_files_go_and_the_newest_stay(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_ticks_run_at_a_constant_rate() -> None:
     kernels = load()
-    rates = [kernels.ticks_per_second() for _ in range(2) if time.sleep(0.02) is None]
+    rates = []
+    for _ in range(2):
+        time.sleep(0.02)
+        rates.append(kernels.ticks_per_second())
     assert rates[0] == pytest.approx(rates[1], rel=0.05)
