@@ -147,7 +147,7 @@ def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
 
 def _rows_of_bits(count: int, seed: int, first: int, steps: int, stream: int) -> np.ndarray:
     """What `bits` gives for each of several steps, (steps, count)."""
-    keys = np.array([_key(seed, step, stream) for step in range(first, first + steps)], np.uint32)
+    keys = _keys(seed, np.arange(first, first + steps, dtype=np.uint64), stream)
     x = keys[:, :1] + np.arange(count, dtype=np.uint32) * np.uint32(WEYL)
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         x ^= x >> np.uint32(shift)
@@ -160,16 +160,17 @@ def _rows_of_bits(count: int, seed: int, first: int, steps: int, stream: int) ->
     return x
 
 
-def _key(seed: int, step: int, stream: int) -> tuple[int, int]:
-    """The key of a stream at a step, in Python's own numbers."""
-    mask = 0xFFFFFFFF
+def _keys(seed: int, steps: np.ndarray, stream: int) -> np.ndarray:
+    """The keys of a stream at steps (uint64), of shape (steps, 2): sums and products of 32 bits, held in 64."""
+    mask = np.uint64(0xFFFFFFFF)
 
-    def mix(x: int) -> int:
+    def mix(x: np.ndarray) -> np.ndarray:
         for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-            x = (x ^ (x >> shift)) * factor & mask
-        return x ^ (x >> 16)
+            x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor) & mask
+        return x ^ (x >> np.uint64(16))
 
-    counters = (seed, seed >> 32, step, step >> 32)
-    v = [(counter + stream + j * WEYL) & mask for j, counter in enumerate(counters)]
-    u = [mix((v[j] * COMBINE + v[j + 2]) & mask) for j in range(2)]
-    return (u[1] * COMBINE + u[0]) & mask, (u[0] * COMBINE + u[1]) & mask
+    seeds = np.full_like(steps, seed)
+    halves = (seeds & mask, seeds >> np.uint64(32), steps & mask, steps >> np.uint64(32))
+    v = [half + np.uint64((stream + j * WEYL) & 0xFFFFFFFF) & mask for j, half in enumerate(halves)]
+    u = [mix(v[j] * np.uint64(COMBINE) + v[j + 2] & mask) for j in range(2)]
+    return np.stack([u[1] * np.uint64(COMBINE) + u[0], u[0] * np.uint64(COMBINE) + u[1]], axis=1).astype(np.uint32)

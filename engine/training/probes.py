@@ -178,7 +178,7 @@ class ProbePolicy:
         """Seconds that all instruments took within the window."""
         while self._spent and self._spent[0][0] < now - WINDOW:
             self._spent.popleft()
-        return sum(cost for _, cost in self._spent)
+        return sum([cost for _, cost in self._spent])
 
     def _due(self, instrument: Instrument, topics: frozenset[str]) -> bool:
         """Each watched instrument may have its part of the budget; what some do not need goes to the others."""

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Counters", "Keeper", "Written", "read_counters"]
 
+SHARE = 0.02  # of the time that writing may take: disks differ a thousandfold in how soon they have something for sure
+LONGEST = 300.0  # seconds between two checkpoints at most, however long one takes
+
 
 class Counters(Struct, frozen=True, kw_only=True):
     """Where a run stands.
@@ -95,7 +98,8 @@ class Written(Struct, frozen=True):
 
 
 class Keeper:
-    """Writes checkpoints: at the ends of epochs, at most one a second, and whenever `save` is asked for.
+    """Writes checkpoints: at the ends of epochs, at most one a second and for at most `SHARE` of the time, and whenever
+    `save` is asked for.
 
     The best state so far is copied at once and written with the next checkpoint, so that nothing is lost when epochs
     are shorter than that second. What cannot be written is tried again with the next one: a disk that is full for a
@@ -112,7 +116,7 @@ class Keeper:
     ) -> None:
         self._writer, self._state, self._interval, self._clock = writer, state, interval, clock
         self.problem = ""
-        self._written = -math.inf
+        self._written, self._rest = -math.inf, interval
         self._saved: tuple[int, int, Experiment] | None = None
         self._best: Counters | None = None
         self._best_arrays: dict[str, np.ndarray] = {}
@@ -129,8 +133,8 @@ class Keeper:
         """Write the state as it is, and the best one that waits; returns what was written. Raises StoreError for the
         `last` one, after which there is no other attempt.
 
-        Nothing is written when it already is; when `sparing` and the last checkpoint is younger than a second; or when
-        the state is not finite: a checkpoint that a run can go on from is not given up for one that it cannot.
+        Nothing is written when it already is; when `sparing` and the last checkpoint is young; or when the state is
+        not finite: a checkpoint that a run can go on from is not given up for one that it cannot.
         """
         if self._writer is None or (sparing and self._is_fresh(counters)):
             return ()
@@ -143,13 +147,14 @@ class Keeper:
             if last:
                 raise
             self.problem = str(error)
+        self._rest = max(self._interval, min(LONGEST, (self._clock() - self._written) / SHARE))
         return tuple(written)
 
     def _is_fresh(self, counters: Counters) -> bool:
         """Whether the last checkpoint is young, and not of this very step from before its evaluation: an epoch whose
         end was told is not to be told again."""
         before = self._saved is not None and self._saved[:2] == (counters.step, counters.evaluated - 1)
-        return not before and self._clock() - self._written < self._interval
+        return not before and self._clock() - self._written < self._rest
 
     def _write(self, counters: Counters, written: list[Written]) -> None:
         assert self._writer is not None

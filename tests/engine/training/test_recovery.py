@@ -140,6 +140,23 @@ def test_sparing_saves_wait_for_the_interval(parts: tuple[Keeper, FakeWriter, Fa
     assert keeper.save(counters(3), sparing=True)
 
 
+def test_a_slow_disk_is_asked_less_often(parts: tuple[Keeper, FakeWriter, FakeState, Clock]) -> None:
+    keeper, writer, _state, clock = parts
+    write = writer.checkpoint
+
+    def slowly(*arguments: Any, **more: Any) -> Any:
+        clock.now += 0.1
+        return write(*arguments, **more)
+
+    writer.checkpoint = slowly  # type: ignore[method-assign]
+    assert keeper.save(counters(1))
+    clock.now = 4.9
+    assert not keeper.save(counters(2), sparing=True)
+    assert keeper.save(counters(2)), "asked for"
+    clock.now = 10.1
+    assert keeper.save(counters(3), sparing=True)
+
+
 def test_an_epoch_whose_end_was_told_is_written_although_the_last_checkpoint_is_young(
     parts: tuple[Keeper, FakeWriter, FakeState, Clock],
 ) -> None:
