@@ -3,7 +3,7 @@
     compilation = Compilation(report=lambda compilation: print(compilation.state, *compilation.progress))
     compilation.start()
     ...
-    compilation.cancel()
+    compilation.cancel()  # or leave()
 
 Compiling holds the interpreter for seconds: a thread would make the window stand still and the run slow. Programs that
 start at the same time take turns by a lock file; the system lets go of it when its process ends, however it ends.
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from engine import executors
+from engine.kernels.cpu import ALONE
 from engine.text import shortened
 from engine.training.locks import FileLock
 
@@ -35,7 +36,7 @@ State = Literal["idle", "waiting", "compiling", "done", "cancelled", "failed"]
 
 SWITCH = "DESCENT_COMPILE"
 """The environment variable that forbids to compile in the background when it says “off”."""
-COMMAND = (sys.executable, "-m", "engine.kernels.cpu")
+COMMAND = (sys.executable, "-m", "engine.kernels.cpu", "--led")
 LIMIT = 900.0
 """Seconds after which a compilation is given up."""
 LOOK = 0.25
@@ -90,6 +91,21 @@ class Compilation:
             self._thread.join()
         atexit.unregister(self.cancel)
 
+    def leave(self) -> bool:
+        """Let the process come to its end even when this program ends before; False when there is none. It is no child
+        of anybody's then, ends by itself, and holds the lock until it does."""
+        with self._mutex:
+            if self._process is None or self._cancelled.is_set():
+                return False
+            assert self._process.stdin is not None
+            try:
+                self._process.stdin.write(ALONE)
+                self._process.stdin.close()
+            except OSError:
+                return False  # it has just ended
+        atexit.unregister(self.cancel)
+        return True
+
     # -- its thread ----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -120,15 +136,15 @@ class Compilation:
             if executors.compiled():  # by whoever held the lock
                 self._end("done")
             else:
-                self._compile()
+                self._compile(lock)
         finally:
             lock.release()
 
-    def _compile(self) -> None:
+    def _compile(self, lock: FileLock) -> None:
         said: deque[str] = deque(maxlen=20)
         with self._mutex:
             if not self._cancelled.is_set():
-                self._process = _process()
+                self._process = _process(lock)
         if self._process is None:
             self._end("cancelled")
             return
@@ -205,8 +221,9 @@ def _taken(lock: FileLock) -> bool:
     return True
 
 
-def _process() -> subprocess.Popen[bytes]:
-    """The process that compiles. Should this one be killed, its next line finds no reader, and it ends."""
+def _process(lock: FileLock) -> subprocess.Popen[bytes]:
+    """The process that compiles, and shares the lock. Should this one be killed, its next line finds no reader, and it
+    ends."""
     root = str(Path(__file__).resolve().parent.parent)
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
@@ -215,11 +232,12 @@ def _process() -> subprocess.Popen[bytes]:
         flags = subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NO_WINDOW
     process = subprocess.Popen(
         COMMAND,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=environment,
         creationflags=flags,
+        pass_fds=(lock.descriptor,) if lock.descriptor is not None and sys.platform != "win32" else (),
         start_new_session=True,  # Ctrl-C ends a run gracefully, and this with it
     )
     if sys.platform != "win32":
@@ -235,6 +253,7 @@ def _ended(process: subprocess.Popen[bytes]) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         status = process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
     return status

@@ -20,6 +20,11 @@ class FileLock:
         self.path = path
         self._descriptor: int | None = None
 
+    @property
+    def descriptor(self) -> int | None:
+        """The open file that is locked, for a process that is to share the lock; None while it is not held."""
+        return self._descriptor
+
     def acquire(self) -> bool:
         """Take the lock without waiting; False when somebody else holds it. Raises OSError where files cannot be
         locked or the file cannot be opened."""
@@ -36,7 +41,8 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Let the lock go; without a lock, nothing happens. The file stays: removing it would race with others."""
+        """Let the lock go, as far as no other process shares it; without a lock, nothing happens. The file stays:
+        removing it would race with others."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -124,9 +124,16 @@ def run_train(options: argparse.Namespace) -> int:
     with _stopping(control) as signals:
         try:
             result = trainer.run()
+            # A short run ends before its kernels are there: the next one is to have them, unless a person ended this.
+            if not signals and not lost and compilation.leave():
+                warn("the kernels are still being compiled, in the background: later runs take them")
+            else:
+                compilation.cancel()
+        except BaseException:
+            compilation.cancel()
+            raise
         finally:
             bar.clear()
-            compilation.cancel()
     if options.json:
         show(print_json, _result_json(result))
     elif result.device:  # "" where the run was stopped before it began

@@ -11,7 +11,7 @@ import pytest
 
 from engine import compilation, executors
 from engine.compilation import SWITCH, Compilation
-from engine.training.locks import FileLock
+from engine.training.locks import FileLock, held
 
 
 @pytest.fixture
@@ -124,6 +124,74 @@ def test_cancelling_ends_the_process(says: Say, ready: Path) -> None:
     assert (made.state, made.active) == ("cancelled", False)
     with pytest.raises(ProcessLookupError):
         os.kill(int(ready.with_name("pid").read_text()), 0)
+    made.cancel()
+
+
+LEADER = """
+import os, pathlib, sys, time
+from engine import compilation, executors
+ready, word = pathlib.Path(sys.argv[1]), sys.argv[2]
+executors.unavailable, executors.compiled = lambda: "", ready.exists
+compilation.COMMAND = (sys.executable, "-c", f'''
+import pathlib, sys, time
+from engine.kernels.cpu import __main__, library
+ready = pathlib.Path({str(ready)!r})
+def compile_library(tell):
+    for i in range(200):
+        tell(i, 200, "kernel")
+        if i > 2 and ready.with_name("gone").exists():
+            break
+        time.sleep(0.02)
+    tell(199, 200, "kernel")
+    ready.touch()
+__main__.compile_library = compile_library
+raise SystemExit(__main__.main(["--led"]))
+''')
+made = compilation.Compilation()
+made.start()
+while made.progress[0] < 2:
+    time.sleep(0.01)
+print(made._process.pid, made.leave() if word == "leave" else False, flush=True)
+if word == "killed":
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a lock is not shared there, and nothing is killed")
+@pytest.mark.parametrize("word", ["leave", "killed", "end"])
+def test_only_what_was_left_on_purpose_outlives_its_program(word: str, ready: Path, tmp_path: Path) -> None:
+    root = str(Path(compilation.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": root}
+    ended = subprocess.run(
+        [sys.executable, "-c", LEADER, str(ready), word], capture_output=True, text=True, timeout=30, env=environment
+    )
+    process, left = ended.stdout.split()
+    assert left == str(word == "leave")
+    lock = tmp_path / "cache" / "compiling.lock"
+    if word == "leave":
+        assert ended.returncode == 0 and ended.stderr == "" and not ready.exists()
+        assert held(lock), "or a second program would compile the same"
+    ready.with_name("gone").touch()
+    deadline = time.monotonic() + 30
+    while held(lock) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not held(lock)
+    assert ready.exists() == (word == "leave")
+    state = Path(f"/proc/{process}/stat")
+    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z", "it has ended"
+
+
+def test_one_that_is_left_is_followed_to_its_end_while_the_program_lives(says: Say, ready: Path) -> None:
+    says("print('0 3 a', flush=True); sys.stdin.readline(); ready.touch(); print('3 3 c')")
+    made = Compilation()
+    assert not made.leave(), "nothing was begun"
+    made.start()
+    deadline = time.monotonic() + 30
+    while made.progress != (0, 3) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert made.leave()
+    assert made.wait(30) and made.state == "done" and ready.exists()
+    assert not made.leave(), "it has ended"
     made.cancel()
 
 

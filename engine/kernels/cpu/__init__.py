@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.plan import Program
 
-__all__ = ["MODULES", "declare", "names", "plan_names"]
+__all__ = ["ALONE", "MODULES", "declare", "names", "plan_names"]
 
 MODULES = (
     "interpreter",
@@ -31,6 +31,9 @@ MODULES = (
     "units",
 )
 """The modules that declare kernels."""
+
+ALONE = b"alone\n"
+"""What the process that compiles is told when nobody waits for its end any more; see `__main__`."""
 
 
 def declare() -> None:
