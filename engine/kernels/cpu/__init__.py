@@ -20,6 +20,7 @@ MODULES = (
     "elementwise",
     "matrix",
     "convolution",
+    "winograd",
     "reduction",
     "loss",
     "pooling",

@@ -7,6 +7,7 @@ raise nor touch Python objects, so that the object file loads into a process tha
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from numba.core.compiler import Flags, compile_extra
 from numba.core.imputils import lower_builtin
 from numba.core.registry import cpu_target
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
-from numba.extending import overload
+from numba.extending import models, overload, register_model
 
 from engine.kernels.cpu import language, microkernel
 from engine.kernels.cpu import names as kernel_names
@@ -150,10 +151,41 @@ def _teach(target: Target) -> None:
     _generate(language.flush_denormals, i, (), _flush_denormals_arm if arm else _flush_denormals_x86)
     _generate(language.restore_mode, void, (i,), _restore_mode_arm if arm else _restore_mode_x86)
     _generate(language.ticks, i, (), _ticks_arm if arm else _ticks_x86)
+    _teach_vectors(target)
     for function in language.DEVICE:
         overload(function, strict=False, inline="never", jit_options=DEVICE_OPTIONS)(_itself(function))
     cpu_target.typing_context.refresh()
     cpu_target.target_context.refresh()
+
+
+def _teach_vectors(target: Target) -> None:
+    """The type behind `language.vector`, and its arithmetic."""
+
+    class Vector(types.Type):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__(name="Vector")
+
+    machine_type = ir.VectorType(F32, target.lanes)
+    vector = Vector()
+    register_model(Vector)(lambda manager, kind: models.PrimitiveModel(manager, kind, machine_type))
+
+    def at(b: ir.IRBuilder, address: ir.Value) -> ir.Value:
+        return _pointer(b, address, machine_type)
+
+    def put(b: ir.IRBuilder, a: list[ir.Value]) -> None:
+        b.store(a[1], at(b, a[0]), align=4)
+
+    def broadcast(b: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+        return microkernel.broadcast(b, a[0], machine_type)
+
+    flags = ("contract", "nsz")
+    i, f = types.int64, types.float32
+    _generate(language.vector, vector, (i,), lambda b, a: b.load(at(b, a[0]), align=4, typ=machine_type))
+    _generate(language.put, types.void, (i, vector), put)
+    _generate(language.broadcast, vector, (f,), broadcast)
+    _generate(operator.add, vector, (vector, vector), lambda b, a: b.fadd(*a, flags=flags))
+    _generate(operator.sub, vector, (vector, vector), lambda b, a: b.fsub(*a, flags=flags))
+    _generate(operator.mul, vector, (vector, f), lambda b, a: b.fmul(a[0], broadcast(b, a[1:]), flags=flags))
 
 
 DEVICE_OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from engine.kernels.cpu import winograd
 from engine.kernels.cpu.interpreter import claim
 from engine.kernels.cpu.language import clear, copy, device, f32, kernel, stack, tile
 from engine.kernels.cpu.matrix import COLUMNS, LANES, ROWS, SCRATCH, pack, panel_width, take
@@ -267,8 +268,11 @@ def _correlation(
     band = _bands(batch, out_height, m.team)
     needed = ((band - 1) * stride + height) * (in_width + 2 * margins[1]) * channels
     packing = [m.shared, m.address(w), height * width, w.shape[2], w.shape[3], int(mirrored), panels]
+    packed = Row("pack_weights", packing)
+    if winograd.suits(w.shape, stride, y.shape):
+        return [packed, *winograd.correlation(m, x, y, panels, height, margins[0])]
     return [
-        Row("pack_weights", packing),
+        packed,
         Row(
             "conv2d",
             [m.shared, m.address(x), in_height, in_width, channels, panels, height, width, stride, *margins]
@@ -330,6 +334,8 @@ def _weight_gradient(call: Call, m: Binding) -> list[Row]:
     (height, width), stride, padding = attributes["size"], attributes["stride"], attributes["padding"]
     batch, in_height, in_width, channels = x.shape
     _, out_height, out_width, filters = dy.shape
+    if winograd.suits(dw.shape, stride, dy.shape):
+        return winograd.weight_gradient(m, x, dy, dw, padding)
     depth = math.prod((height, width, channels))
     shards = min(batch, max(SHARDS, 2 * m.team))
     sums = m.memory(shards * _panels(filters, depth))

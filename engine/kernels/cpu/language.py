@@ -125,6 +125,25 @@ def fma(a: Any, b: Any, c: Any) -> Any:
     """a b + c of float32, rounded once where the processor can."""
 
 
+# -- vectors ---------------------------------------------------------------------------------------------------------
+
+
+@_primitive
+def vector(address: int) -> Any:
+    """The float32 at an address, as many as a register holds (`LANES`). Vectors are added, subtracted and multiplied by
+    one float32; they are for what the compiler does not vectorize by itself, because many addresses are in play."""
+
+
+@_primitive
+def broadcast(x: Any) -> Any:
+    """The vector of one float32 over and over."""
+
+
+@_primitive
+def put(address: int, x: Any) -> None:
+    """Write a vector to an address."""
+
+
 # -- threads ---------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from engine.kernels.cpu.target import Target
 
-__all__ = ["emit_tile", "emit_transpose"]
+__all__ = ["broadcast", "emit_tile", "emit_transpose"]
 
 I64 = ir.IntType(64)
 I32 = ir.IntType(32)
@@ -89,7 +89,7 @@ def _tile(module: ir.Module, target: Target, rows: int, vectors: int) -> ir.Func
         result = []
         for i in range(rows):
             number = _load(builder, builder.add(at_a, row_offsets[i]), F32, align=4)
-            spread = _broadcast(builder, number, vector)
+            spread = broadcast(builder, number, vector)
             result += [builder.call(fma, [spread, columns[j], sums[i * vectors + j]]) for j in range(vectors)]
         return result
 
@@ -235,7 +235,8 @@ def _store(build: ir.IRBuilder, value: ir.Value, address: ir.Value, align: int) 
     build.store(value, build.inttoptr(address, value.type.as_pointer()), align=align)
 
 
-def _broadcast(build: ir.IRBuilder, number: ir.Value, vector: ir.VectorType) -> ir.Value:
+def broadcast(build: ir.IRBuilder, number: ir.Value, vector: ir.VectorType) -> ir.Value:
+    """The vector of one number over and over."""
     undefined = ir.Constant(vector, ir.Undefined)
     first = build.insert_element(undefined, number, I32(0))
     return build.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(I32, vector.count), [0] * vector.count))
