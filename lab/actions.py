@@ -107,7 +107,7 @@ ACTIONS: tuple[Action, ...] = (
            "network as it is now", words="restart", enabled=lambda w: w.session.state != "idle"),
     Action(id="device_auto", text="Device: automatic", run=lambda w: errands.set_device(w, "auto"),
            checked=lambda w: w.session.device == "auto", tip="An NVIDIA GPU where there is one, else the processor"),
-    Action(id="device_cpu", text="Device: processor (NumPy)", run=lambda w: errands.set_device(w, "cpu"),
+    Action(id="device_cpu", text="Device: processor (CPU)", run=lambda w: errands.set_device(w, "cpu"),
            checked=lambda w: w.session.device == "cpu"),
     Action(id="device_cuda", text="Device: NVIDIA GPU (CuPy)", run=lambda w: errands.set_device(w, "cuda"),
            checked=lambda w: w.session.device == "cuda"),

@@ -182,7 +182,9 @@ class TopBar(QFrame):
                 return "press Train or F5", f"{training.epochs:,} epochs", 0.0
             case "starting" if session.compiling is not None:
                 news = session.compiling
-                return f"compiling kernels {news.done} / {news.total}", "once", news.done / max(1, news.total)
+                if not news.total:  # it has just begun, or another program compiles them
+                    return "waiting for the kernels", "once", 0.0
+                return f"compiling kernels {news.done} / {news.total}", "once", news.done / news.total
             case "starting" if not session.live.step_count:
                 return "preparing…", "", 0.0
         steps = session.live.steps

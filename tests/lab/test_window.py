@@ -241,8 +241,10 @@ def test_a_change_of_executor_is_shown_while_running(make_window: MakeWindow, qt
 def test_a_run_that_waits_for_kernels_says_how_far_they_are(make_window: MakeWindow) -> None:
     window = make_window()
     session = window.session
-    session._take_slot(Compiling(run="", step=0, done=3, total=12))
+    session._take_slot(Compiling(run="", step=0, done=0, total=0))
     session._set_state("starting")
+    assert window.top.describe() == ("waiting for the kernels", "once", 0.0)
+    session._take_slot(Compiling(run="", step=0, done=3, total=12))
     assert window.top.describe() == ("compiling kernels 3 / 12", "once", 0.25)
     session._set_state("idle")
 
