@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 from lab.cli.common import Parser, UserError, count_text, in_help, print_json, print_table, read_experiment, warn
@@ -93,14 +92,28 @@ def _kinds(asked: ExecutorKind, experiment: Experiment) -> list[ExecutorKind]:
     why = executors.unavailable()
     if not why and experiment.training.precision != "float32":
         why = "The compiled executor computes float32, and this experiment asks for float64."
+    if not why and not executors.compiled():
+        why = _make_kernels()
     if why and asked == "cpu":
         raise UserError(f"{why} Use --executor array")
     if why:
         warn(why)
         return ["array"]
-    if not executors.compiled():
-        print("The kernels are compiled once for this machine: some ten seconds.", file=sys.stderr, flush=True)
     return ["cpu"] if asked == "cpu" else ["cpu", "array"]
+
+
+def _make_kernels() -> str:
+    """Compile the kernels; why that cannot be done, in words, or nothing."""
+    from engine.compilation import Compilation
+
+    warn("the kernels are compiled first, once, which takes up to a minute")
+    compilation = Compilation()
+    try:
+        compilation.start()
+        compilation.wait()
+    finally:
+        compilation.cancel()
+    return compilation.message
 
 
 def _print(experiment: Experiment, machine: Machine, found: list[Measured]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from engine import executors, peak
+from engine import compilation, executors, peak
 from engine.roofline import Level, Machine
 from tests.support.command import complaint, descent
 
@@ -59,6 +60,22 @@ def test_without_the_compiled_executor_arrays_are_measured_and_the_reason_is_sai
     assert [item["executor"] for item in called.json["executors"]] == ["array"]
     assert called.err == "descent: It needs numba.\n"
     assert complaint("bench", file, "--executor", "cpu") == "It needs numba. Use --executor array"
+
+
+def test_kernels_that_cannot_be_compiled_are_told_in_words(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("DESCENT_CACHE", str(blocked))
+    monkeypatch.delenv(compilation.SWITCH, raising=False)
+    monkeypatch.setattr(compilation, "COMMAND", (sys.executable, "-c", "raise SystemExit('There is no room.')"))
+    called = descent("bench", file, "--seconds", "0.1", "--json")
+    assert [item["executor"] for item in called.json["executors"]] == ["array"]
+    assert "There is no room." in called.err
+    refused = descent("bench", file, "--executor", "cpu")
+    assert refused.status == 2
+    assert refused.err.splitlines()[-1].endswith("There is no room. Use --executor array")
 
 
 @pytest.mark.parametrize("seconds", ["0", "nan", "4000", "x"])
