@@ -138,16 +138,16 @@ class Keeper:
         """
         if self._writer is None or (sparing and self._is_fresh(counters)):
             return ()
-        self._written = self._clock()
+        self._written, self._rest = self._clock(), self._interval
         written: list[Written] = []
         try:
             self._write(counters, written)
+            self._rest = max(self._interval, min(LONGEST, (self._clock() - self._written) / SHARE))
             self.problem = ""
         except StoreError as error:
             if last:
                 raise
             self.problem = str(error)
-        self._rest = max(self._interval, min(LONGEST, (self._clock() - self._written) / SHARE))
         return tuple(written)
 
     def _is_fresh(self, counters: Counters) -> bool:
