@@ -7,6 +7,8 @@ image at a time, puts margins of zeros around it in its own memory, and stays in
 
 The gradient by the input is the same with the weights mirrored, where the stride is 1; otherwise what each output pixel
 gives to its window is added up pixel by pixel. For the gradient by the weights, windows and sums change places.
+
+Where fewer multiplications pay, `winograd` makes the rows.
 """
 
 from __future__ import annotations
