@@ -6,6 +6,7 @@ no compiled kernel is run by the reference kernel, between two pieces of the tab
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from itertools import groupby
@@ -17,6 +18,7 @@ from engine.backend import choose
 from engine.cpu_tables import ChunkTable, Table, read_timeline
 from engine.executor import ArrayExecutor, BoundProgram, Chunk
 from engine.kernels.cpu import declare
+from engine.kernels.cpu.crew import Crew
 from engine.kernels.cpu.library import Library, load
 from engine.kernels.cpu.rows import Binding, Covered, Label, Row, cover
 from engine.kernels.cpu.team import Team, default_threads
@@ -102,7 +104,9 @@ class CompiledProgram(BoundProgram):
         declare()
         self._keeps_gradients = keep_gradients
         self._library, self._team = library, team
-        self.threads = team.threads if program.flops >= ALONE else 1
+        # What observers take is left out, so that an observed step is divided as a plain one is.
+        work = sum(group.flops for group in program.groups if group.phase != "observe")
+        self.threads = team.threads if work >= ALONE else 1
         # See `engine.kernels.cpu.turns`.
         self._rotation = np.array([1, self._counters.ctypes.data], np.int64)
         self._binding, self.covered = self._cover()
@@ -121,14 +125,18 @@ class CompiledProgram(BoundProgram):
         self._done = np.zeros(1, np.int64)
         self._pieces = self._cut(watch)
         self._chunk: ChunkTable | None = None
+        self._crew = Crew(self.threads)
+        self._timed: tuple[Table, ...] = ()
 
     # -- a step ----------------------------------------------------------------------------------------------------
 
     def run(self, scalars: dict[str, float] | None = None, step: int = 0, seed: int = 0) -> bool:
         self._write_controls(scalars, step, seed)
+        self._timed = ()
         for piece in self._pieces:
             if isinstance(piece, Table):
                 piece.stamp(self.stamping, self.threads)
+                self._timed = (*self._timed, piece) if self.stamping else ()
                 self._done[0] = 0  # a first step that is stopped leaves it as it is
                 self._team.run(piece.arguments, 1, self.threads)
                 if not self._done[0]:
@@ -155,6 +163,7 @@ class CompiledProgram(BoundProgram):
         if chunk is None or not chunk.takes(arrays, self):
             return super().run_chunk(arrays, indices, scalars, step, seed, outputs)
         count = len(indices)
+        self._check(indices, chunk.samples(arrays))
         controls = chunk.room(count)
         host = self._control_host
         controls[:, : len(host)] = host
@@ -162,10 +171,14 @@ class CompiledProgram(BoundProgram):
             index = self._index.get(name)
             if index is not None:
                 controls[:, index] = value
-        chunk.table.stamp(self.stamping, self.threads)
+        threads = self._crew.size()
+        chunk.table.stamp(self.stamping, threads)
+        self._timed = (chunk.table,) if self.stamping else ()
         self._done[0] = 0
         chunk.prepare(arrays, np.ascontiguousarray(indices, np.int64), step, seed, outputs)
-        self._team.run(chunk.table.arguments, count, self.threads)
+        begun = time.perf_counter()
+        self._team.run(chunk.table.arguments, count, threads)
+        self._crew.took(threads, count, time.perf_counter() - begun)
         host[:] = controls[-1, : len(host)]
         return chunk.result(int(self._done[0]), count)
 
@@ -174,10 +187,15 @@ class CompiledProgram(BoundProgram):
 
     def timeline(self) -> Timeline | None:
         """When each thread worked on what in the last step that was run with `stamping` on; None before."""
-        tables = [piece for piece in self._pieces if isinstance(piece, Table)]
-        if self._chunk is not None and self._chunk.table.stamped:
-            tables = [self._chunk.table]
-        return read_timeline(tables, self._library) if all(table.stamped for table in tables) else None
+        stamped = bool(self._timed) and all(table.stamps[0, 0, 0] for table in self._timed)
+        return read_timeline(self._timed, self._library) if stamped else None
+
+    def _check(self, indices: np.ndarray, samples: int) -> None:
+        """Refuse what a kernel would read past the end of the samples for."""
+        if indices.ndim != 2 or indices.shape[1] != self.program.batch_size:
+            raise ValueError(f"indices are (steps, {self.program.batch_size}), got {indices.shape}")
+        if indices.size and not (int(indices.min()) >= 0 and int(indices.max()) < samples):
+            raise ValueError(f"indices lie from 0 to {samples - 1}, got {indices.min()} to {indices.max()}")
 
     # -- binding ---------------------------------------------------------------------------------------------------
 

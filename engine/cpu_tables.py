@@ -111,12 +111,18 @@ class ChunkTable:
         outputs = self.outputs if done == count else {node: kept[:done] for node, kept in self.outputs.items()}
         return Chunk(done, self._losses[:ran].copy(), self._penalty_parts[:ran].astype(np.float64), outputs)
 
+    def samples(self, arrays: dict[str, np.ndarray]) -> int:
+        """How many samples all of the arrays that the program reads have."""
+        return min((len(arrays[name]) for name in self._gathers), default=0)
+
     def takes(self, arrays: dict[str, np.ndarray], program: BoundProgram) -> bool:
         """Whether batches of these arrays can be copied as they are."""
         if all(arrays[name] is held for name, held in self._samples.items()) and self._samples:
             return True
         return all(
-            arrays[name].dtype == array.dtype and arrays[name].flags.c_contiguous
+            arrays[name].dtype == array.dtype
+            and arrays[name].shape[1:] == array.shape[1:]
+            and arrays[name].flags.c_contiguous
             for group in (program.inputs, program.targets)
             for name, array in group.items()
         )

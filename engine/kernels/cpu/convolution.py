@@ -27,8 +27,8 @@ from engine.ops.base import Call, Value
 from engine.ops.convolution import correlates
 
 SHARDS = 8
-"""Parts of a batch whose weight gradients are summed apart: the same for any small team, so that it does not show in
-the bits."""
+"""Parts of a batch whose weight gradients are summed apart: the same for every team, so that it does not show in the
+bits."""
 
 
 @device
@@ -339,7 +339,7 @@ def _weight_gradient(call: Call, m: Binding) -> list[Row]:
     if winograd.suits(dw.shape, stride, dy.shape):
         return winograd.weight_gradient(m, x, dy, dw, padding)
     depth = math.prod((height, width, channels))
-    shards = min(batch, max(SHARDS, 2 * m.team))
+    shards = min(batch, SHARDS)
     sums = m.memory(shards * _panels(filters, depth))
     spread_size = (in_height + 2 * padding) * (in_width + 2 * padding) * channels
     return [

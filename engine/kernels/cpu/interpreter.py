@@ -31,8 +31,8 @@ WIDTH = 48
 KERNEL, BARRIER, ARGUMENTS = 0, 1, 2
 
 # What a team shares, in bytes from its start. What several threads write lies on lines of its own.
-CLAIMED, ARRIVED, ROUND, STOP, ORDER, LEFT, PARKED, CLOSING = range(0, 1024, 128)
-SHARED_BYTES = 1024
+CLAIMED, ARRIVED, ROUND, STOP, ORDER, LEFT, PARKED, CLOSING, HOLD = range(0, 1152, 128)
+SHARED_BYTES = 1152
 
 SPINS = 4000
 """Turns of a waiting loop before the core is offered to others: some ten microseconds."""
@@ -112,23 +112,25 @@ PATIENCE = 300
 
 @kernel
 def post(a: Any, me: int, team: int, steps: int) -> None:
-    """Order all threads of a team to run a table. The last argument becomes how many of them sleep and must be woken;
-    whoever goes to sleep from now on sees the order first."""
+    """Let no thread of the team go to sleep until `lead` has given its order. The last argument becomes how many sleep
+    and must be woken."""
     shared = a[2]
-    order = i64(shared + ORDER)
-    order[1], order[2] = a[5], steps
-    atomic_store(shared + STOP, 0)
-    atomic_store(shared + LEFT, 0)
-    atomic_add(shared + ORDER, 1)
+    atomic_store(shared + HOLD, 1)
     a[6] = atomic_load(shared + PARKED)
 
 
 @kernel
 def lead(a: Any, me: int, team: int, steps: int) -> None:
-    """Run a table as the first thread of a team, after `post` where there are others, and wait until all have left."""
+    """Run a table as the first thread of a team, after `post` where there are others, and wait until all have left. The
+    order is given here, so that nobody waits for a leader that an interrupt has kept from coming."""
     shared = a[2]
-    if team == 1:
-        atomic_store(shared + STOP, 0)
+    atomic_store(shared + STOP, 0)
+    if team > 1:
+        order = i64(shared + ORDER)
+        order[1], order[2] = a[5], steps
+        atomic_store(shared + LEFT, 0)
+        atomic_add(shared + ORDER, 1)
+        atomic_store(shared + HOLD, 0)
     interpret(a, 0, team, steps)
     waited = 0
     while team > 1 and atomic_load(shared + LEFT) < team - 1:
@@ -141,7 +143,7 @@ def lead(a: Any, me: int, team: int, steps: int) -> None:
 
 @kernel
 def follow(a: Any, me: int, team: int, step: int) -> None:
-    """Run what is posted as one of the other threads, until nothing comes for a while or the team closes. Arguments:
+    """Run what is ordered as one of the other threads, until nothing comes for a while or the team closes. Arguments:
     shared; the last order obeyed and whether the thread has slept, both written back."""
     shared = a[0]
     if a[2] != 0:
@@ -163,7 +165,7 @@ def follow(a: Any, me: int, team: int, step: int) -> None:
             yield_core()
         else:
             atomic_add(shared + PARKED, 1)
-            if atomic_load(shared + ORDER) == a[1]:
+            if atomic_load(shared + HOLD) == 0 and atomic_load(shared + ORDER) == a[1]:
                 a[2] = 1
                 return
             atomic_add(shared + PARKED, -1)

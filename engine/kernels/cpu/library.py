@@ -135,7 +135,7 @@ def compile_library(progress: Callable[[int, int, str], None] = lambda done, tot
     target = host()
     path = object_path(target)
     with _kept_in(path.parent):  # before the time is spent
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent) as file:
             file.write(bytes(ROOM))
             file.flush()
@@ -172,10 +172,13 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _forget_old(path: Path) -> None:
-    others = sorted(
-        (item for item in path.parent.glob("kernels-*.o") if item != path), key=lambda item: item.stat().st_mtime
-    )
-    for item in others[:-KEEP]:
+    # Another program may be tidying up as well.
+    ages: list[tuple[float, Path]] = []
+    for item in path.parent.glob("kernels-*.o"):
+        with contextlib.suppress(OSError):
+            if item != path:
+                ages.append((item.stat().st_mtime, item))
+    for _, item in sorted(ages)[:-KEEP]:
         with contextlib.suppress(OSError):
             item.unlink()
 
@@ -200,10 +203,21 @@ def _read(path: Path) -> bytes | None:
     """The machine code in a file; None where there is none, or where it is not what was written: LLVM would end the
     process over it."""
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as file:
+            _check_owner(path, os.fstat(file.fileno()))
+            content = file.read()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise LibraryError(f"The compiled kernels in {path} cannot be read: {error.strerror}.") from error
     digest, code = content[:32], content[32:]
     return code if hashlib.sha256(code).digest() == digest else None
+
+
+def _check_owner(path: Path, found: os.stat_result) -> None:
+    """Refuse machine code that another user may have put there: what is loaded runs with all rights of this one."""
+    if os.name == "posix" and (found.st_uid not in (os.getuid(), 0) or found.st_mode & 0o022):
+        raise LibraryError(
+            f"The compiled kernels in {path} could have been changed by another user: delete the file, or set "
+            "DESCENT_CACHE to a folder of your own."
+        )

@@ -314,13 +314,12 @@ def _absorb(row: Row, calls: Sequence[Call], binding: Binding) -> int:
         stage = maker(call, binding)
         if stage is None:
             break
+        if _meets(call, calls[: taken + 1], binding):
+            break
         extra = [stage]
         old, new = binding.address(before.outputs[0]), binding.address(call.outputs[0])
-        if old != new:
-            if _meets(call, calls[: taken + 1], binding):
-                break
-            if binding.is_read(before.outputs[0]):
-                extra.insert(0, Stage(KEEP, old))
+        if old != new and binding.is_read(before.outputs[0]):
+            extra.insert(0, Stage(KEEP, old))
         if len(row.stages) + len(extra) > STAGE_LIMIT:
             break
         row.stages += extra
@@ -339,9 +338,13 @@ def _drop_idle_load(row: Row) -> None:
 
 
 def _meets(call: Call, earlier: Sequence[Call], binding: Binding) -> bool:
-    """Whether an output of `call` lies where an earlier call of the same row still reads."""
+    """Whether an output of `call` lies where an earlier call of the same row still reads; the one that takes the place
+    of the piece itself aside."""
+    piece = binding.span(earlier[-1].outputs[0])
     for output in call.outputs:
         start, stop = binding.span(output)
+        if (start, stop) == piece:
+            continue
         for value in (item for other in earlier for item in (*other.inputs, *other.outputs)):
             first, last = binding.span(value)
             if first < stop and start < last:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
+import sys
 import threading
 import weakref
 from typing import Any
 
 import numpy as np
 
-from engine.kernels.cpu.interpreter import CLOSING, SHARED_BYTES
+from engine.kernels.cpu.interpreter import CLOSING, HOLD, SHARED_BYTES
 from engine.kernels.cpu.library import Library
 
 __all__ = ["Team", "default_threads"]
 
-LOWER = 5
+LOWER = 1
 """By how much the helpers' priority lies below the process's own, where the system allows it: a window that wants to
 draw comes first."""
 
@@ -67,6 +69,7 @@ class Team:
         self.threads = max(1, threads)
         self._library = library
         self._memory = _Memory()
+        self._closed = False
         self._begin()
 
     @property
@@ -77,33 +80,40 @@ class Team:
     @property
     def closed(self) -> bool:
         """Whether it was closed."""
-        return not self._finalizer.alive
+        return self._closed
 
     def run(self, arguments: np.ndarray, steps: int, threads: int | None = None) -> None:
         """Run `steps` steps of a table (see `engine.kernels.cpu.interpreter.interpret` for the arguments) on all
         threads (threads=None), or on the caller's alone (1)."""
         threads = threads or self.threads
         if threads > 1:
-            if self._process != os.getpid():
-                self._begin()  # a fork took the memory along, and no thread
             if self.closed:
                 raise RuntimeError("the team is closed")
-            self._library.post(int(arguments[5]), 0, threads, steps)
-            if arguments[6]:
-                # A ring too many does no harm: whoever hears it looks for orders once more.
-                for bell in self._bells:
-                    bell.release()
-        self._library.lead(int(arguments[5]), 0, threads, steps)
+            if self._process != os.getpid():
+                self._begin()  # a fork took the memory along, and no thread
+        try:
+            if threads > 1:
+                self._library.post(int(arguments[5]), 0, threads, steps)
+                if arguments[6]:
+                    # A ring too many does no harm: whoever hears it looks for orders once more.
+                    for bell in self._bells:
+                        bell.put(None)
+            self._library.lead(int(arguments[5]), 0, threads, steps)
+        except BaseException:
+            # An interrupt may come between any two calls: nobody has begun before `lead`, and they may sleep again.
+            self._memory[HOLD] = 0
+            raise
 
     def close(self) -> None:
         """Send the threads away and wait for them. Closing twice is harmless."""
+        self._closed = True
         self._finalizer()
 
     def _begin(self) -> None:
         self._process = os.getpid()
         memory = self._memory
         memory.cells[:] = 0
-        bells = [threading.Semaphore(0) for _ in range(self.threads - 1)]
+        bells: list[queue.SimpleQueue[None]] = [queue.SimpleQueue() for _ in range(self.threads - 1)]
         workers = [
             threading.Thread(
                 target=_work,
@@ -119,13 +129,14 @@ class Team:
             worker.start()
 
 
-def _work(library: Library, memory: _Memory, bell: threading.Semaphore, me: int, threads: int) -> None:
-    with contextlib.suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + LOWER)
+def _work(library: Library, memory: _Memory, bell: Any, me: int, threads: int) -> None:
+    if sys.platform == "linux":  # elsewhere the number would be taken for a process
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + LOWER)
     arguments = np.array([memory.address, 0, 0], np.int64)
     while not memory[CLOSING]:
         library.follow(arguments.ctypes.data, me, threads, 0)
-        bell.acquire()
+        bell.get()
 
 
 def _end(memory: _Memory, bells: list[Any], workers: list[threading.Thread], process: int) -> None:
@@ -133,7 +144,7 @@ def _end(memory: _Memory, bells: list[Any], workers: list[threading.Thread], pro
         return
     memory[CLOSING] = 1
     for bell in bells:
-        bell.release()
+        bell.put(None)
     for worker in workers:
         if worker is not threading.current_thread():
             worker.join()

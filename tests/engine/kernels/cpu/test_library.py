@@ -115,3 +115,18 @@ def test_ticks_run_at_a_constant_rate() -> None:
         time.sleep(0.02)
         rates.append(kernels.ticks_per_second())
     assert rates[0] == pytest.approx(rates[1], rel=0.05)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="has no such permissions")
+def test_code_that_others_could_have_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = object_path().read_bytes()
+    monkeypatch.setenv("DESCENT_CACHE", str(tmp_path))
+    path = object_path()
+    path.write_bytes(content)
+    path.chmod(0o666)
+    load.cache_clear()
+    with pytest.raises(LibraryError, match="another user"):
+        load()
+    path.chmod(0o600)
+    assert load().addresses
+    load.cache_clear()

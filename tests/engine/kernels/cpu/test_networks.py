@@ -214,3 +214,48 @@ def test_a_loss_that_is_not_finite_stops_a_chunk(name: str, bind: Callable[..., 
     assert all(len(output) == 3 for output in chunk.outputs.values())
     assert broken.program.first_nonfinite() is not None
     np.testing.assert_array_equal(chunk.losses[:3], sound.chunk(3).losses)
+
+
+def a_mask_over_a_summand(**options: Any) -> Case:
+    """Dropout's mask is placed where the last summand of the addition before it lay, which ends there."""
+    chain = Chain()
+    image = chain.add("layer", "input")
+    branches = [chain.add("layer", "conv2d", filters=8, size=1, inputs=(image,)) for _ in range(3)]
+    chain.add("layer", "add", inputs=tuple(branches))
+    chain.add("layer", "dropout", rate=0.3)
+    chain.add("layer", "global_average_pool2d")
+    chain.add("layer", "dense", units=160)
+    chain.add("layer", "relu")
+    chain.add("layer", "dense", units=5)
+    chain.add("loss", "softmax_cross_entropy")
+    rng = np.random.default_rng(0)
+    return Case(
+        experiment=experiment_of(chain.nodes, **options),
+        signature=DataSignature(inputs={"x": (4, 4, 3)}, targets={"y": TargetSignature(classes=5)}, train_size=256),
+        inputs={"x": rng.normal(size=(64, 4, 4, 3))},
+        targets={"y": rng.integers(0, 5, 64)},
+        batch=64,
+    )
+
+
+def test_nothing_is_written_where_the_same_row_still_reads(bind: Callable[..., Bound]) -> None:
+    case = a_mask_over_a_summand(optimizer=SGD(learning_rate=0.1))
+    ours, theirs = bind(case, 2), bind(case, 0)
+    program = ours.program.program
+    add, dropout = (next(call for call in program.calls if call.op.name == name) for name in ("add", "dropout"))
+    arrays = ours.program.arrays
+    mask = arrays[dropout.outputs[1].id]
+    assert any(np.shares_memory(arrays[value.id], mask) for value in add.inputs), "what this test is about"
+    for step in range(3):
+        assert ours.step(step) == pytest.approx(theirs.step(step), rel=1e-5)
+
+
+def test_indices_beyond_the_samples_are_refused(bind: Callable[..., Bound]) -> None:
+    bound = bind(cases("momentum")["0"](), 2)
+    good = bound.indices.copy()
+    for wrong in (good[:, :-1], good + len(bound.arrays["x"]), good - 1 - good.max()):
+        bound.indices = wrong
+        with pytest.raises(ValueError, match="indices"):
+            bound.chunk()
+    bound.indices = good
+    assert bound.chunk().done == STEPS

@@ -91,6 +91,25 @@ def test_closing_sends_the_threads_away_and_may_be_done_twice(library: Library) 
         team.run(Filling(library, team).arguments, 1)
 
 
+def test_an_interrupt_before_the_lead_leaves_the_team_sound(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    team = Team(library, 2)
+    work = Filling(library, team)
+    team.run(work.arguments, 1)
+
+    def interrupted(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(library, "lead", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            team.run(work.arguments, 1)
+    work.array[:] = 0
+    team.run(work.arguments, 1)
+    assert (work.array == 1).all()
+    team.close()
+    assert workers() == []
+
+
 def test_a_forgotten_team_leaves_no_thread(library: Library) -> None:
     team = Team(library, 2)
     assert workers()
