@@ -22,8 +22,8 @@ PATIENCE = 1.0
 SHARE = 20
 """A trial waits until so many times what the last one took has passed: it may be the slower way."""
 
-SMOOTH = 0.3
-"""The part that the newest time has in the average."""
+IN_A_ROW = 5
+"""Calls that must be slow one after the other: another program's moment is over before one thread would be tried."""
 
 
 class Crew:
@@ -32,6 +32,7 @@ class Crew:
     def __init__(self, most: int, clock: Callable[[], float] = time.perf_counter) -> None:
         self._most, self._clock = most, clock
         self._least = self._all = self._one = 0.0
+        self._slow = 0
         self._alone = False
         self._tried = clock()
         self._pause = PATIENCE
@@ -43,16 +44,15 @@ class Crew:
         due = self._clock() - self._tried >= self._pause
         if self._alone:
             return self._most if due else 1
-        return 1 if due and self._all > SLOWER * self._least else self._most
+        return 1 if due and self._slow >= IN_A_ROW else self._most
 
     def took(self, threads: int, steps: int, seconds: float) -> None:
         """`steps` steps on so many threads took `seconds` in all."""
         each = seconds / max(1, steps)
         trial = (threads == 1) != self._alone
         if threads == self._most:
-            # What one thread has taken over says nothing about all of them: a trial counts as it is.
-            self._all = each if trial or not self._all else (1 - SMOOTH) * self._all + SMOOTH * each
-            self._least = min(self._least or each, each)
+            self._all, self._least = each, min(self._least or each, each)
+            self._slow = self._slow + 1 if each > SLOWER * self._least else 0
         else:
             self._one = each
         if trial and self._most > 1:

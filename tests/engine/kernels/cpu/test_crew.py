@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.kernels.cpu.crew import PATIENCE, Crew
+from engine.kernels.cpu.crew import IN_A_ROW, PATIENCE, Crew
 
 
 class Machine:
@@ -43,11 +43,14 @@ def test_when_a_core_is_taken_one_thread_goes_on_and_all_come_back() -> None:
     assert set(machine.run(10.0)) == {2}
 
 
-def test_a_single_slow_step_changes_nothing() -> None:
+def test_another_program_s_moment_changes_nothing() -> None:
     machine = Machine()
-    machine.run(5.0)
-    machine.crew.took(2, 1, 0.0013)
-    assert set(machine.run(5.0)) == {2}
+    for _ in range(20):
+        machine.run(1.0)
+        machine.busy = True
+        assert [machine.chunk() for _ in range(IN_A_ROW - 1)] == [2] * (IN_A_ROW - 1)
+        machine.busy = False
+        assert machine.chunk() == 2
 
 
 def test_a_team_of_one_has_no_choice() -> None:
