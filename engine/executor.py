@@ -31,7 +31,7 @@ class Chunk:
     done        how many of them were completed; less than asked for means that the loss of the next one was not
                 finite: nothing was updated by it, and its batch is in place for `first_nonfinite`.
     losses      float64, one for each step that was run: the weighted sums, also of the one that is not finite.
-    penalties   the penalties' parts, likewise.
+    penalties   the penalties' parts, likewise; for the one that is not finite, that of the step before it.
     outputs     the predictions of the completed steps by loss node, (done, batch, ...); empty unless asked for.
     """
 
@@ -249,7 +249,8 @@ class BoundProgram:
         return self._arrays[self.program.outputs[node].id]
 
     def gradient(self, name: str) -> Any:
-        """The gradient of the parameter "dense_1/weight" that the last step left."""
+        """The gradient of the parameter "dense_1/weight" that the last step left. An executor that does not keep large
+        gradients leaves those of the last observed step."""
         return self.state.gradients[name]
 
     def observations(self) -> Observations:

@@ -11,9 +11,9 @@ __all__ = ["ROUND", "Side", "Spread", "in_turn", "ratio", "spread"]
 
 ROUND = 0.05
 """Seconds that one side is timed for in a round, at least: far above what the clock and a task switch cost."""
-REST = 0.04
+REST = 0.25
 """Seconds of silence before a side is timed. The threads of numerical libraries go on waiting in a loop for a while
-after their last call (OpenBLAS for 2^26 cycles), on the cores that the next side needs."""
+after their last call (OpenBLAS for 2^26 cycles, others for longer), on the cores that the next side needs."""
 
 
 @dataclass(frozen=True)

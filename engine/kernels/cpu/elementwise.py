@@ -7,7 +7,7 @@ from typing import Any
 from engine.kernels.cpu import stages
 from engine.kernels.cpu.interpreter import claim
 from engine.kernels.cpu.language import F, f32, kernel, number
-from engine.kernels.cpu.rows import STAGES_ARGUMENT, Binding, Row, Stage, rows_of, stage_of
+from engine.kernels.cpu.rows import STAGE_LIMIT, STAGES_ARGUMENT, Binding, Row, Stage, rows_of, stage_of
 from engine.ops import (
     Add,
     AddBias,
@@ -76,11 +76,14 @@ def _fill(call: Call, m: Binding) -> list[Row] | None:
 def _add(call: Call, m: Binding) -> list[Row] | None:
     first, *others = call.inputs
     (y,) = call.outputs
-    if len(others) > 3 or any(m.address(value) == m.address(y) for value in others):
+    if any(m.address(value) == m.address(y) for value in others):
         return None
-    added = [Stage(stages.LOAD, m.address(first)), *(Stage(stages.ADD, m.address(value)) for value in others)]
+    work = [Stage(stages.LOAD, m.address(first)), *(Stage(stages.ADD, m.address(value)) for value in others)]
     columns = y.shape[-1]
-    return [Row("elementwise", [m.shared, m.address(y), y.size // columns, columns], output=1, stages=added)]
+    place = [m.shared, m.address(y), y.size // columns, columns]
+    # Of several passes each but the first adds to what lies in y, where the result must therefore stay.
+    parts = [work[i : i + STAGE_LIMIT] for i in range(0, len(work), STAGE_LIMIT)]
+    return [Row("elementwise", place, output=1 if len(parts) == 1 else None, stages=part) for part in parts]
 
 
 @stage_of(AddBias)

@@ -10,7 +10,8 @@ import numpy as np
 from engine.kernels.cpu import functions
 from engine.kernels.cpu.interpreter import claim
 from engine.kernels.cpu.language import F, device, f32, f64, fma, i64, kernel, number, stack
-from engine.kernels.cpu.reduction import add_partials, is_last
+from engine.kernels.cpu.pieces import is_last
+from engine.kernels.cpu.reduction import add_partials
 from engine.kernels.cpu.rows import Binding, Row, rows_of
 from engine.ops import (
     BinaryCrossEntropy,

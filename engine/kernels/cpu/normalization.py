@@ -15,7 +15,8 @@ import numpy as np
 
 from engine.kernels.cpu.interpreter import claim
 from engine.kernels.cpu.language import F, clear, copy, device, f32, f64, kernel, number, stack
-from engine.kernels.cpu.reduction import DOUBLE, WIDE, blocks, combine, fold, is_last, joined_rows, repeat, sum_columns
+from engine.kernels.cpu.pieces import is_last
+from engine.kernels.cpu.reduction import DOUBLE, WIDE, blocks, combine, fold, joined_rows, repeat, sum_columns
 from engine.kernels.cpu.rows import STAGES_ARGUMENT, Binding, Row, rows_of
 from engine.kernels.cpu.stages import apply
 from engine.ops import BatchNorm, BatchNormInference

@@ -13,7 +13,8 @@ import numpy as np
 from engine.kernels.cpu.interpreter import claim
 from engine.kernels.cpu.language import F, clear, copy, device, f32, f64, kernel, number, stack
 from engine.kernels.cpu.normalization import AT_ONCE, deviations, matrix
-from engine.kernels.cpu.reduction import DOUBLE, WIDE, blocks, combine, fold, is_last, joined_rows, repeat
+from engine.kernels.cpu.pieces import is_last
+from engine.kernels.cpu.reduction import DOUBLE, WIDE, blocks, combine, fold, joined_rows, repeat
 from engine.kernels.cpu.rows import STAGES_ARGUMENT, Binding, Row, rows_of
 from engine.kernels.cpu.stages import apply
 from engine.ops import BatchNormGradient, BatchNormInferenceGradient

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from engine.kernels.cpu.interpreter import claim
-from engine.kernels.cpu.language import F, atomic_add, atomic_store, clear, copy, device, f32, f64, kernel, stack
+from engine.kernels.cpu.language import F, clear, copy, device, f32, f64, kernel, stack
+from engine.kernels.cpu.pieces import is_last
 from engine.kernels.cpu.rows import Binding, Row, rows_of
 from engine.ops import SumRows
 from engine.ops.base import Call
 
-__all__ = ["DOUBLE", "WIDE", "add_partials", "blocks", "combine", "is_last", "joined_rows", "repeat", "sum_columns"]
+__all__ = ["DOUBLE", "WIDE", "add_partials", "blocks", "combine", "joined_rows", "repeat", "sum_columns"]
 
 PIECE = 16384
 """Elements of a piece of a pass that only reads: some microseconds."""
@@ -30,17 +31,6 @@ DOUBLE = 2 * WIDE
 
 NARROW = 64
 """The fewest columns that a matrix is cut to."""
-
-
-@device
-def is_last(counter: int, pieces: int) -> bool:
-    """Whether whoever calls this, having finished a piece, was the last of `pieces` to do so: everything that the
-    others wrote can then be read. The counter goes back to zero."""
-    if pieces > 1:
-        if atomic_add(counter, 1) < pieces - 1:
-            return False
-        atomic_store(counter, 0)
-    return True
 
 
 @device

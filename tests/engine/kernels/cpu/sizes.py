@@ -63,6 +63,7 @@ def _cases() -> list[Case]:
             Case(ops.SumRows(), (x,), (), label),
             Case(ops.AddBias(), (x, normal(columns)), (), label),
             Case(ops.Tanh(), (x,), (0,), label),
+            Case(ops.Add(), (x, *(normal(*shape) for _ in range(8))), (), label),
             Case(ops.Dropout(7), (x, constant(0.2), key(3, 0, 9, 0)), (0,), label),
             Case(ops.SoftmaxCrossEntropy(), (normal(*shape, scale=3.0), labels(*shape)), (0,), label),
             Case(ops.BinaryCrossEntropy(), (normal(*shape, scale=3.0), uniform(*shape)), (0,), label),
