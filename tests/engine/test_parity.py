@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
+import engine.cpu_executor
 from engine.backend import choose
+from engine.cpu_executor import CPUExecutor
 from engine.executor import ArrayExecutor
 from engine.graph import check
 from engine.optimizers import SGD, Adam, update_scalars
@@ -38,14 +40,26 @@ RULES: dict[str, dict[str, Any]] = {
 }
 
 
-def set_up(case: Case) -> tuple[Any, TorchNetwork, State, dict[str, Any]]:
+@pytest.fixture
+def closing() -> Iterator[list[CPUExecutor]]:
+    """The compiled executors of a test, to be closed."""
+    executors: list[CPUExecutor] = []
+    yield executors
+    for executor in executors:
+        executor.close()
+
+
+def set_up(case: Case, compiled: list[CPUExecutor] | None = None) -> tuple[Any, TorchNetwork, State, dict[str, Any]]:
     report = check(case.experiment.network, case.signature)
     assert report.ok, report.diagnostics
     training = case.experiment.training
     state = State(
         case.experiment.network, report, training.optimizer, choose("cpu"), precision=training.precision, seed=3
     )
-    executor = ArrayExecutor(state)
+    executor: ArrayExecutor | CPUExecutor = ArrayExecutor(state)
+    if compiled is not None:
+        executor = CPUExecutor(state, 2)
+        compiled.append(executor)
     programs = {}
     for name, training_mode, observe in (("observed", True, True), ("train", True, False), ("evaluate", False, True)):
         program = compile(
@@ -98,10 +112,13 @@ class Doubt:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_forward_and_gradients(seed: int, precision: str) -> None:
+@pytest.mark.parametrize(("executor", "precision"), [("array", "float32"), ("array", "float64"), ("cpu", "float32")])
+def test_forward_and_gradients(
+    seed: int, executor: str, precision: str, closing: list[CPUExecutor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.cpu_executor, "ALONE", 0)
     case = random_case(seed, precision=precision, batches=BATCHES[precision])
-    report, peer, state, programs = set_up(case)
+    report, peer, state, programs = set_up(case, closing if executor == "cpu" else None)
     doubt = Doubt(case, report, state.to_host(), precision)
     tolerance = TOLERANCE[precision]
     for mode in ("evaluate", "observed"):
