@@ -348,6 +348,7 @@ def _weight_gradient(call: Call, m: Binding) -> list[Row]:
             [m.shared, m.address(x), in_height, in_width, channels, height, width, stride, padding]
             + [m.address(dy), out_height, out_width, filters, batch, shards, sums]
             + [*m.scratch(spread_size + out_height * out_width * COLUMNS)],
+            main=True,
         ),
         Row("fold_shards", [m.shared, sums, shards, depth, filters, m.address(dw)]),
     ]

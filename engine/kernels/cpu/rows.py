@@ -80,7 +80,8 @@ class Row:
 
     `output` is the place in `arguments` of the address that the row writes its result to, where the kernel ends with
     stages; None where it takes none. `barrier` is 1 where the threads wait for one another behind it, 2 where they also
-    look whether to stop, 0 where they go on at once. `label` says for people what it is, once `cover` has made it part
+    look whether to stop, 0 where they go on at once. `main` marks the row that does a call's work where that is not its
+    last. `label` says for people what it is, once `cover` has made it part
     of a program.
     """
 
@@ -90,6 +91,7 @@ class Row:
     stages: list[Stage] = field(default_factory=list)
     barrier: int = 1
     label: Label | None = None
+    main: bool = False
 
     def encode(self, addresses: dict[str, int]) -> list[int]:
         """The row's int64."""
@@ -235,11 +237,11 @@ class Covered:
 
 
 def relabelled(item: Covered) -> Covered:
-    """The same, its rows labelled: the last one does the work, those before it prepare it."""
+    """The same, its rows labelled: one does the work, the others prepare it or finish it off."""
     for row in item.rows:
         row.label = Label(row.kernel, item.calls[0].node, item.calls[0].phase)
     if item.rows:
-        item.rows[-1].label = item.label
+        next((row for row in item.rows if row.main), item.rows[-1]).label = item.label
     return item
 
 

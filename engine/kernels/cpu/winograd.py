@@ -376,6 +376,7 @@ def weight_gradient(m: Binding, x: Value, dy: Value, dw: Value, padding: int) ->
             "winograd_weights",
             [m.shared, m.address(x), height, width, channels, window, padding]
             + [m.address(dy), out_height, out_width, filters, batch, shards, sums, *m.scratch(POINTS * size)],
+            main=True,
         ),
         Row("fold_shards", [m.shared, sums, shards, depth, filters, m.address(dw)]),
     ]
