@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from widgets import theme
 from widgets.text import number
+from widgets.tipped import Tipped
 
 __all__ = ["Histogram", "legible", "paint_bars", "rebin"]
 
@@ -53,7 +54,7 @@ def paint_bars(painter: QPainter, area: QRectF, counts: np.ndarray, color: QColo
             painter.drawRect(QRectF(area.left() + index * pitch, area.bottom() - height, max(0.8, pitch - gap), height))
 
 
-class Histogram(QWidget):
+class Histogram(Tipped):
     """One tensor's values: bars, the ends of the range and zero beneath them, and counts under the mouse.
     `empty` is what it says without values."""
 
@@ -65,7 +66,6 @@ class Histogram(QWidget):
         self._tint = "accent"
         self.setMinimumHeight(96)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setMouseTracking(True)
         theme.signals.changed.connect(self.update)
 
     def sizeHint(self) -> QSize:
@@ -109,17 +109,6 @@ class Histogram(QWidget):
             x = -self._low / (self._high - self._low) * self.width()
             if 50 < x < self.width() - 50:
                 painter.drawText(QRectF(x - 20, beneath.top(), 40, 15), Qt.AlignmentFlag.AlignHCenter, "0")
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        text = self.tip(event.position())
-        if text:
-            QToolTip.showText(event.globalPosition().toPoint(), text, self)
-        else:
-            QToolTip.hideText()
-
-    def leaveEvent(self, event: QEvent) -> None:
-        QToolTip.hideText()
-        super().leaveEvent(event)
 
     def tip(self, position: QPointF) -> str:
         """What lies under a place: the bin's ends and its count."""

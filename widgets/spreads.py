@@ -4,12 +4,13 @@ mean. Those that are marked as dead are a red tick at zero."""
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from widgets import theme
 from widgets.text import number
+from widgets.tipped import Tipped
 
 __all__ = ["Spreads"]
 
@@ -17,7 +18,7 @@ BENEATH = 16
 """Pixels for the numbers of the first and the last item."""
 
 
-class Spreads(QWidget):
+class Spreads(Tipped):
     """n distributions: arrays (n,) of mean, deviation, least and greatest, and which are dead. `noun` is what one is
     called under the mouse; `empty` what it says without any."""
 
@@ -28,7 +29,6 @@ class Spreads(QWidget):
         self._dead = np.zeros(0, bool)
         self.setMinimumHeight(84)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setMouseTracking(True)
         theme.signals.changed.connect(self.update)
 
     def sizeHint(self) -> QSize:
@@ -89,17 +89,6 @@ class Spreads(QWidget):
         painter.drawText(beneath, Qt.AlignmentFlag.AlignLeft, "0")
         if count > 1:
             painter.drawText(beneath, Qt.AlignmentFlag.AlignRight, f"{count - 1:,}")
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        text = self.tip(event.position())
-        if text:
-            QToolTip.showText(event.globalPosition().toPoint(), text, self)
-        else:
-            QToolTip.hideText()
-
-    def leaveEvent(self, event: QEvent) -> None:
-        QToolTip.hideText()
-        super().leaveEvent(event)
 
     def tip(self, position: QPointF) -> str:
         """What lies under a place: an item's numbers."""

@@ -41,17 +41,24 @@ BLOCK_ROWS, BLOCK_COLUMNS = 8 * ROWS, 16 * COLUMNS
 """A block of the gradient: with the panel and what it is multiplied with it fits the second-level cache."""
 
 RULE = 16
-"""The argument, after those of a product, that holds the address of the rule's: scalars, flags, parameter, slots."""
+"""The argument, after those of a product, that holds the address of the rule's: kind, scalars, flags, parameter,
+slots."""
+
+KINDS = {UpdateSGD: 0, UpdateAdam: 1}
 
 
 @kernel
-def matmul_update_sgd(a: Any, me: int, team: int, step: int) -> None:
-    """p, v updated with the gradient a b. Arguments: as for `matmul`, with the parameter for c, and `RULE`."""
+def matmul_update(a: Any, me: int, team: int, step: int) -> None:
+    """A parameter and its slots updated with the gradient a b. Arguments: as for `matmul`, with the parameter for c,
+    and `RULE`."""
     columns, p_row, rule = a[10], a[8], i64(a[RULE])
     packed = a[14] + me * a[15]
     block = packed + min(a[11], DEPTH) * COLUMNS * 4
     edge, numbers, sums = stack(SCRATCH), stack(NUMBERS), stack(SUMS_SPACE)
-    sgd_numbers(numbers, rule[0], rule[1])
+    if rule[0] == 0:
+        sgd_numbers(numbers, rule[1], rule[2])
+    else:
+        adam_numbers(numbers, rule[1], rule[2])
     clear(sums, 8 * SUMS)
     across = (columns + BLOCK_COLUMNS - 1) // BLOCK_COLUMNS
     down = (a[9] + BLOCK_ROWS - 1) // BLOCK_ROWS
@@ -63,32 +70,11 @@ def matmul_update_sgd(a: Any, me: int, team: int, step: int) -> None:
         height, width = min(BLOCK_ROWS, a[9] - row), min(BLOCK_COLUMNS, columns - column)
         multiply_block(a, block, width, row, height, column, column + width, packed, edge)
         at = (row * p_row + column) * 4
-        sgd_rows(rule[2] + at, p_row, block, width, rule[3] + at, height, width, numbers, sums)
-
-
-@kernel
-def matmul_update_adam(a: Any, me: int, team: int, step: int) -> None:
-    """p, m and s updated with the gradient a b; arguments as for `matmul_update_sgd`."""
-    columns, p_row, rule = a[10], a[8], i64(a[RULE])
-    packed = a[14] + me * a[15]
-    block = packed + min(a[11], DEPTH) * COLUMNS * 4
-    edge, numbers, sums = stack(SCRATCH), stack(NUMBERS), stack(SUMS_SPACE)
-    adam_numbers(numbers, rule[0], rule[1])
-    clear(sums, 8 * SUMS)
-    across = (columns + BLOCK_COLUMNS - 1) // BLOCK_COLUMNS
-    down = (a[9] + BLOCK_ROWS - 1) // BLOCK_ROWS
-    while True:
-        unit = claim(a[0])
-        if unit >= across * down:
-            return
-        row, column = unit // across * BLOCK_ROWS, unit % across * BLOCK_COLUMNS
-        height, width = min(BLOCK_ROWS, a[9] - row), min(BLOCK_COLUMNS, columns - column)
-        multiply_block(a, block, width, row, height, column, column + width, packed, edge)
-        at = (row * p_row + column) * 4
-        adam_rows(rule[2] + at, p_row, block, width, rule[3] + at, rule[4] + at, height, width, numbers, sums)
-
-
-KERNELS_OF = {UpdateSGD: "matmul_update_sgd", UpdateAdam: "matmul_update_adam"}
+        p, first = rule[3] + at, rule[4] + at
+        if rule[0] == 0:
+            sgd_rows(p, p_row, block, width, first, height, width, numbers, sums)
+        else:
+            adam_rows(p, p_row, block, width, first, rule[5] + at, height, width, numbers, sums)
 
 
 @dataclass(frozen=True)
@@ -146,8 +132,7 @@ def _weight(index: int, covered: Sequence[Covered], binding: Binding) -> _Weight
         (
             other
             for other in program.calls
-            if type(other.op) in KERNELS_OF
-            and _covers(program.locations[other.inputs[0].id], segment.start, segment.size)
+            if type(other.op) in KINDS and _covers(program.locations[other.inputs[0].id], segment.start, segment.size)
         ),
         None,
     )
@@ -192,12 +177,12 @@ def _fused(weight: _Weight, binding: Binding) -> Covered:
     *before, product = product_rows(weight.product, binding)
     at = 4 * weight.start
     slots = weight.update.inputs[len(weight.update.inputs) - len(op.SLOTS) :]
-    rule = [scalars_of(weight.update, binding), flags_of(op)]
+    rule = [KINDS[type(op)], scalars_of(weight.update, binding), flags_of(op)]
     rule += [binding.address(value) + at for value in (weight.update.inputs[0], *slots)]
     depth = int(product.arguments[11])
     memory = binding.scratch(min(depth, DEPTH) * COLUMNS + BLOCK_ROWS * BLOCK_COLUMNS)
     arguments = [*product.arguments[:14], *memory, binding.constants(rule)]
-    row = Row(KERNELS_OF[type(op)], arguments)
+    row = Row("matmul_update", arguments)
     return relabelled(replace(weight.item, rows=(*before, row), suffix=f"+{op.name}"))
 
 

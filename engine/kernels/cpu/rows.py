@@ -173,9 +173,9 @@ class Binding:
         self._held.clear()
         return False
 
-    def is_read(self, value: Value, *, besides: int = 1) -> bool:
-        """Whether anyone but `besides` calls reads the value, in the program or after it."""
-        return self._readers.get(value.id, 0) > besides or value.id in self._shown
+    def is_read(self, value: Value) -> bool:
+        """Whether more than one call reads the value, or someone after the program."""
+        return self._readers.get(value.id, 0) > 1 or value.id in self._shown
 
 
 def _aligned(size: int) -> np.ndarray:
