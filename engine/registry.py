@@ -29,7 +29,10 @@ class Unknown(Component, frozen=True):
 
 
 class ComponentInfo(Struct, frozen=True):
-    """What a declaration says about a component as a whole."""
+    """What a declaration says about a component as a whole.
+
+    `avoid` says when not to use it; `differs`, where lecture notes or common libraries have another form of it.
+    """
 
     kind: str
     tag: str
@@ -41,6 +44,8 @@ class ComponentInfo(Struct, frozen=True):
     source: str
     synonyms: tuple[str, ...]
     cls: type[Component]
+    avoid: str = ""
+    differs: str = ""
 
 
 _REGISTRY: dict[str, dict[str, type[Component]]] = {}
@@ -57,8 +62,12 @@ def component(
     group: str = "",
     formula: str = "",
     synonyms: tuple[str, ...] = (),
+    avoid: str = "",
+    differs: str = "",
 ) -> typing.Callable[[type[C]], type[C]]:
-    """Register a component under `tag`, its name in files. Its docstring becomes its help and summary."""
+    """Register a component under `tag`, its name in files. Its docstring becomes its help and summary.
+
+    `avoid` and `differs` are sentences; see `ComponentInfo`."""
 
     def register(cls: type[C]) -> type[C]:
         entries = _REGISTRY.setdefault(cls.kind, {})
@@ -67,7 +76,9 @@ def component(
         text = " ".join((cls.__doc__ or "").split("\n\n")[0].split())
         body = "\n".join(line.strip() for line in (cls.__doc__ or "").strip().splitlines())
         entries[tag] = cls
-        _INFO[cls] = ComponentInfo(cls.kind, tag, label, group, text, body, formula, source, synonyms, cls)
+        _INFO[cls] = ComponentInfo(
+            cls.kind, tag, label, group, text, body, formula, source, synonyms, cls, avoid, differs
+        )
         return cls
 
     return register

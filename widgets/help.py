@@ -60,7 +60,12 @@ def component_html(info: ComponentInfo) -> str:
     """A component's help in full."""
     paragraphs = [part.strip() for part in info.help.split("\n\n") if part.strip()]
     body = "".join(f"<p>{html.escape(' '.join(part.split()))}</p>" for part in paragraphs)
-    return f"<b>{html.escape(info.label)}</b>{_formula(info)}{body}{_source(info)}"
+    more = _headed("When not to use it", info.avoid) + _headed("In notes and libraries", info.differs)
+    return f"<b>{html.escape(info.label)}</b>{_formula(info)}{body}{more}{_source(info)}"
+
+
+def _headed(heading: str, text: str) -> str:
+    return f"<p><b>{heading}.</b> {html.escape(text)}</p>" if text else ""
 
 
 def _formula(info: ComponentInfo) -> str:

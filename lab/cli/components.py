@@ -48,6 +48,8 @@ def _component_json(info: ComponentInfo) -> dict[str, Any]:
         "summary": info.summary,
         "help": info.help,
         "formula": info.formula,
+        "avoid": info.avoid,
+        "differs": info.differs,
         "source": info.source,
         "synonyms": info.synonyms,
         "fields": [_field_json(spec) for spec in fields_of(info.cls)],
@@ -85,6 +87,10 @@ def _component_text(info: ComponentInfo) -> str:
     lines = [f"{info.kind} {info.tag}  –  {info.label}", *_wrapped(info.summary, "    ")]
     if info.formula:
         lines += _wrapped(info.formula, "    ")
+    if info.avoid:
+        lines += _wrapped(f"When not to use it: {info.avoid}", "    ")
+    if info.differs:
+        lines += _wrapped(f"In notes and libraries: {info.differs}", "    ")
     lines += _wrapped(f"Source: {info.source}", "    ")
     for spec in fields_of(info.cls):
         lines += _wrapped(f"{spec.name} ({_type_text(spec)}): {spec.help}", "  - ", "      ")

@@ -10,7 +10,8 @@ import pytest
 
 from engine import ops
 from engine.ops.base import Op
-from tests.engine.ops.cases import CONVOLUTIONS, POOLS
+from tests.engine.ops.cases.convolution import CONVOLUTIONS
+from tests.engine.ops.cases.pooling import POOLS
 from tests.support.interpreter import Interpreter
 
 pytestmark = pytest.mark.parity
