@@ -1,4 +1,4 @@
-"""Penalties: their shares of the control block. (What they do to weights: test_optimizers.)"""
+"""Penalties: their shares of the control block. (What they do to weights: optimizers/.)"""
 
 from engine.penalties import L1, L2, WeightDecay, penalty_scalars
 from engine.schema import fields_of
