@@ -6,7 +6,7 @@ Palette and quick-add share it. A query may end in numbers: "dense 64" is a Dens
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from msgspec import Struct
 from engine.experiment import NetworkSpec
 from engine.layers.base import Loss, NodeComponent
 from engine.schema import ComponentInfo, SchemaError, components_of, fields_of, info_of, parse_field
+from widgets.matching import score_of
 
 __all__ = [
     "DRAG_FORMAT",
@@ -105,10 +106,13 @@ def filled(component: NodeComponent, numbers: Iterable[str]) -> NodeComponent:
     return type(component)(**(plain | values))
 
 
-def search(query: str, fits: Callable[[NodeComponent], bool] | None = None) -> list[Match]:
+def search(
+    query: str, fits: Callable[[NodeComponent], bool] | None = None, first: Sequence[ComponentInfo] = ()
+) -> list[Match]:
     """The components that `query` finds, best first; all of them, in order, for an empty query.
 
-    `fits` filters what makes sense in a place (a wire that was dropped).
+    `fits` filters what makes sense in a place (a wire that was dropped). Of equally good ones, and for an empty query,
+    those in `first` come first, in that order.
     """
     words = query.casefold().split()
     numbers: list[str] = []
@@ -123,46 +127,5 @@ def search(query: str, fits: Callable[[NodeComponent], bool] | None = None) -> l
         component = filled(build(info), numbers) if numbers else build(info)
         if fits is None or fits(component):
             found.append(Match(info, component, score))
-    return sorted(found, key=lambda match: -match.score)
-
-
-def score_of(text: str, info: ComponentInfo) -> float:
-    """How well a component answers a query: 0 for not at all."""
-    if not text:
-        return 1.0
-    names = [(info.label, 1.0), (info.tag.replace("_", " "), 0.95), *((name, 0.9) for name in info.synonyms)]
-    best = max(_name_score(text, name.casefold()) * weight for name, weight in names)
-    if best:
-        return best
-    if len(text) >= 3 and (text in info.summary.casefold() or text in info.group.casefold()):
-        return 5.0
-    return 0.0
-
-
-def _name_score(text: str, name: str) -> float:
-    if text == name:
-        return 100.0
-    if name.startswith(text):
-        return 80.0 + 10.0 * len(text) / len(name)
-    words = re.split(r"[\s\-_/()]+", name)
-    if any(word.startswith(text) for word in words):
-        return 60.0
-    squeezed, bare = text.replace(" ", ""), "".join(words)
-    if bare.startswith(squeezed):
-        return 55.0
-    if text in name:
-        return 40.0
-    return 20.0 * _spread(squeezed, bare) if len(squeezed) >= 2 else 0.0
-
-
-def _spread(text: str, name: str) -> float:
-    """How closely the letters of `text` stand, in order, in `name` (from the first letter on): 0 when they do not."""
-    if not name.startswith(text[:1]):
-        return 0.0
-    position, first = -1, -1
-    for letter in text:
-        position = name.find(letter, position + 1)
-        if position < 0:
-            return 0.0
-        first = position if first < 0 else first
-    return len(text) / (position - first + 1)
+    places = {info.cls: place for place, info in enumerate(first)}
+    return sorted(found, key=lambda match: (-match.score, places.get(match.info.cls, len(places))))

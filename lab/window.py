@@ -37,6 +37,7 @@ from lab.recovery import Recovery
 from lab.runs import RunsTab
 from lab.session import Session, TrainerFactory, default_trainer
 from lab.settings import Settings
+from lab.shelf import Shelf
 from lab.statusbar import StatusBar
 from lab.stored import StoredRun
 from lab.taking import Taking
@@ -105,9 +106,11 @@ class Window(QMainWindow):
 
     def _build(self) -> None:
         document, selection, session = self.document, self.selection, self.session
-        self.palette_tab = Palette()
+        self.shelf = Shelf(self.settings, self)
+        self.palette_tab = Palette(self.shelf)
         self.runs = RunsTab(session, self.jobs)
         self.canvas = CanvasView(document, selection)
+        self.canvas.quick_add.first = self.shelf.offered
         self.feed = CanvasFeed(session, self.canvas, self)
         self.area = PanelArea(document, selection, session)
         self.timeline = Timeline()
@@ -170,6 +173,7 @@ class Window(QMainWindow):
         self.runs.opened.connect(self._on_run_opened)
         self.runs.exportRequested.connect(self.taking.export_stored)
         self.palette_tab.addRequested.connect(self.add_component)
+        document.changed.connect(self.shelf.look)
         self.canvas.inspectRequested.connect(self._on_inspect)
         self.canvas.live.judged.connect(self.problems.show_run)
         self.problems.activated.connect(self._on_problem)

@@ -12,9 +12,10 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QToolButt
 from engine.schema import Component, ComponentInfo, FieldSpec, Unknown, components_of, fields_of, info_of
 from widgets import theme
 from widgets.elided import ElidedLabel
-from widgets.fields import Combo, Editor
+from widgets.fields import Editor
 from widgets.form import Form, Severity
 from widgets.help import HelpPopover, component_html
+from widgets.picker import MANY, ComponentPicker, PickerCombo
 
 __all__ = ["ComponentEditor", "Inset", "ListOfComponentsEditor", "StructEditor", "successor"]
 
@@ -78,13 +79,9 @@ class ComponentEditor(Editor):
     def __init__(self, spec: FieldSpec, parent: QWidget | None = None) -> None:
         super().__init__(spec, parent)
         self.below = Inset()
-        self.combo = Combo()
-        self._tags = []
-        for tag, cls in components_of(spec.component_kind).items():
-            info = info_of(cls)
-            self._tags.append(tag)
-            self.combo.addItem(info.label, tag)
-            self.combo.setItemData(self.combo.count() - 1, info.summary, Qt.ItemDataRole.ToolTipRole)
+        infos = [info_of(cls) for cls in components_of(spec.component_kind).values()]
+        self._tags = [info.tag for info in infos]
+        self.combo = PickerCombo(infos, spec.label)
         self._adopt(self.combo)
         self.combo.activated.connect(self._on_activated)
         self._value: Any = None
@@ -254,16 +251,25 @@ class ListOfComponentsEditor(Editor):
         self.setFocusProxy(self.add)
         self.menu = QMenu(self)
         self.menu.setToolTipsVisible(True)
+        self.picker: ComponentPicker | None = None
         if spec.component_kind:
-            for tag, cls in components_of(spec.component_kind).items():
-                info = info_of(cls)
-                entry = self.menu.addAction(info.label)
-                entry.setData(tag)
-                entry.setToolTip(f"<p>{info.summary}</p>")
-                entry.setEnabled(successor(cls, None) is not None)
+            self._offer(spec.component_kind)
         self.menu.triggered.connect(self._on_chosen)
         self._retheme()
         theme.signals.changed.connect(self._retheme)
+
+    def _offer(self, kind: str) -> None:
+        """What can be added: in a menu, or where that would be long, in a popup with a search field."""
+        infos = [info_of(cls) for cls in components_of(kind).values()]
+        for info in infos:
+            entry = self.menu.addAction(info.label)
+            entry.setData(info.tag)
+            entry.setToolTip(f"<p>{info.summary}</p>")
+            entry.setEnabled(successor(info.cls, None) is not None)
+        if len(infos) > MANY:
+            usable = [info for info in infos if successor(info.cls, None) is not None]
+            self.picker = ComponentPicker(self, usable, self.spec.label)
+            self.picker.chosen.connect(self._append)
 
     def _retheme(self) -> None:
         self.add.setIcon(theme.icon("plus", "text_dim"))
@@ -311,7 +317,9 @@ class ListOfComponentsEditor(Editor):
     # -- editing -------------------------------------------------------------------------------------------------------
 
     def _on_add(self) -> None:
-        if self.spec.component_kind:
+        if self.picker is not None:
+            self.picker.open_at(self.add)
+        elif self.spec.component_kind:
             self.menu.popup(self.add.mapToGlobal(QPoint(0, self.add.height())))
         elif self.spec.struct is not None:
             value = successor(self.spec.struct, self._values[-1] if self._values else None)
@@ -319,7 +327,10 @@ class ListOfComponentsEditor(Editor):
                 self._change([*self._values, value])
 
     def _on_chosen(self, entry: Any) -> None:
-        value = successor(components_of(self.spec.component_kind)[entry.data()], None)
+        self._append(entry.data())
+
+    def _append(self, tag: str) -> None:
+        value = successor(components_of(self.spec.component_kind)[tag], None)
         if value is not None:
             self._change([*self._values, value])
 

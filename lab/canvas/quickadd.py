@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QPainter
@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine.layers.base import NodeComponent
+from engine.schema import ComponentInfo
 from lab.canvas.style import style
 from lab.catalog import Match, search
 from widgets import theme
@@ -46,6 +47,8 @@ class QuickAdd(QFrame):
         self.setFixedWidth(300)
         self._fits: Callable[[NodeComponent], bool] | None = None
         self._closing = False
+        self.first: Callable[[], Sequence[ComponentInfo]] = tuple
+        """What is offered before all else, asked for at each search."""
         self.field = QLineEdit(self)
         self.field.setPlaceholderText("Name of a layer, as in “dense 64”")
         self.field.setAccessibleName("Name of the layer to add")
@@ -118,7 +121,7 @@ class QuickAdd(QFrame):
 
     def _search(self, text: str) -> None:
         self.list.clear()
-        for match in search(text, self._fits):
+        for match in search(text, self._fits, self.first()):
             item = QListWidgetItem(match.component.title())
             item.setData(_MATCH, match)
             item.setSizeHint(QSize(0, _ROW))
