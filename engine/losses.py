@@ -9,6 +9,7 @@ import engine.ops.loss as ops
 from engine.kinds import Prediction
 from engine.layers.base import Loss, Shape, ShapeProblem
 from engine.layers.words import require_vector
+from engine.ops.base import DType
 from engine.schema import component, field
 from engine.text import shape_text
 
@@ -35,11 +36,13 @@ class SoftmaxCrossEntropy(Loss, frozen=True):
     """For one class out of several: the negative logarithm of the probability given to the right class.
 
     It reads one number (logit) for each class and contains the softmax, so that no softmax layer goes before it. A
-    network that knows nothing about C classes has the loss ln C.
+    network that knows nothing about C classes has the loss ln C. Of samples that an augmentation mixes, the target is
+    the classes' shares t, and the loss −Σ t ln p: it cannot fall below the shares' entropy.
     """
 
     predicts: ClassVar[Prediction] = "classes"
     needs_classes: ClassVar[bool] = True
+    takes_shares: ClassVar[bool] = True
 
     target: Annotated[str, field(help=TARGET_HELP)] = "y"
     weight: Annotated[float, field(ge=0, le=1e6, help=WEIGHT_HELP)] = 1.0
@@ -57,7 +60,9 @@ class SoftmaxCrossEntropy(Loss, frozen=True):
         return "Softmax CE"
 
     def lower(self, b: Builder, prediction: Value, target: Value) -> tuple[Value, Value]:
-        loss, probabilities = b.op(ops.SoftmaxCrossEntropy(), prediction, target)
+        shared = target.dtype is DType.FLOAT
+        op = ops.SoftTargetCrossEntropy() if shared else ops.SoftmaxCrossEntropy()
+        loss, probabilities = b.op(op, prediction, target)
         return loss, probabilities
 
     def expected_initial(self, outputs: int) -> float | None:
@@ -81,6 +86,7 @@ class BinaryCrossEntropy(Loss, frozen=True):
     """
 
     predicts: ClassVar[Prediction] = "yes_no"
+    takes_shares: ClassVar[bool] = True
     target_range: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
 
     target: Annotated[str, field(help=TARGET_HELP)] = "y"

@@ -71,8 +71,10 @@ def lower(
     *,
     batch_size: int,
     training: bool,
+    shares: bool = False,
 ) -> Lowered:
-    """Lower the nodes of `order`, a topological order of a network that `engine.graph.check` found sound."""
+    """Lower the nodes of `order`, a topological order of a network that `engine.graph.check` found sound. With
+    `shares`, a target of classes holds their shares instead of class numbers; see `target_tensor`."""
     b = Builder(batch_size, training)
     nodes: dict[str, Node] = {node.id: node for node in network.nodes}
     wires = active_inputs(network)
@@ -88,7 +90,8 @@ def lower(
             b.declare(f"{node_id}/{kept.name}", kept.shape)
         arguments = [result.outputs[item] for item in wires[node_id]]
         if isinstance(component, Loss):
-            target = _target(b, component, signature)
+            tensor = target_tensor(component, signature, batch_size, shares=shares)
+            target = b.external(f"target:{component.target}", tensor, Role.TARGET)
             result.targets[component.target] = target
             loss, prediction = component.lower(b, arguments[0], target)
             result.losses[node_id], result.predictions[node_id] = loss, prediction
@@ -103,9 +106,12 @@ def lower(
     return result
 
 
-def _target(b: Builder, loss: Loss, signature: DataSignature) -> Value:
+def target_tensor(loss: Loss, signature: DataSignature, batch_size: int, *, shares: bool = False) -> Tensor:
+    """What a loss reads beside the predictions: class numbers (B,), or numbers (B, ...). With `shares`, as samples have
+    that an augmentation mixed, classes become the shares (B, C), or the share of class 1 (B,) for a yes or no."""
     target = signature.targets[loss.target]
-    tensor = (
-        Tensor((b.batch_size,), DType.INT64) if target.classes else Tensor((b.batch_size, *target.shape), DType.FLOAT)
-    )
-    return b.external(f"target:{loss.target}", tensor, Role.TARGET)
+    if not target.classes:
+        return Tensor((batch_size, *target.shape))
+    if not shares:
+        return Tensor((batch_size,), DType.INT64)
+    return Tensor((batch_size, target.classes) if loss.predicts == "classes" else (batch_size,))

@@ -107,6 +107,9 @@ class Loss(NodeComponent, frozen=True):
     """Whether targets are class indices (True) or numbers of the output's shape (False)."""
     target_range: ClassVar[tuple[float, float] | None] = None
     """The smallest and the largest number that a target may be; None: any."""
+    takes_shares: ClassVar[bool] = False
+    """Whether it takes shares in place of a class, as samples have that an augmentation mixed: float (B, C) with the
+    sum 1, or (B,) for the share of class 1 where it answers yes or no."""
 
     target: str
     weight: float

@@ -23,6 +23,8 @@ from engine.ops.loss import (
     MeanSquaredErrorGradient,
     SoftmaxCrossEntropy,
     SoftmaxCrossEntropyGradient,
+    SoftTargetCrossEntropy,
+    SoftTargetCrossEntropyGradient,
 )
 from engine.ops.normalization import BatchNorm, BatchNormGradient, BatchNormInference, BatchNormInferenceGradient
 from engine.ops.observe import Observe, ObserveMany, ObserveUnits
@@ -87,6 +89,8 @@ __all__ = [
     "Scale",
     "Sigmoid",
     "SigmoidGradient",
+    "SoftTargetCrossEntropy",
+    "SoftTargetCrossEntropyGradient",
     "SoftmaxCrossEntropy",
     "SoftmaxCrossEntropyGradient",
     "SumRows",

@@ -91,6 +91,37 @@ class SoftmaxCrossEntropy(_Loss):
 
 
 @dataclass(frozen=True)
+class SoftTargetCrossEntropyGradient(_LossGradient):
+    """(probabilities, shares, dloss (1,)) -> dlogits = dloss (p - t) / B."""
+
+    name: ClassVar[str] = "soft_target_cross_entropy_gradient"
+
+
+@dataclass(frozen=True)
+class SoftTargetCrossEntropy(_Loss):
+    """(logits z (B, C), shares t of the classes (B, C), each row with the sum 1) -> (loss (1,), probabilities (B, C)).
+
+    loss = mean of log sum_j exp(z_j) - sum_j t_j z_j = mean of -sum_j t_j log p_j, taken after subtracting each row's
+    maximum.
+    """
+
+    name: ClassVar[str] = "soft_target_cross_entropy"
+    gradient: ClassVar[type[Op]] = SoftTargetCrossEntropyGradient
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        logits, shares = inputs
+        if len(logits.shape) != 2 or logits.shape != shares.shape:
+            raise ValueError(f"shares of shape {shares.shape} do not match logits of shape {logits.shape}")
+        return SCALAR, logits
+
+    def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return Tensor((inputs[0].shape[0], 1)), inputs[0], SCALAR
+
+    def flops(self, *inputs: Tensor) -> int:
+        return 6 * inputs[0].size
+
+
+@dataclass(frozen=True)
 class BinaryCrossEntropyGradient(_LossGradient):
     """(probabilities, targets, dloss (1,)) -> dlogits = dloss (p - t) / count."""
 

@@ -6,9 +6,13 @@ import math
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
+from engine.data.signature import DataSignature, TargetSignature
 from engine.layers.base import Loss, ShapeProblem
 from engine.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from engine.lower import target_tensor
+from engine.ops.base import DType, Tensor
 from tests.support.interpreter import Interpreter
 
 
@@ -47,6 +51,49 @@ def test_softmax_cross_entropy_of_huge_logits() -> None:
     assert value == pytest.approx(1e4)
     np.testing.assert_allclose(output, [[1, 0, 0], [0, 1, 0]])
     np.testing.assert_allclose(gradient, [[0, 0, 0], [-0.5, 0.5, 0]])
+
+
+def test_shares_weigh_the_losses_of_their_classes() -> None:
+    rng = np.random.default_rng(1)
+    z, a, b, part = rng.normal(size=(6, 4)) * 3, rng.integers(0, 4, 6), rng.integers(0, 4, 6), rng.random(6)
+    shares = part[:, None] * np.eye(4)[a] + (1 - part)[:, None] * np.eye(4)[b]
+    soft, output, gradient = evaluate(SoftmaxCrossEntropy(), z, shares)
+    hard = 0.0
+    expected = np.zeros_like(z)
+    for row in range(6):
+        for label, weight in ((a[row], part[row]), (b[row], 1 - part[row])):
+            value, _, slope = evaluate(SoftmaxCrossEntropy(), z[row : row + 1], np.array([label]))
+            hard += weight * value / 6
+            expected[row] += weight * slope[0] / 6
+    assert soft == pytest.approx(hard, rel=1e-12)
+    np.testing.assert_allclose(gradient, expected, atol=1e-14)
+    np.testing.assert_allclose(gradient, (output - shares) / 6, atol=1e-14)
+
+
+def test_shares_that_are_all_of_one_class_are_that_class() -> None:
+    z, labels = np.random.default_rng(2).normal(size=(5, 3)), np.array([0, 1, 2, 2, 1])
+    soft, hard = (evaluate(SoftmaxCrossEntropy(), z, target) for target in (np.eye(3)[labels], labels))
+    for found, expected in zip(soft, hard, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-15)
+
+
+def test_the_loss_of_shares_ends_at_their_entropy() -> None:
+    value, _, gradient = evaluate(SoftmaxCrossEntropy(), np.log([[0.6, 0.4]]), np.array([[0.6, 0.4]]))
+    assert value == pytest.approx(0.6730, abs=5e-5)
+    np.testing.assert_allclose(gradient, 0, atol=1e-16)
+
+
+@pytest.mark.parity
+def test_shares_agree_with_pytorch() -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(3)
+    z, shares = rng.normal(size=(7, 5)) * 4, rng.dirichlet(np.ones(5), 7)
+    value, _, gradient = evaluate(SoftmaxCrossEntropy(), z, shares)
+    logits = torch.tensor(z, requires_grad=True)
+    expected = torch.nn.functional.cross_entropy(logits, torch.tensor(shares))
+    expected.backward()
+    assert value == pytest.approx(expected.item(), rel=1e-12)
+    np.testing.assert_allclose(gradient, logits.grad.numpy(), atol=1e-14)
 
 
 def test_binary_cross_entropy_of_zero_logits_is_ln_2() -> None:
@@ -112,3 +159,20 @@ def test_mismatched_targets_are_refused_before_anything_runs() -> None:
         MeanSquaredError().lower(b, b.value(np.zeros((3, 2))), b.value(np.zeros((3, 1))))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="do not match"):
         SoftmaxCrossEntropy().lower(b, b.value(np.zeros((3, 2))), b.value(np.zeros(4, np.int64)))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="do not match"):
+        SoftmaxCrossEntropy().lower(b, b.value(np.zeros((3, 2))), b.value(np.zeros((3, 3))))  # type: ignore[arg-type]
+
+
+def test_a_target_of_classes_holds_numbers_or_shares() -> None:
+    signature = DataSignature(
+        inputs={"x": (2,)}, targets={"y": TargetSignature(classes=2), "z": TargetSignature(shape=(3,))}
+    )
+    for loss, target, hard, soft in (
+        (SoftmaxCrossEntropy(), "y", Tensor((4,), DType.INT64), Tensor((4, 2))),
+        (BinaryCrossEntropy(), "y", Tensor((4,), DType.INT64), Tensor((4,))),
+        (MeanSquaredError(), "z", Tensor((4, 3)), Tensor((4, 3))),
+    ):
+        loss = replace(loss, target=target)
+        assert loss.takes_shares or target == "z"
+        assert target_tensor(loss, signature, 4) == hard
+        assert target_tensor(loss, signature, 4, shares=True) == soft

@@ -46,6 +46,28 @@ def softmax_cross_entropy_gradient(
     xp.multiply(dlogits, factor, out=dlogits)
 
 
+def soft_target_cross_entropy(
+    xp: Any, logits: Any, shares: Any, loss: Any, p: Any, row: Any, work: Any, part: Any
+) -> None:
+    xp.max(logits, axis=1, keepdims=True, out=row)
+    xp.subtract(logits, row, out=p)
+    xp.multiply(p, shares, out=work)
+    _total(xp, work, part)
+    xp.exp(p, out=p)
+    xp.sum(p, axis=1, keepdims=True, out=row)
+    xp.divide(p, row, out=p)
+    xp.log(row, out=row)
+    _total(xp, row, loss)
+    xp.subtract(loss, part, out=loss)
+    xp.multiply(loss, 1.0 / logits.shape[0], out=loss)
+
+
+def soft_target_cross_entropy_gradient(xp: Any, p: Any, shares: Any, dloss: Any, dlogits: Any, factor: Any) -> None:
+    xp.multiply(dloss, 1.0 / p.shape[0], out=factor)
+    xp.subtract(p, shares, out=dlogits)
+    xp.multiply(dlogits, factor, out=dlogits)
+
+
 def binary_cross_entropy(xp: Any, logits: Any, targets: Any, loss: Any, p: Any, work: Any, target: Any) -> None:
     xp.copyto(target, targets.reshape(target.shape))
     # p = exp(-|z|) for now: never more than 1.
@@ -89,6 +111,8 @@ def mean_squared_error_gradient(xp: Any, y: Any, targets: Any, dloss: Any, dy: A
 KERNELS = {
     "softmax_cross_entropy": softmax_cross_entropy,
     "softmax_cross_entropy_gradient": softmax_cross_entropy_gradient,
+    "soft_target_cross_entropy": soft_target_cross_entropy,
+    "soft_target_cross_entropy_gradient": soft_target_cross_entropy_gradient,
     "binary_cross_entropy": binary_cross_entropy,
     "binary_cross_entropy_gradient": binary_cross_entropy_gradient,
     "mean_squared_error": mean_squared_error,
