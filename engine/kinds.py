@@ -6,6 +6,7 @@ everything that can fill them.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from engine.schema import Component
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from engine.layers.base import Loss
-    from engine.ops.base import Op
+    from engine.ops.update import UpdateRule
 
     Numbers = float | np.ndarray
     """A number, or as many as there are steps."""
@@ -48,6 +49,12 @@ class Optimizer(Component, frozen=True):
     """The rule that turns gradients into updates. Every optimizer has a `learning_rate` field (live)."""
 
     kind: ClassVar[str] = "optimizer"
+    per_array: ClassVar[bool] = False
+    """Whether the rule needs each parameter by itself, in its own shape: it takes norms or products of whole arrays.
+    Other rules treat each element by itself, and many arrays in one pass."""
+    decays: ClassVar[bool] = False
+    """Whether the rule has weight decay of its own: its operation is then told which parameters decay, whatever the
+    penalties."""
 
     learning_rate: float
 
@@ -61,14 +68,32 @@ class Optimizer(Component, frozen=True):
         at once where rates and steps are arrays."""
         raise NotImplementedError
 
+    def decoupled_decay(self) -> float:
+        """The rule's own share of the decoupled weight decay, which is added to that of the penalties."""
+        return 0.0
+
+    def rule(self, shape: tuple[int, ...] = ()) -> UpdateRule:
+        """The operation that applies the rule to one parameter.
+
+        It reads of `scalars` what its RULE_SCALARS name, and of `slots` what its SLOTS name. `shape` is the parameter's
+        where the rule is `per_array`, and of no account otherwise."""
+        raise NotImplementedError
+
     def update_op(
-        self, *, l1: bool = False, l2: bool = False, decay: bool = False, clip: bool = False, norms: bool = False
-    ) -> Op:
-        """The operation that updates one parameter; see `engine.ops.update` for its inputs.
+        self,
+        *,
+        l1: bool = False,
+        l2: bool = False,
+        decay: bool = False,
+        clip: bool = False,
+        norms: bool = False,
+        shape: tuple[int, ...] = (),
+    ) -> UpdateRule:
+        """The rule's operation with what comes before it; see `engine.ops.update` for its inputs.
 
         `l1`, `l2`, `decay`: such a penalty applies to this parameter; `clip`: its gradient is scaled by clip_scale;
         `norms`: the operation yields the sums that instruments need."""
-        raise NotImplementedError
+        return dataclasses.replace(self.rule(shape), has_l1=l1, has_l2=l2, has_decay=decay, has_clip=clip, norms=norms)
 
 
 class Schedule(Component, frozen=True):

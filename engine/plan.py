@@ -272,26 +272,33 @@ class _Compiler:
             squared = b.call(GradientNorm(), whole).outputs[0]
             scale = b.call(ClipScale(), squared, controls["max_norm"]).outputs[0]
         shared = [scale if name == "clip_scale" else controls[name] for name in COMMON]
-        rule = [controls[name] for name in defaults if name not in (*COMMON, "max_norm")]
-        for name, start, stop, decay in self._update_spans():
+        for name, start, stop, decay, shape in self._update_spans():
             op = training.optimizer.update_op(
                 l1=decay and "l1" in penalties,
                 l2=decay and "l2" in penalties,
-                decay=decay and "decoupled_decay" in penalties,
+                decay=decay and ("decoupled_decay" in penalties or training.optimizer.decays),
                 clip=clip,
                 norms=self.observe,
+                shape=shape,
             )
-            slots = [self._span(start, stop, f"slot:{slot.name}", Role.SLOT) for slot in training.optimizer.slots()]
-            gradient = self._span(start, stop, "gradients", Role.GRADIENT)
-            call = b.call(op, self._span(start, stop), gradient, *shared, *rule, *slots)
+            rule = [controls[name] for name in op.RULE_SCALARS]
+            slots = [self._span(start, stop, f"slot:{slot}", Role.SLOT, shape) for slot in op.SLOTS]
+            gradient = self._span(start, stop, "gradients", Role.GRADIENT, shape)
+            parameter = self._span(start, stop, shape=shape)
+            call = b.call(op, parameter, gradient, *shared, *rule, *slots)
             if self.observe:
                 self.observed.norms[name] = call.outputs[0]
 
-    def _update_spans(self) -> list[tuple[str, int, int, bool]]:
-        """Two spans at most; one per array when each array's norms are wanted."""
-        if self.observe:
-            return [(s.name, s.start, s.start + s.size, s.decay) for s in self.layout.parameters]
-        return [("", *span) for span in self.layout.spans()]
+    def _update_spans(self) -> list[tuple[str, int, int, bool, tuple[int, ...]]]:
+        """Two flat spans at most; one per array when each array's norms are wanted, or when the rule asks for it: then
+        in its own shape."""
+        alone = self.experiment.training.optimizer.per_array
+        if self.observe or alone:
+            return [
+                (s.name, s.start, s.start + s.size, s.decay, s.shape if alone else (s.size,))
+                for s in self.layout.parameters
+            ]
+        return [("", *span, (span[1] - span[0],)) for span in self.layout.spans()]
 
     def _observe_parameters(self) -> None:
         for segment in self.layout.parameters:
@@ -302,8 +309,15 @@ class _Compiler:
             self.instruments.watch(self.observed.gradients, segment.name, gradient, segment.node)
         self.instruments.finish()
 
-    def _span(self, start: int, stop: int, arena: str = "parameters", role: Role = Role.PARAMETER) -> Value:
-        value = self.b.external(f"{arena}[{start}:{stop}]", Tensor((stop - start,)), role)
+    def _span(
+        self,
+        start: int,
+        stop: int,
+        arena: str = "parameters",
+        role: Role = Role.PARAMETER,
+        shape: tuple[int, ...] | None = None,
+    ) -> Value:
+        value = self.b.external(f"{arena}[{start}:{stop}]", Tensor(shape or (stop - start,)), role)
         self.locations[value.id] = Location(arena, start, stop - start)
         return value
 

@@ -12,7 +12,7 @@ from engine.schema import component, field
 
 if TYPE_CHECKING:
     from engine.kinds import Numbers
-    from engine.ops.base import Op
+    from engine.ops.update import UpdateRule
 
 __all__ = ["Adam"]
 
@@ -72,7 +72,5 @@ class Adam(Optimizer, frozen=True):
             "epsilon": self.epsilon,
         }
 
-    def update_op(
-        self, *, l1: bool = False, l2: bool = False, decay: bool = False, clip: bool = False, norms: bool = False
-    ) -> Op:
-        return UpdateAdam(has_l1=l1, has_l2=l2, has_decay=decay, has_clip=clip, norms=norms)
+    def rule(self, shape: tuple[int, ...] = ()) -> UpdateRule:
+        return UpdateAdam()

@@ -18,16 +18,17 @@ def update_scalars(training: Any, learning_rate: Numbers, step: Numbers) -> dict
 
     With arrays (steps,) of rates and steps, what differs from step to step is an array too.
 
-    `training` is a `TrainingSpec`. `keep` is 1 - learning_rate * decoupled decay, formed in float64; `max_norm` is the
-    bound of the gradient's norm, infinite when clipping is off. `max_norm` feeds `ClipScale`; the other names up to the
-    rule's own are `engine.ops.update.COMMON` without `clip_scale`.
+    `training` is a `TrainingSpec`. `keep` is 1 - learning_rate * decoupled decay (the penalties' and the rule's own),
+    formed in float64; `max_norm` is the bound of the gradient's norm, infinite when clipping is off. `max_norm` feeds
+    `ClipScale`; the other names up to the rule's own are `engine.ops.update.COMMON` without `clip_scale`.
     """
     penalties = penalty_scalars(training.penalties)
+    decay = penalties["decoupled_decay"] + training.optimizer.decoupled_decay()
     return {
         "learning_rate": learning_rate,
         "l1": penalties["l1"],
         "l2": penalties["l2"],
-        "keep": 1.0 - learning_rate * penalties["decoupled_decay"],
+        "keep": 1.0 - learning_rate * decay,
         "max_norm": training.clip_norm if training.clip_norm > 0 else math.inf,
         **training.optimizer.scalars(learning_rate, step),
     }

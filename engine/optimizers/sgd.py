@@ -10,7 +10,7 @@ from engine.schema import component, field
 
 if TYPE_CHECKING:
     from engine.kinds import Numbers
-    from engine.ops.base import Op
+    from engine.ops.update import UpdateRule
 
 __all__ = ["SGD"]
 
@@ -58,7 +58,5 @@ class SGD(Optimizer, frozen=True):
     def scalars(self, learning_rate: Numbers, step: Numbers) -> dict[str, Numbers]:
         return {"momentum": self.momentum}
 
-    def update_op(
-        self, *, l1: bool = False, l2: bool = False, decay: bool = False, clip: bool = False, norms: bool = False
-    ) -> Op:
-        return UpdateSGD(has_l1=l1, has_l2=l2, has_decay=decay, has_clip=clip, norms=norms, nesterov=self.nesterov)
+    def rule(self, shape: tuple[int, ...] = ()) -> UpdateRule:
+        return UpdateSGD(nesterov=self.nesterov)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from engine.kernels.reference.update import KERNELS
+from engine.kernels.reference import KERNELS
 from engine.kinds import Optimizer, Penalty
 from engine.ops.base import DType, Op, Tensor
 from engine.penalties import penalty_scalars
@@ -44,22 +44,26 @@ class Stepper:
     def step(self, gradient: np.ndarray, *, rate: float | None = None, clip_scale: float | None = None) -> np.ndarray:
         """One update; returns the parameter."""
         self.count += 1
-        rate = self.optimizer.learning_rate if rate is None else rate  # type: ignore[attr-defined]
+        rate = self.optimizer.learning_rate if rate is None else rate
         strengths = penalty_scalars(self.penalties)
         op = self.optimizer.update_op(
             l1=strengths["l1"] > 0,
             l2=strengths["l2"] > 0,
-            decay=strengths["decoupled_decay"] > 0,
+            decay=strengths["decoupled_decay"] > 0 or self.optimizer.decays,
             clip=clip_scale is not None,
             norms=self._observe,
+            shape=self.parameter.shape,
         )
-        keep = 1.0 - rate * strengths["decoupled_decay"]
+        keep = 1.0 - rate * (strengths["decoupled_decay"] + self.optimizer.decoupled_decay())
         scale = 1.0 if clip_scale is None else clip_scale
-        rule = self.optimizer.scalars(rate, self.count).values()
+        found = self.optimizer.scalars(rate, self.count)
+        rule = [found[name] for name in op.RULE_SCALARS]
         scalars = [rate, strengths["l1"], strengths["l2"], keep, scale, *rule]
         dtype = self.parameter.dtype
+        named = dict(zip((slot.name for slot in self.optimizer.slots()), self.slots, strict=True))
+        slots = [named[name] for name in op.SLOTS]
         outputs = call(
-            op, self.parameter, np.asarray(gradient, dtype), *(np.array([s], dtype) for s in scalars), *self.slots
+            op, self.parameter, np.asarray(gradient, dtype), *(np.array([s], dtype) for s in scalars), *slots
         )
         self.norms = outputs[0] if outputs else None
         return self.parameter
