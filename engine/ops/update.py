@@ -100,6 +100,8 @@ class UpdateRule(Op):
     RULE_SCALARS: ClassVar[tuple[str, ...]] = ()
     SLOTS: ClassVar[tuple[str, ...]] = ()
     RULE_FLOPS: ClassVar[int] = 0
+    WORK: ClassVar[int] = 1
+    """Temporary blocks of the rule, beside one for the gradient that it sees."""
 
     has_l1: bool = False
     has_l2: bool = False
@@ -117,7 +119,7 @@ class UpdateRule(Op):
 
     def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         block = _block(inputs[0])
-        return (block, block, block, _ONE) if self.norms else (block, block)
+        return (block,) * (1 + self.WORK) + ((block, _ONE) if self.norms else ())
 
     def flops(self, *inputs: Tensor) -> int:
         extra = 2 * self.has_l1 + 3 * self.has_l2 + self.has_decay + self.has_clip + 7 * self.norms
