@@ -36,6 +36,15 @@ def fix_for(
             return _set_fix(f"Set {name} to {wanted}", node.id, name, wanted)
         case ("outputs", int(count)):
             return _outputs_fix(count, node, nodes, wires)
+        case ("replace", str(tag), dict(values)):
+            other = lookup("layer", tag)
+            if other is None:
+                return None
+            layer = other(**values)
+            assert isinstance(layer, NodeComponent)
+            return Fix(
+                f"Use {info_of(other).label} instead", lambda value: edits.replace_component(value, node.id, layer)
+            )
         case ("loss", str(tag)):
             cls = lookup("loss", tag)
             if cls is None:

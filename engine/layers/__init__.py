@@ -8,7 +8,7 @@ from engine.layers.convolution import Conv2D
 from engine.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
 from engine.layers.activation import Activation, LeakyReLU, ReLU, Sigmoid, Tanh
 from engine.layers.normalization import BatchNorm
-from engine.layers.regularization import Dropout
+from engine.layers.regularization import Dropout, GaussianNoise, SpatialDropout, StochasticDepth
 from engine.layers.merge import Add
 # isort: on
 
@@ -22,6 +22,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "GlobalAveragePool2D",
     "Input",
     "Layer",
@@ -34,5 +35,7 @@ __all__ = [
     "Shape",
     "ShapeProblem",
     "Sigmoid",
+    "SpatialDropout",
+    "StochasticDepth",
     "Tanh",
 ]

@@ -29,6 +29,7 @@ class ShapeProblem(Exception):
     ("set", field, value)    change a field of this node
     ("outputs", n)           give the nearest layer before this one that has `units` or `filters` n of them
     ("loss", tag)            put another loss in this one's place
+    ("replace", tag, values) put a node of that tag in this one's place
     """
 
     def __init__(self, message: str, field: str = "", fix: tuple[Any, ...] | None = None) -> None:

@@ -26,6 +26,7 @@ from engine.ops.loss import (
     SoftTargetCrossEntropy,
     SoftTargetCrossEntropyGradient,
 )
+from engine.ops.noise import Drop, DropGradient, Expected, GaussianNoise
 from engine.ops.normalization import BatchNorm, BatchNormGradient, BatchNormInference, BatchNormInferenceGradient
 from engine.ops.observe import Observe, ObserveMany, ObserveUnits
 from engine.ops.pooling import (
@@ -66,9 +67,13 @@ __all__ = [
     "Conv2dWeightGradient",
     "Cost",
     "DType",
+    "Drop",
+    "DropGradient",
     "Dropout",
     "DropoutGradient",
+    "Expected",
     "Fill",
+    "GaussianNoise",
     "GlobalAveragePool",
     "GlobalAveragePoolGradient",
     "LeakyReLU",

@@ -106,3 +106,12 @@ def test_without_data_nothing_is_offered_for_a_missing_end():
     experiment = edits.remove_nodes(blobs(), ["input_1", "softmax_cross_entropy_1"])
     found = [item for item in check(experiment.network, None).diagnostics if "has no" in item.message]
     assert len(found) == 2 and not any(item.fix for item in found)
+
+
+def test_a_layer_may_ask_for_another_in_its_place():
+    experiment = edits.replace_component(blobs(), "relu_1", make("layer", "spatial_dropout", rate=0.3))
+    (found,) = check(experiment.network, POINTS).of("relu_1")
+    assert found.fix.label == "Use Dropout instead"
+    after = found.fix.edit(experiment)
+    assert after.network.node("relu_1").component == make("layer", "dropout", rate=0.3)
+    assert check(after.network, POINTS).ok

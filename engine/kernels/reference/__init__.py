@@ -17,6 +17,7 @@ from engine.kernels.reference import (
     elementwise,
     linear,
     loss,
+    noise,
     normalization,
     observe,
     pooling,
@@ -25,7 +26,7 @@ from engine.kernels.reference import (
 
 Kernel = Callable[..., None]
 
-_MODULES = (activation, convolution, dropout, elementwise, linear, loss, normalization, observe, pooling, update)
+_MODULES = (activation, convolution, dropout, elementwise, linear, loss, noise, normalization, observe, pooling, update)
 
 KERNELS: dict[str, Kernel] = {name: kernel for module in _MODULES for name, kernel in module.KERNELS.items()}
 

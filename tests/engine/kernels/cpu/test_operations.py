@@ -18,6 +18,10 @@ by_id = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 
 FALLBACKS: frozenset[str] = frozenset(
     {
+        "drop",
+        "drop_gradient",
+        "expected",
+        "gaussian_noise",
         "soft_target_cross_entropy",
         "soft_target_cross_entropy_gradient",
     }
