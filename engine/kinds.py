@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from engine.layers.base import Loss
     from engine.ops.update import UpdateRule
+    from engine.results import Memory, Results
 
     Numbers = float | np.ndarray
     """A number, or as many as there are steps."""
@@ -55,6 +56,9 @@ class Optimizer(Component, frozen=True):
     decays: ClassVar[bool] = False
     """Whether the rule has weight decay of its own: its operation is then told which parameters decay, whatever the
     penalties."""
+    opposed: ClassVar[str] = ""
+    """The field that schedules with opposed momentum put their values into ("momentum", "beta1"); "" for none. While
+    they do, `scalars` finds an array in it, of as many values as there are steps."""
 
     learning_rate: float
 
@@ -105,6 +109,15 @@ class Schedule(Component, frozen=True):
         """The factors at `steps` (float64), counted from 0 after warm-up, of `total_steps` that remain after it."""
         raise NotImplementedError
 
+    def opposed_momenta(self, steps: np.ndarray, total_steps: int, steps_per_epoch: int) -> np.ndarray | None:
+        """The momenta at the same steps where the schedule moves momentum against the rate, else None."""
+        return None
+
+    def review(self, memory: Memory, results: Results) -> float | None:
+        """At the end of an epoch after warm-up: what the rate is multiplied by from now on, in place of all such
+        factors before, or None for no change. `memory` is the schedule's own, to be altered."""
+        return None
+
 
 class Warmup(Component, frozen=True):
     """How the learning rate is led up to its base value at the start."""
@@ -118,6 +131,25 @@ class Warmup(Component, frozen=True):
     def factors(self, steps: np.ndarray, length: int) -> np.ndarray:
         """The factors at `steps` (float64); those from `length` on are of no account."""
         raise NotImplementedError
+
+
+class Stopping(Component, frozen=True):
+    """A condition that ends a run before its epochs are over."""
+
+    kind: ClassVar[str] = "stopping"
+
+    def limit(self) -> int | None:
+        """The step that the run does not go past, or None."""
+        return None
+
+    def expired(self, seconds: float) -> str:
+        """Why a run that has trained for so long ends now, in words, or ""."""
+        return ""
+
+    def review(self, memory: Memory, results: Results) -> str:
+        """At the end of an epoch: why the run ends now, in words, or "". `memory` is the condition's own, to be
+        altered."""
+        return ""
 
 
 class Penalty(Component, frozen=True):

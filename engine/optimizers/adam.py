@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class Adam(Optimizer, frozen=True):
     would be (1 − β₁) / √(1 − β₂) ≈ 3.16 times η, not smaller. ε stands outside the root, as in the paper and in
     PyTorch; notes that write √(ŝ + ε) mean another, far larger ε.
     """
+
+    opposed: ClassVar[str] = "beta1"
 
     learning_rate: Annotated[
         float,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from engine.kinds import Optimizer, Slot
 from engine.ops.update import UpdateSGD
@@ -32,6 +32,8 @@ class SGD(Optimizer, frozen=True):
     taken at the look-ahead point; as in PyTorch, the weights kept are the look-ahead ones, so that only the update
     changes. Momentum 0 is plain gradient descent.
     """
+
+    opposed: ClassVar[str] = "momentum"
 
     learning_rate: Annotated[
         float,

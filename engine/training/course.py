@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec.structs import replace
 
 from engine.optimizers import update_scalars
-from engine.schedules import learning_rates
+from engine.schedules import learning_rates, opposed_momenta
 from engine.training.setup import layer_scalars
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.experiment import Experiment
+    from engine.schedules import Drop
 
 __all__ = ["BLOCK", "Course"]
 
@@ -20,14 +24,16 @@ BLOCK = 1024
 
 
 class Course:
-    """Learning rates and control blocks of `experiment`, a pure function of the step (counted from 0).
+    """Learning rates and control blocks of `experiment` after `drops`, a pure function of the step (counted from 0).
 
     They are computed for whole blocks of steps, so that a step's numbers have the same bits however many are asked
     for, on a machine too whose vector instructions round powers and cosines in another way than single ones.
     """
 
-    def __init__(self, experiment: Experiment, total_steps: int, steps_per_epoch: int) -> None:
-        self._training = experiment.training
+    def __init__(
+        self, experiment: Experiment, total_steps: int, steps_per_epoch: int, drops: Sequence[Drop] = ()
+    ) -> None:
+        self._training, self._drops = experiment.training, tuple(drops)
         self._total, self._per_epoch = total_steps, steps_per_epoch
         self.fixed = layer_scalars(experiment)
         """What is the same in every step, and all that an evaluation reads."""
@@ -60,8 +66,13 @@ class Course:
         block, place = divmod(step, BLOCK)
         if block != self._block:
             steps = np.arange(block * BLOCK, (block + 1) * BLOCK)
-            self._rates = learning_rates(self._training, steps, self._total, self._per_epoch)
-            values = update_scalars(self._training, self._rates, steps + 1)
+            training = self._training
+            self._rates = learning_rates(training, steps, self._total, self._per_epoch, self._drops)
+            momenta = opposed_momenta(training, steps, self._total, self._per_epoch)
+            if momenta is not None:
+                optimizer = training.optimizer
+                training = replace(training, optimizer=replace(optimizer, **{optimizer.opposed: momenta}))
+            values = update_scalars(training, self._rates, steps + 1)
             self._varying, self._constant = {}, dict(self.fixed)
             for name, value in values.items():
                 if isinstance(value, np.ndarray) and (value != value[0]).any():

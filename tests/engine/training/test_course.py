@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from engine.optimizers import SGD, Adam, update_scalars
 from engine.penalties import L2, WeightDecay
-from engine.schedules import CosineSchedule, LinearWarmup, learning_rate
+from engine.schedules import CosineSchedule, Drop, LinearWarmup, OneCycle, learning_rate, opposed_momenta
 from engine.training.course import BLOCK, Course
 from tests.engine.training.experiments import RICH, spiral
 
@@ -60,3 +60,26 @@ def test_nothing_is_asked_for_across_the_end_of_a_block() -> None:
 def test_evaluations_have_the_layers_own_numbers() -> None:
     course = Course(replace(EXPERIMENT, seed=4), TOTAL, 10)
     assert course.fixed == {"dropout_1/rate": 0.25, "dropout_2/rate": 0.1}
+
+
+def test_a_schedule_moves_momentum_against_the_rate() -> None:
+    """In place of the optimizer's own, and with Adam its bias correction as well."""
+    steps = np.arange(100)
+    for optimizer in (SGD(learning_rate=0.3, momentum=0.5), Adam(learning_rate=0.3)):
+        experiment = spiral(optimizer=optimizer, schedule=OneCycle())
+        momenta = opposed_momenta(experiment.training, steps, 100, 10)
+        assert momenta is not None
+        rates, scalars = Course(experiment, 100, 10).steps(0, 100)
+        assert rates.argmax() == momenta.argmin() == 29
+        if isinstance(optimizer, SGD):
+            assert np.array_equal(scalars["momentum"], momenta)
+        else:
+            assert np.array_equal(scalars["beta1_rest"], 1.0 - momenta)
+            assert scalars["step_size"] == pytest.approx(rates / (1.0 - momenta ** (steps + 1)), rel=1e-13)
+
+
+def test_drops_multiply_the_rates_that_follow() -> None:
+    experiment = spiral(optimizer=SGD(learning_rate=0.3))
+    rates, scalars = Course(experiment, 100, 10, [Drop(20, 0.5)]).steps(0, 40)
+    assert rates.tolist() == [0.3] * 20 + [0.15] * 20
+    assert np.array_equal(scalars["learning_rate"], rates)

@@ -13,12 +13,24 @@ from engine.kinds import Schedule, Warmup
 from engine.optimizers import SGD
 from engine.schedules import (
     ConstantSchedule,
+    CosineRestarts,
     CosineSchedule,
+    CyclicalSchedule,
+    Drop,
+    ExponentialSchedule,
+    InverseSquareRoot,
+    InverseTime,
+    LinearSchedule,
     LinearWarmup,
+    MultiStepSchedule,
     NoWarmup,
+    OneCycle,
+    PolynomialSchedule,
     StepSchedule,
     curve,
     learning_rate,
+    learning_rates,
+    opposed_momenta,
 )
 
 
@@ -98,6 +110,29 @@ schedules = st.one_of(
     st.just(ConstantSchedule()),
     st.builds(StepSchedule, period=st.floats(1e-3, 100), gamma=st.floats(1e-3, 1)),
     st.builds(CosineSchedule, final=st.floats(0, 1)),
+    st.builds(CosineRestarts, first=st.floats(1e-3, 100), growth=st.integers(1, 10), final=st.floats(0, 1)),
+    st.builds(LinearSchedule, final=st.floats(0, 1)),
+    st.builds(PolynomialSchedule, power=st.floats(1e-3, 20), final=st.floats(0, 1)),
+    st.builds(ExponentialSchedule, gamma=st.floats(1e-3, 1), staircase=st.booleans()),
+    st.builds(InverseTime, k=st.floats(0, 1e6), staircase=st.booleans()),
+    st.builds(InverseSquareRoot, timescale=st.floats(1e-6, 1e9)),
+    st.builds(MultiStepSchedule, milestones=st.lists(st.floats(0, 1e4), max_size=5).map(tuple)),
+    st.builds(
+        CyclicalSchedule,
+        up=st.floats(1e-3, 100),
+        down=st.floats(0, 100),
+        low=st.floats(0, 1),
+        mode=st.sampled_from(["triangular", "triangular2", "exp_range"]),
+        gamma=st.floats(1e-3, 1),
+    ),
+    st.builds(
+        OneCycle,
+        rise=st.floats(1e-6, 0.999999),
+        divisor=st.floats(1, 1e9),
+        final_divisor=st.floats(1, 1e12),
+        shape=st.sampled_from(["cosine", "linear"]),
+        three_phases=st.booleans(),
+    ),
 )
 warmups = st.one_of(
     st.just(NoWarmup()),
@@ -123,3 +158,18 @@ def test_the_course_never_rises_after_warmup() -> None:
     for schedule in (ConstantSchedule(), StepSchedule(period=2), CosineSchedule()):
         _, rates = curve(training(schedule, LinearWarmup(duration=1)), 200, 10)
         assert np.all(np.diff(rates[:11]) > 0) and np.all(np.diff(rates[10:]) <= 0)
+
+
+def test_drops_count_from_their_steps_on() -> None:
+    steps = np.array([0, 9, 10, 19, 20, 99])
+    found = learning_rates(training(ConstantSchedule(), rate=1.0), steps, 100, 10, [Drop(10, 0.5), Drop(20, 0.1)])
+    assert found.tolist() == [1.0, 1.0, 0.5, 0.5, 0.1, 0.1]
+
+
+def test_momenta_wait_for_the_end_of_warmup_and_leave_other_schedules_alone() -> None:
+    warm = LinearWarmup(duration=10, unit="steps")
+    found = opposed_momenta(training(CyclicalSchedule(up=1), warm), np.array([0, 5, 10, 15, 20, 30]), 100, 10)
+    assert found is not None
+    assert found.tolist() == pytest.approx([0.9, 0.9, 0.9, 0.85, 0.8, 0.9])
+    assert opposed_momenta(training(CyclicalSchedule(cycle_momentum=False)), np.arange(3), 100, 10) is None
+    assert opposed_momenta(training(CosineSchedule()), np.arange(3), 100, 10) is None
