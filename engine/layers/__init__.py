@@ -9,7 +9,8 @@ from engine.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
 from engine.layers.activation import Activation, LeakyReLU, ReLU, Sigmoid, Tanh
 from engine.layers.normalization import BatchNorm
 from engine.layers.regularization import Dropout, GaussianNoise, SpatialDropout, StochasticDepth
-from engine.layers.merge import Add
+from engine.layers.merge import Add, Concatenate, Multiply
+from engine.layers.arrangement import Crop2D, Permute, Reshape, ZeroPad2D
 # isort: on
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     "AveragePool2D",
     "BatchNorm",
     "BufferSpec",
+    "Concatenate",
     "Conv2D",
+    "Crop2D",
     "Dense",
     "Dropout",
     "Flatten",
@@ -29,13 +32,17 @@ __all__ = [
     "LeakyReLU",
     "Loss",
     "MaxPool2D",
+    "Multiply",
     "NodeComponent",
     "ParameterSpec",
+    "Permute",
     "ReLU",
+    "Reshape",
     "Shape",
     "ShapeProblem",
     "Sigmoid",
     "SpatialDropout",
     "StochasticDepth",
     "Tanh",
+    "ZeroPad2D",
 ]

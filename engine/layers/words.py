@@ -20,9 +20,12 @@ def title_of(node: Node) -> str:
 
 
 def describe(shape: Shape) -> str:
-    """What a value of this shape is: "images of 28 × 28 × 1", "vectors of 128"."""
+    """What a value of this shape is: "images of 28 × 28 × 1", "sequences of 16 × 8" (positions × features), "vectors of
+    128"."""
     if len(shape) == 3:
         return f"images of {shape_text(shape)}"
+    if len(shape) == 2:
+        return f"sequences of {shape_text(shape)}"
     if len(shape) == 1:
         return f"vectors of {shape[0]}"
     return f"arrays of {shape_text(shape)}"

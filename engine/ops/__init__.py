@@ -11,10 +11,11 @@ from engine.ops.activation import (
     Tanh,
     TanhGradient,
 )
+from engine.ops.arrange import Concatenate, Crop, Pad, Permute
 from engine.ops.base import Call, Cost, DType, Op, Role, Tensor, Value
 from engine.ops.convolution import Conv2d, Conv2dInputGradient, Conv2dWeightGradient
 from engine.ops.dropout import Dropout, DropoutGradient
-from engine.ops.elementwise import Add, Fill, Scale
+from engine.ops.elementwise import Add, Fill, Multiply, Scale
 from engine.ops.linear import AddBias, MatMul, SumRows
 from engine.ops.loss import (
     BinaryCrossEntropy,
@@ -62,10 +63,12 @@ __all__ = [
     "BinaryCrossEntropy",
     "BinaryCrossEntropyGradient",
     "Call",
+    "Concatenate",
     "Conv2d",
     "Conv2dInputGradient",
     "Conv2dWeightGradient",
     "Cost",
+    "Crop",
     "DType",
     "Drop",
     "DropGradient",
@@ -83,10 +86,13 @@ __all__ = [
     "MaxPoolGradient",
     "MeanSquaredError",
     "MeanSquaredErrorGradient",
+    "Multiply",
     "Observe",
     "ObserveMany",
     "ObserveUnits",
     "Op",
+    "Pad",
+    "Permute",
     "ReLU",
     "ReLUGradient",
     "Reshape",

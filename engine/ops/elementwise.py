@@ -33,6 +33,29 @@ class Add(Op):
 
 
 @dataclass(frozen=True)
+class Multiply(Op):
+    """(a, b) -> y = a b, element by element, of arrays of one shape."""
+
+    name: ClassVar[str] = "multiply"
+    in_place: ClassVar[tuple[tuple[int, int], ...]] = ((0, 0), (0, 1))
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        if inputs[0].shape != inputs[1].shape:
+            raise ValueError(f"cannot multiply arrays of shapes {inputs[0].shape} and {inputs[1].shape}")
+        return (inputs[0],)
+
+    def vjp(self, b: Builder, call: Call, *adjoints: Value | None) -> tuple[Value | None, ...]:
+        (dy,) = adjoints
+        left, right = call.inputs
+        if dy is None:
+            return None, None
+        return (
+            b.op(Multiply(), dy, right) if b.needs(left) else None,
+            b.op(Multiply(), dy, left) if b.needs(right) else None,
+        )
+
+
+@dataclass(frozen=True)
 class Scale(Op):
     """x -> y = factor x."""
 

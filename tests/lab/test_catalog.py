@@ -16,7 +16,17 @@ def test_everything_registered_is_in_the_catalog_once():
 
 
 def test_the_groups_stand_in_the_order_of_declaration_and_losses_come_last():
-    names = ["Core", "Convolution", "Pooling", "Activation", "Normalization", "Regularization", "Merge", "Loss"]
+    names = [
+        "Core",
+        "Convolution",
+        "Pooling",
+        "Activation",
+        "Normalization",
+        "Regularization",
+        "Merge",
+        "Shape",
+        "Loss",
+    ]
     assert list(groups()) == names
     assert list(groups(reversed(catalog()))) == names, "however the components come"
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from engine.kernels.reference import (
     activation,
+    arrange,
     convolution,
     dropout,
     elementwise,
@@ -26,7 +27,20 @@ from engine.kernels.reference import (
 
 Kernel = Callable[..., None]
 
-_MODULES = (activation, convolution, dropout, elementwise, linear, loss, noise, normalization, observe, pooling, update)
+_MODULES = (
+    activation,
+    arrange,
+    convolution,
+    dropout,
+    elementwise,
+    linear,
+    loss,
+    noise,
+    normalization,
+    observe,
+    pooling,
+    update,
+)
 
 KERNELS: dict[str, Kernel] = {name: kernel for module in _MODULES for name, kernel in module.KERNELS.items()}
 

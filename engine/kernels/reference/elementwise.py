@@ -14,6 +14,10 @@ def add(xp: Any, *arrays: Any) -> None:
         first = y
 
 
+def multiply(xp: Any, a: Any, b: Any, y: Any) -> None:
+    xp.multiply(a, b, out=y)
+
+
 def scale(xp: Any, x: Any, y: Any, *, factor: float) -> None:
     xp.multiply(x, factor, out=y)
 
@@ -22,4 +26,4 @@ def fill(xp: Any, y: Any, *, shape: tuple[int, ...], value: float, dtype: DType)
     y.fill(value)
 
 
-KERNELS = {"add": add, "scale": scale, "fill": fill}
+KERNELS = {"add": add, "multiply": multiply, "scale": scale, "fill": fill}

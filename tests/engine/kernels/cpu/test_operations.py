@@ -18,10 +18,15 @@ by_id = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 
 FALLBACKS: frozenset[str] = frozenset(
     {
+        "concatenate",
+        "crop",
         "drop",
         "drop_gradient",
         "expected",
         "gaussian_noise",
+        "multiply",
+        "pad",
+        "permute",
         "soft_target_cross_entropy",
         "soft_target_cross_entropy_gradient",
     }
