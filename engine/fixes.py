@@ -53,6 +53,8 @@ def fix_for(
             assert isinstance(loss, NodeComponent)
             label = f"Use {info_of(cls).label[0].lower()}{info_of(cls).label[1:]}"
             return Fix(label, lambda value: edits.replace_component(value, node.id, loss))
+        case ("bypass",):
+            return bypass_fix(node.id)
     return None
 
 

@@ -11,6 +11,7 @@ from engine.layers.normalization import BatchNorm
 from engine.layers.regularization import Dropout, GaussianNoise, SpatialDropout, StochasticDepth
 from engine.layers.merge import Add, Concatenate, Multiply
 from engine.layers.arrangement import Crop2D, Permute, Reshape, ZeroPad2D
+from engine.layers.sample_normalization import GroupNorm, InstanceNorm, LayerNorm
 # isort: on
 
 __all__ = [
@@ -27,8 +28,11 @@ __all__ = [
     "Flatten",
     "GaussianNoise",
     "GlobalAveragePool2D",
+    "GroupNorm",
     "Input",
+    "InstanceNorm",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Loss",
     "MaxPool2D",

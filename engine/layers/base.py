@@ -30,6 +30,7 @@ class ShapeProblem(Exception):
     ("outputs", n)           give the nearest layer before this one that has `units` or `filters` n of them
     ("loss", tag)            put another loss in this one's place
     ("replace", tag, values) put a node of that tag in this one's place
+    ("bypass",)              take this node out without deleting it
     """
 
     def __init__(self, message: str, field: str = "", fix: tuple[Any, ...] | None = None) -> None:

@@ -20,14 +20,21 @@ if TYPE_CHECKING:
     group="Normalization",
     formula="y = γ (x − μ) / √(σ² + ε) + β",
     source="Ioffe, Szegedy 2015, Batch Normalization, algorithms 1 and 2",
-    synonyms=("batch normalization", "bn"),
+    synonyms=("batch normalization", "bn", "running statistics"),
+    avoid="With batches of fewer than about 16 samples, whose statistics are mostly noise, and where samples of a batch "
+    "belong together (sorted by class, frames of one film): group or layer normalization knows no batch.",
+    differs="γ that gives the input back is √(σ² + ε), the deviation, not the variance σ² that some notes name. The "
+    "running variance takes the unbiased variance of the batch (n − 1), as PyTorch and the paper do; Keras takes the "
+    "biased one. Momentum is the weight of the new batch, as in PyTorch; Keras's is the weight of the old average.",
 )
 class BatchNorm(Layer, frozen=True):
     """Normalizes each feature (of images: each channel) to mean 0, variance 1 over the batch; then scales and shifts.
 
     In training μ and σ² are the batch's own mean and biased variance; γ starts at 1, β at 0, and both are learned. In
-    evaluation running averages take their place, so that a sample's result does not depend on its companions. The
-    running variance averages the unbiased variance, as in PyTorch. Small batches make the statistics noisy.
+    evaluation running averages take their place, so that a sample's result does not depend on its companions: a network
+    that computes well in one mode may fail in the other. The running variance averages the unbiased variance; its
+    average starts at 1, the mean's at 0, and with momentum m they are 1 − (1 − m)^k of the way after k steps. At
+    evaluation the layer is one factor and one shift for each feature, and can be folded into the layer before it.
     """
 
     needs_batch: ClassVar[bool] = True
@@ -38,7 +45,7 @@ class BatchNorm(Layer, frozen=True):
             gt=0,
             le=1,
             help="Weight of the newest batch in the running averages: running = (1 − momentum) running + momentum new. "
-            "This is PyTorch's convention; in Keras and in the paper's notation 0.1 here is 0.9.",
+            "This is PyTorch's convention; in Keras's 0.1 here is 0.9.",
         ),
     ] = 0.1
     epsilon: Annotated[

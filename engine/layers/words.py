@@ -31,6 +31,12 @@ def describe(shape: Shape) -> str:
     return f"arrays of {shape_text(shape)}"
 
 
+def nearest_divisor(count: int, wanted: int) -> int:
+    """The divisor of `count` that lies nearest to `wanted`; the smaller one of two that are equally near."""
+    divisors = [n for n in range(1, count + 1) if count % n == 0]
+    return min(divisors, key=lambda n: (abs(n - wanted), n))
+
+
 def require_image(name: str, shape: Shape) -> None:
     """Refuse what is not (height, width, channels)."""
     if len(shape) == 3:

@@ -1,6 +1,6 @@
 """The operations that networks are lowered to, by kernel name in `OPS`."""
 
-from engine.ops import update
+from engine.ops import group_norm, update
 from engine.ops.activation import (
     LeakyReLU,
     LeakyReLUGradient,
@@ -109,5 +109,6 @@ __all__ = [
     "TanhGradient",
     "Tensor",
     "Value",
+    "group_norm",
     "update",
 ]
