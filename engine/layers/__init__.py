@@ -5,13 +5,14 @@
 from engine.layers.base import BufferSpec, Layer, Loss, NodeComponent, ParameterSpec, Shape, ShapeProblem
 from engine.layers.core import Dense, Flatten, Input
 from engine.layers.convolution import Conv2D
+from engine.layers.special_convolution import ConvTranspose2D, DepthwiseConv2D
 from engine.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
 from engine.layers.activation import Activation, LeakyReLU, ReLU, Sigmoid, Tanh
 from engine.layers.normalization import BatchNorm
+from engine.layers.sample_normalization import GroupNorm, InstanceNorm, LayerNorm
 from engine.layers.regularization import Dropout, GaussianNoise, SpatialDropout, StochasticDepth
 from engine.layers.merge import Add, Concatenate, Multiply
 from engine.layers.arrangement import Crop2D, Permute, Reshape, ZeroPad2D
-from engine.layers.sample_normalization import GroupNorm, InstanceNorm, LayerNorm
 # isort: on
 
 __all__ = [
@@ -22,8 +23,10 @@ __all__ = [
     "BufferSpec",
     "Concatenate",
     "Conv2D",
+    "ConvTranspose2D",
     "Crop2D",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GaussianNoise",

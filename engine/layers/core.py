@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from engine.initializers import Constant, He
 from engine.kinds import Initializer
 from engine.layers.base import Layer, ParameterSpec, Shape, ShapeProblem
+from engine.layers.standardization import Standardize, require_spread, weight_of
 from engine.layers.words import require_vector
 from engine.ops.linear import AddBias, MatMul
 from engine.ops.shape import Reshape
@@ -84,9 +85,11 @@ class Dense(Layer, frozen=True):
     ] = True
     weight_init: WeightInit = He()
     bias_init: BiasInit = Constant()
+    standardize: Standardize = False
 
     def infer(self, shapes: tuple[Shape, ...]) -> Shape:
         require_vector("Dense", shapes[0])
+        require_spread(self.standardize, shapes[0][0])
         return (self.units,)
 
     def parameters(self, shapes: tuple[Shape, ...]) -> tuple[ParameterSpec, ...]:
@@ -99,7 +102,7 @@ class Dense(Layer, frozen=True):
         return f"Dense {self.units}"
 
     def lower(self, b: Builder, *inputs: Value) -> Value:
-        y = b.op(MatMul(), inputs[0], b.parameter("weight"))
+        y = b.op(MatMul(), inputs[0], weight_of(b, self.standardize))
         return b.op(AddBias(), y, b.parameter("bias")) if self.use_bias else y
 
 

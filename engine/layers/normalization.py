@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     formula="y = γ (x − μ) / √(σ² + ε) + β",
     source="Ioffe, Szegedy 2015, Batch Normalization, algorithms 1 and 2",
     synonyms=("batch normalization", "bn", "running statistics"),
-    avoid="With batches of fewer than about 16 samples, whose statistics are mostly noise, and where samples of a batch "
-    "belong together (sorted by class, frames of one film): group or layer normalization knows no batch.",
+    avoid="With batches of fewer than about 16 samples, whose statistics are mostly noise, and where the samples of a "
+    "batch belong together (sorted by class, frames of one film): group or layer normalization knows no batch.",
     differs="γ that gives the input back is √(σ² + ε), the deviation, not the variance σ² that some notes name. The "
     "running variance takes the unbiased variance of the batch (n − 1), as PyTorch and the paper do; Keras takes the "
     "biased one. Momentum is the weight of the new batch, as in PyTorch; Keras's is the weight of the old average.",

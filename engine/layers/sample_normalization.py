@@ -175,9 +175,9 @@ class InstanceNorm(Layer, frozen=True):
     pattern stays. It is group normalization with as many groups as channels.
     """
 
-    affine: Annotated[
-        bool, field(label="Scale and shift", help="Learn a factor γ and a shift β for each channel.")
-    ] = False
+    affine: Annotated[bool, field(label="Scale and shift", help="Learn a factor γ and a shift β for each channel.")] = (
+        False
+    )
     epsilon: Epsilon = 1e-5
 
     def infer(self, shapes: tuple[Shape, ...]) -> Shape:

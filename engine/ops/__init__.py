@@ -1,6 +1,6 @@
 """The operations that networks are lowered to, by kernel name in `OPS`."""
 
-from engine.ops import group_norm, update
+from engine.ops import group_norm, grouped_convolution, update
 from engine.ops.activation import (
     LeakyReLU,
     LeakyReLUGradient,
@@ -110,5 +110,6 @@ __all__ = [
     "Tensor",
     "Value",
     "group_norm",
+    "grouped_convolution",
     "update",
 ]

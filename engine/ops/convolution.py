@@ -102,7 +102,7 @@ class Conv2d(Op):
 
 @dataclass(frozen=True)
 class Conv2dInputGradient(Op):
-    """(dy, w) -> dx, of shape `x_shape` (batch included)."""
+    """(dy, w) -> dx, of shape `x_shape` (batch included). Forwards it is the transposed convolution."""
 
     name: ClassVar[str] = "conv2d_input_gradient"
     x_shape: tuple[int, ...] = ()
@@ -129,6 +129,18 @@ class Conv2dInputGradient(Op):
             height, width, channels = self.x_shape[1:]
             spaces.append(Tensor((images, height + 2 * self.padding, width + 2 * self.padding, channels)))
         return tuple(spaces)
+
+    def vjp(self, b: Builder, call: Call, *adjoints: Value | None) -> tuple[Value | None, ...]:
+        (dx,) = adjoints
+        dy, w = call.inputs
+        if dx is None:
+            return None, None
+        ddy = dw = None
+        if b.needs(w):
+            dw = b.op(Conv2dWeightGradient((w.shape[0], w.shape[1]), self.stride, self.padding), dx, dy)
+        if b.needs(dy):
+            ddy = b.op(Conv2d(self.stride, self.padding), dx, w)
+        return ddy, dw
 
     def flops(self, *inputs: Tensor) -> int:
         dy, w = inputs

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _work(x: Tensor, groups: int) -> tuple[Tensor, ...]:
-    """A block of whole samples, the sums of each of its channels and of each of its groups, and a vector of channels."""
+    """A block of whole samples, sums of each of its channels (two) and of each of its groups, a vector of channels."""
     batch, channels = x.shape[0], x.shape[-1]
     size = x.size // batch
     count = max(1, min(batch, BLOCK // size))

@@ -13,9 +13,7 @@ from tests.support.layers import Lone
 TOLERANCE = {"float64": 1e-10, "float32": 2e-4}
 
 
-def check_against(
-    reference: Callable[[Any, dict[str, Any]], Any], layer: Layer, x: np.ndarray, **options: Any
-) -> Lone:
+def check_against(reference: Callable[[Any, dict[str, Any]], Any], layer: Layer, x: np.ndarray, **options: Any) -> Lone:
     """Hold `layer` on a batch against `reference(x, parameters by name)`, in both precisions.
 
     Parameters are drawn, so that no gain of one and no shift of zero hides anything. Images keep their channels last.

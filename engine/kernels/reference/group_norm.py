@@ -133,9 +133,7 @@ def _as_sample(w: Any) -> Any:
     return w.reshape(1, -1, w.shape[-1])
 
 
-def standardize_weights(
-    xp: Any, w: Any, y: Any, mean: Any, rstd: Any, work: Any, sums: Any, *, epsilon: float
-) -> None:
+def standardize_weights(xp: Any, w: Any, y: Any, mean: Any, rstd: Any, work: Any, sums: Any, *, epsilon: float) -> None:
     statistics = mean.reshape(1, -1), rstd.reshape(1, -1)
     _forward(xp, _as_sample(w), _as_sample(y), *statistics, work, sums, epsilon)
 

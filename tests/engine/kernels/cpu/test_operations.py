@@ -24,11 +24,18 @@ FALLBACKS: frozenset[str] = frozenset(
         "drop_gradient",
         "expected",
         "gaussian_noise",
+        "group_norm",
+        "group_norm_gradient",
+        "grouped_conv2d",
+        "grouped_conv2d_input_gradient",
+        "grouped_conv2d_weight_gradient",
         "multiply",
         "pad",
         "permute",
         "soft_target_cross_entropy",
         "soft_target_cross_entropy_gradient",
+        "standardize_weights",
+        "standardize_weights_gradient",
     }
 )
 """Operations that are left to the reference kernels on purpose."""
