@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QScrollArea
 
 from engine import edits
 from lab.catalog import DRAG_FORMAT, catalog, search
@@ -42,10 +43,10 @@ def test_every_component_has_a_chip(palette):
 
 
 def test_chips_lie_in_lines_without_overlap(palette, qtbot):
-    rects = []
+    body, rects = palette.findChild(QScrollArea).widget(), []
     for item in palette.chips:
-        rect = item.rect().translated(item.mapTo(palette, item.rect().topLeft()))
-        assert palette.rect().contains(rect)
+        rect = item.rect().translated(item.mapTo(body, item.rect().topLeft()))
+        assert body.rect().contains(rect)
         assert not any(rect.intersects(other) for other in rects)
         rects.append(rect)
 
