@@ -312,4 +312,4 @@ class PanelArea(QMainWindow):
 
 
 def _is_plane(signature: DataSignature) -> bool:
-    return [tuple(shape) for shape in signature.inputs.values()] == [(2,)]
+    return [signature.source_shape(name) for name in signature.inputs] == [(2,)]

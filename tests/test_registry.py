@@ -187,6 +187,7 @@ def arrays(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images = rng.integers(0, 256, (24, 6, 6, 1), dtype=np.uint8)
     classes = np.arange(24) % 3
     np.savez(folder / "classes.npz", x=images, y=classes)
+    np.savez(folder / "codes.npz", x=np.stack([classes, np.arange(24)], axis=1), y=classes)
     np.savez(folder / "binary.npz", x=images, y=classes % 2)
     np.savez(folder / "numbers.npz", x=images, y=rng.normal(size=(24, 2)))
     rows = "\n".join(f"{a:.3f},{b:.3f},{c}" for (a, b), c in zip(rng.normal(size=(24, 2)), classes, strict=True))
@@ -287,7 +288,8 @@ def with_component(component: Any, folder: Path) -> Experiment:
             return with_source(component, folder)
         case "preprocessing":
             numbers = info_tag(component) == "standardize_targets"
-            source = make("source", "npz", path=str(folder / ("numbers.npz" if numbers else "classes.npz")))
+            archive = "numbers.npz" if numbers else "codes.npz" if info_tag(component) == "one_hot" else "classes.npz"
+            source = make("source", "npz", path=str(folder / archive))
             experiment = with_loss(loss_of("numbers" if numbers else "classes"), folder)
             return on(experiment, source, component)
         case "metric":

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from engine.data.dataset import Dataset, assemble
+from engine.data.dataset import Dataset, assemble, changed
 from engine.data.errors import DataError
+from engine.data.preprocessing.applying import outline_of
+from engine.data.preprocessing.base import PreprocessingStep
 from engine.data.raw import Outline, Raw
 from engine.data.signature import DataSignature
 from engine.data.sources.base import DataSource, stamp
@@ -82,7 +84,13 @@ def peek(spec: DataSpec) -> DataSignature | None:
     """Names, shapes and sizes, at once; None when the data must be loaded to know them, or cannot be divided so."""
     try:
         source = _known(spec)
-        raw = _raws.peek(_key(source))
+        source_key = _key(source)
+        dataset = _datasets.peek(source_key + _plain(spec))
+        if dataset is not None:
+            return dataset.signature
+        raw = _raws.peek(source_key)
+        if raw is not None and raw.missing:
+            return None  # whether they are filled, and what comes of it, is for `load` to say
         outline = raw.outline() if raw is not None else source.outline()
         return None if outline is None else _signature(outline, spec)
     except DataError:
@@ -95,15 +103,24 @@ def forget() -> None:
     _datasets.clear()
 
 
-def _signature(outline: Outline, spec: DataSpec) -> DataSignature:
+def _signature(outline: Outline, spec: DataSpec) -> DataSignature | None:
+    """The signature, or None where the shapes after preprocessing depend on the samples."""
     train, validation, test = part_sizes(outline.samples, outline.own_test, spec.split)
+    steps = [step for step in spec.preprocessing if isinstance(step, PreprocessingStep) and step.applies_to == "inputs"]
+    inputs, names = {}, outline.input_names
+    for name, shape in outline.inputs.items():
+        after = outline_of(steps, shape, outline.input_names)
+        if after is None:
+            return None
+        inputs[name], names = after
     return DataSignature(
-        inputs=outline.inputs,
+        inputs=inputs,
         targets=outline.targets,
         train_size=train,
         validation_size=validation,
         test_size=test,
-        input_names=outline.input_names,
+        input_names=names if len(inputs) == 1 else (),
+        source_inputs=changed(outline.inputs, inputs),
     )
 
 

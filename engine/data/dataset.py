@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from engine.data.errors import DataError, require_memory
-from engine.data.preprocessing import Affine, PreprocessingStep, fit_all, transformed
+from engine.data.preprocessing.applying import fit_all, outline_after, transformed
+from engine.data.preprocessing.base import PreprocessingStep
+from engine.data.preprocessing.transformation import Transformation
 from engine.data.raw import Raw
 from engine.data.signature import DataSignature
 from engine.data.split import divide
@@ -64,7 +67,8 @@ class Preview:
 
 @dataclass(frozen=True)
 class Dataset:
-    """`raw` holds all samples before division and preprocessing; `fitted` the transformations by array name."""
+    """`raw` holds all samples before division and preprocessing; `fitted` the transformations by array name, and
+    `steps` the labels of the steps that they were fitted for."""
 
     signature: DataSignature
     train: Part
@@ -72,7 +76,8 @@ class Dataset:
     test: Part
     info: DataInfo
     raw: Raw
-    fitted: dict[str, tuple[Affine, ...]] = field(default_factory=dict)
+    fitted: dict[str, tuple[Transformation, ...]] = field(default_factory=dict)
+    steps: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def part(self, name: PartName) -> Part:
         """The part of that name."""
@@ -86,13 +91,15 @@ class Dataset:
     def target_numbers(self, values: np.ndarray, name: str = "y") -> np.ndarray:
         """Predictions of a regression in the target's own units: target preprocessing undone, float64."""
         numbers = np.asarray(values, np.float64)
-        for affine in reversed(self.fitted.get(name, ())):
-            numbers = affine.invert(numbers)
+        for transformation in reversed(self.fitted.get(name, ())):
+            numbers = transformation.invert(numbers)
         return numbers
 
     def bounds(self, name: str = "x") -> tuple[np.ndarray, np.ndarray]:
-        """The smallest and largest raw value of each feature over all samples, float64."""
+        """The smallest and largest raw value of each feature over all samples that have it, float64."""
         array = self.raw.inputs[name]
+        if name in self.raw.missing:
+            return np.fmin.reduce(array, axis=0).astype(np.float64), np.fmax.reduce(array, axis=0).astype(np.float64)
         return array.min(axis=0).astype(np.float64), array.max(axis=0).astype(np.float64)
 
     def preview(self, part: PartName = "train", count: int = 25, seed: int = 0) -> Preview:
@@ -124,9 +131,13 @@ class Dataset:
 def assemble(spec: DataSpec, source: DataSource, raw: Raw) -> Dataset:
     """Divide and preprocess what a source delivered. Raises DataError."""
     indices = dict(zip(PARTS, divide(raw.samples, raw.own_test, spec.split), strict=True))
-    values = sum(array[0].size for array in raw.inputs.values()) * sum(map(len, indices.values()))
+    used = sum(map(len, indices.values()))
+    values = sum(array[0].size for array in raw.inputs.values()) * used
     require_memory(raw.bytes + 4 * values, "the data set", "source")
-    fitted = _fit(spec, raw, indices["train"])
+    fitted, steps = _fit(spec, raw, indices["train"])
+    inputs = {name: _outline(raw, name, fitted[name])[0] for name in raw.inputs}
+    values = sum(map(math.prod, inputs.values())) * used
+    require_memory(raw.bytes + 4 * values, "the preprocessed data set", "preprocessing")
     parts = {}
     for name, chosen in indices.items():
         arrays = {key: transformed(array, chosen, fitted[key]) for key, array in raw.inputs.items()}
@@ -137,17 +148,30 @@ def assemble(spec: DataSpec, source: DataSource, raw: Raw) -> Dataset:
         parts[name] = Part(arrays, chosen)
     outline = raw.outline()
     signature = DataSignature(
-        inputs=outline.inputs,
+        inputs=inputs,
         targets=outline.targets,
         train_size=parts["train"].size,
         validation_size=parts["validation"].size,
         test_size=parts["test"].size,
-        input_names=outline.input_names,
+        input_names=_outline(raw, next(iter(inputs)), fitted[next(iter(inputs))])[1] if len(inputs) == 1 else (),
+        source_inputs=changed(outline.inputs, inputs),
     )
-    return Dataset(signature, **parts, info=_info(source, raw, parts), raw=raw, fitted=fitted)
+    return Dataset(signature, **parts, info=_info(source, raw, parts), raw=raw, fitted=fitted, steps=steps)
 
 
-def _fit(spec: DataSpec, raw: Raw, training: np.ndarray) -> dict[str, tuple[Affine, ...]]:
+def changed(before: dict[str, tuple[int, ...]], after: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """The shapes before, of those inputs that have another after."""
+    return {name: shape for name, shape in before.items() if shape != after[name]}
+
+
+def _outline(raw: Raw, name: str, fitted: tuple[Transformation, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    return outline_after(fitted, raw.inputs[name].shape[1:], raw.input_names)
+
+
+def _fit(
+    spec: DataSpec, raw: Raw, training: np.ndarray
+) -> tuple[dict[str, tuple[Transformation, ...]], dict[str, tuple[str, ...]]]:
+    """The fitted transformations by array name, and the labels of their steps."""
     for i, step in enumerate(spec.preprocessing):
         if isinstance(step, Unknown):
             raise DataError(info_of(step).help, f"preprocessing[{i}]")
@@ -157,10 +181,14 @@ def _fit(spec: DataSpec, raw: Raw, training: np.ndarray) -> dict[str, tuple[Affi
             steps, places = chosen[step.applies_to]
             steps.append(step)
             places.append(f"preprocessing[{i}]")
-    fitted = {name: fit_all(array, training, *chosen["inputs"]) for name, array in raw.inputs.items()}
+    fitted = {
+        name: fit_all(array, training, *chosen["inputs"], names=raw.input_names, missing=name in raw.missing)
+        for name, array in raw.inputs.items()
+    }
     for name, array in raw.targets.items():
         fitted[name] = () if raw.signatures[name].classes else fit_all(array, training, *chosen["targets"])
-    return fitted
+    labels = {kind: tuple(info_of(step).label for step in steps) for kind, (steps, _) in chosen.items()}
+    return fitted, {name: labels["inputs" if name in raw.inputs else "targets"] for name in fitted if fitted[name]}
 
 
 def _info(source: DataSource, raw: Raw, parts: dict[str, Part]) -> DataInfo:

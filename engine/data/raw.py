@@ -36,7 +36,8 @@ class Outline:
 @dataclass(frozen=True)
 class Raw:
     """The samples of a source. `inputs` are arrays (N, ...) of any real type; `targets` are int64 (N,) class indices or
-    float32 (N, k) numbers, as `signatures` says; `notes` are remarks for the reader ("3 rows left out")."""
+    float32 (N, k) numbers, as `signatures` says; `notes` are remarks for the reader ("3 rows left out"). `missing` are
+    the names of the inputs in which NaN stands for missing values; the others are finite."""
 
     inputs: dict[str, np.ndarray]
     targets: dict[str, np.ndarray]
@@ -44,6 +45,7 @@ class Raw:
     own_test: int = 0
     input_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def samples(self) -> int:
@@ -68,10 +70,13 @@ def image_outline(shape: tuple[int, ...], names: Sequence[str], samples: int, ow
 # -- inputs ------------------------------------------------------------------------------------------------------------
 
 
-def samples_of(array: np.ndarray, name: str, channels_first: bool = False, field: str = "source.path") -> np.ndarray:
+def samples_of(
+    array: np.ndarray, name: str, channels_first: bool = False, field: str = "source.path", *, missing: bool = False
+) -> np.ndarray:
     """An array as samples: (N,) becomes (N, 1), (N, h, w) becomes (N, h, w, 1), (N, c, h, w) becomes (N, h, w, c).
 
-    Raises DataError for other ranks, an empty array, numbers that are not real, NaN and infinity.
+    Raises DataError for other ranks, an empty array, numbers that are not real, infinity, and NaN unless `missing`
+    allows it.
     """
     if array.dtype.kind not in "biuf":
         raise DataError(f"{name} holds {_type_words(array.dtype)}; expected numbers", field)
@@ -83,7 +88,7 @@ def samples_of(array: np.ndarray, name: str, channels_first: bool = False, field
         )
     if array.size == 0:
         raise DataError(f"{name} holds no values (shape {shape_text(array.shape)})", field)
-    check_finite(array, name, field)
+    check_finite(array, name, field, missing=missing)
     if array.ndim == 1:
         return array[:, None]
     if array.ndim == 3:
@@ -93,16 +98,17 @@ def samples_of(array: np.ndarray, name: str, channels_first: bool = False, field
     return array
 
 
-def check_finite(array: np.ndarray, name: str, field: str = "source.path") -> None:
-    """Refuse NaN and infinity, naming the first sample that has one. Raises DataError."""
+def check_finite(array: np.ndarray, name: str, field: str = "source.path", *, missing: bool = False) -> None:
+    """Refuse infinity, and NaN unless `missing` allows it, naming the first sample that has one. Raises DataError."""
     if array.dtype.kind != "f":
         return
     rows = max(1, 2**22 // max(1, math.prod(array.shape[1:])))
     for start in range(0, len(array), rows):
-        finite = np.isfinite(array[start : start + rows])
+        block = array[start : start + rows]
+        finite = ~np.isinf(block) if missing else np.isfinite(block)
         if not finite.all():
             where = np.argwhere(~finite)[0]
-            value = array[start : start + rows][tuple(where)]
+            value = block[tuple(where)]
             what = "NaN (not a number)" if np.isnan(value) else "an infinite value"
             place = f", at {', '.join(str(i + 1) for i in where[1:])}" if len(where) > 1 else ""
             raise DataError(

@@ -16,7 +16,7 @@ class TargetSignature(Struct, frozen=True, kw_only=True):
 class DataSignature(Struct, frozen=True, kw_only=True):
     """The arrays that input nodes and losses may name. Most data sets have one input, "x", and one target, "y".
 
-    Shapes are per sample: (height, width, channels) for images, (features,) for tables.
+    Shapes are per sample, as the network is fed them: (height, width, channels) for images, (features,) for tables.
     """
 
     inputs: dict[str, tuple[int, ...]]
@@ -25,4 +25,10 @@ class DataSignature(Struct, frozen=True, kw_only=True):
     validation_size: int = 0
     test_size: int = 0
     input_names: tuple[str, ...] = ()
-    """Names of the features of a table, or empty."""
+    """Names of the features of a table as the network is fed them, or empty."""
+    source_inputs: dict[str, tuple[int, ...]] = {}
+    """Shapes in the source, of those inputs whose shape the preprocessing changes."""
+
+    def source_shape(self, name: str) -> tuple[int, ...]:
+        """The shape of an input's samples in the source, before preprocessing."""
+        return tuple(self.source_inputs.get(name, self.inputs[name]))

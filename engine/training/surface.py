@@ -25,8 +25,8 @@ networks that answer slowly."""
 
 
 def surface_input(signature: DataSignature, inputs: tuple[str, ...]) -> str | None:
-    """The name of the one input of two numbers that a surface can be drawn over, or None."""
-    if len(inputs) == 1 and signature.inputs[inputs[0]] == (2,):
+    """The name of the one input of two numbers in the source that a surface can be drawn over, or None."""
+    if len(inputs) == 1 and signature.source_shape(inputs[0]) == (2,):
         return inputs[0]
     return None
 

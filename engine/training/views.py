@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.data.errors import DataError
 from engine.training import events
 from engine.training.surface import FINE, MOVING, Grid, surface_input
 
@@ -89,7 +90,12 @@ class Views:
         grid = self._grids.get(resolution)
         if grid is None:
             assert self._surface_input is not None
-            grid = self._grids[resolution] = Grid(self._dataset, self._surface_input, resolution)
+            try:
+                grid = self._grids[resolution] = Grid(self._dataset, self._surface_input, resolution)
+            except DataError:
+                # Not every point of the plane can be preprocessed: between categories there is nothing.
+                self._surface_input = None
+                return
             # Compiling is paid once; counted as a look, it would put off the next one for many seconds.
             grid.values(self._programs, self._heads, scalars)
         begun = time.perf_counter()

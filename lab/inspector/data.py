@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from engine.data.sources.base import DataSource
 from engine.experiment import DataSpec, Experiment
 from engine.schema import SchemaError, fields_of, info_of, validate
 from lab.inspector.findings import sentence
-from lab.inspector.loader import Loader
+from lab.loader import Loader
 from widgets import theme
 from widgets.fields import Combo, TextEditor
 from widgets.form import Form, Severity
@@ -42,7 +43,10 @@ def signature_facts(signature: DataSignature) -> list[tuple[str, str]]:
         ("Validation", f"{signature.validation_size:,} samples"),
         ("Test", f"{signature.test_size:,} samples"),
     ]
-    facts += [(f"Input “{shortened(name)}”", shape(sizes)) for name, sizes in signature.inputs.items()]
+    for name, sizes in signature.inputs.items():
+        before = signature.source_shape(name)
+        text = shape(sizes) if before == tuple(sizes) else f"{shape(sizes)}, from {shape(before)}"
+        facts.append((f"Input “{shortened(name)}”", text))
     for name, target in signature.targets.items():
         name = shortened(name)
         if target.classes:
@@ -55,6 +59,13 @@ def signature_facts(signature: DataSignature) -> list[tuple[str, str]]:
             one = target.shape in ((), (1,))
             facts.append((f"Target “{name}”", "a number" if one else f"{shape(target.shape)} numbers"))
     return facts
+
+
+def note_place(field: str) -> str:
+    """Where the form shows what is wrong with a field of the DataSpec: at a step's own field
+    ("preprocessing[1].high" stands at "preprocessing.1.high"), or below the list where the step as a whole is meant."""
+    place = re.sub(r"\[(\d+)\]", r".\1", field)
+    return re.sub(r"\.\d+$", "", place)
 
 
 class DataInspector(SidePanel):
@@ -76,7 +87,7 @@ class DataInspector(SidePanel):
         self._loader.failed.connect(self._on_failed)
         self._columns = Loader("data-columns", self)
         self._columns.loaded.connect(self._on_columns)
-        self._error_field = ""
+        self._error, self._error_field = "", ""
         form = Section("Data", ruled=False)
         self.form = Form(DataSpec)
         self.form.valueEdited.connect(self._on_edited)
@@ -142,7 +153,7 @@ class DataInspector(SidePanel):
     def _on_changed(self, before: Experiment, after: Experiment) -> None:
         if before.data is not after.data:
             self.form.set_value(after.data)
-            self._error_field = ""
+            self._error, self._error_field = "", ""
             self._mark_stale()
 
     def _on_edited(self, data: Any, key: str) -> None:
@@ -167,10 +178,11 @@ class DataInspector(SidePanel):
         self._mark_stale()
 
     def _show_signature(self) -> None:
-        signature, error = self.document.signature, self.document.signature_error
+        # What the shapes do not tell beforehand, reading the samples does.
+        signature, error = self.document.signature, self.document.signature_error or self._error
         notes: dict[str, tuple[Severity, str]] = {}
         if error and self._error_field:
-            notes[self._error_field] = ("error", error)
+            notes[note_place(self._error_field)] = ("error", error)
         self.form.set_notes(notes)
         if error:
             self._status("error", sentence(error))
@@ -238,7 +250,7 @@ class DataInspector(SidePanel):
 
     def _on_loaded(self, result: Any) -> None:
         self._dataset, self._preview = result
-        self._error_field = ""
+        self._error, self._error_field = "", ""
         info = self._dataset.info
         remarks = [sentence(note) for note in info.notes]
         counts = info.class_counts.get("train", ())
@@ -265,7 +277,8 @@ class DataInspector(SidePanel):
         self._preview = None
         self._dataset = None
         self._error_field = getattr(error, "field", "")
-        words = sentence(getattr(error, "message", "") or str(error) or type(error).__name__)
+        self._error = getattr(error, "message", "") or str(error) or type(error).__name__
+        words = sentence(self._error)
         self._show_signature()
         self.remarks.hide()
         self.preview_status.setText(f"No samples to show. {words}")
@@ -293,10 +306,10 @@ class DataInspector(SidePanel):
             elif preview.targets[key].shape[1:] in ((), (1,)):
                 targets = preview.targets[key].reshape(-1)
             break
-        self.samples.set_samples(
-            values, preview.labels, classes=classes, targets=targets, names=self._dataset.signature.input_names
-        )
-        span = f"values {float(values.min()):.3g} to {float(values.max()):.3g}"
+        fed = self.fed.isChecked()
+        names = self._dataset.signature.input_names if fed else self._dataset.raw.input_names
+        self.samples.set_samples(values, preview.labels, classes=classes, targets=targets, names=names)
+        span = f"values {float(np.nanmin(values)):.3g} to {float(np.nanmax(values)):.3g}"
         self.preview_status.setText(f"{len(values)} of {self._dataset.part(preview.part).size:,}, {span}")
         self.preview_status.show()
 

@@ -207,8 +207,9 @@ class SurfacePanel(Panel):
         signature = self.document.signature if self.document is not None else None
         if session is not None and session.dataset is not None:
             signature = session.dataset.signature
-        if signature is not None and (2,) not in signature.inputs.values():
-            shapes = ", ".join("×".join(map(str, shape)) for shape in signature.inputs.values())
+        found = [signature.source_shape(key) for key in signature.inputs] if signature is not None else []
+        if signature is not None and (2,) not in found:
+            shapes = ", ".join("×".join(map(str, shape)) for shape in found)
             return (
                 f"The decision surface is drawn for data of two features; these have the shape {shapes}.\n"
                 "Choose a two-dimensional data set, such as the spirals, under Data."
@@ -237,7 +238,7 @@ class SurfacePanel(Panel):
 
 def training_samples(dataset: Any) -> tuple[np.ndarray, np.ndarray, bool] | None:
     """Up to 1,500 training samples of a data set of one input of two features, in raw units."""
-    name = next((key for key, shape in dataset.signature.inputs.items() if shape == (2,)), None)
+    name = next((key for key in dataset.signature.inputs if dataset.signature.source_shape(key) == (2,)), None)
     target = next(iter(dataset.signature.targets.items()), None)
     if name is None or target is None:
         return None

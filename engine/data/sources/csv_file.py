@@ -66,8 +66,12 @@ class CsvFile(DataSource, frozen=True):
         "point"
     )
     missing: Annotated[
-        Literal["refuse", "drop"],
-        field(label="Missing values", help="refuse: say where they are. drop: leave out rows with empty cells or NaN."),
+        Literal["refuse", "drop", "keep"],
+        field(
+            label="Missing values",
+            help="refuse: say where they are. drop: leave out rows with empty cells or NaN. keep: leave those of "
+            "features to the preprocessing step “Fill missing values”.",
+        ),
     ] = "refuse"
 
     def files(self) -> tuple[Path, ...]:
@@ -96,11 +100,16 @@ class CsvFile(DataSource, frozen=True):
             raise DataError(
                 f"“{shortened(table.names[target])}” is the target and cannot be a feature too", "source.columns"
             )
-        notes = self._drop_missing(table, [*features, target])
+        notes = self._check_missing(table, features, target)
         x = np.stack([self._numbers(table, i) for i in features], axis=1)
         y, signature = self._target(table, target)
         names = tuple(table.names[i] for i in features)
-        return Raw({"x": x}, {"y": y}, {"y": signature}, input_names=names, notes=notes)
+        absent = int(np.isnan(x).sum())
+        if absent:
+            notes += (f"{absent:,} of {x.size:,} values are missing",)
+        return Raw(
+            {"x": x}, {"y": y}, {"y": signature}, input_names=names, notes=notes, missing=("x",) if absent else ()
+        )
 
     # -- the table as text ---------------------------------------------------------------------------------------------
 
@@ -170,16 +179,19 @@ class CsvFile(DataSource, frozen=True):
 
     # -- cells ---------------------------------------------------------------------------------------------------------
 
-    def _drop_missing(self, table: Table, used: list[int]) -> tuple[str, ...]:
-        """Leave out (or refuse) the rows with a missing value in a column that is used."""
-        if self.missing == "refuse":
+    def _check_missing(self, table: Table, features: list[int], target: int) -> tuple[str, ...]:
+        """Leave out (or refuse) the rows with a missing value in a column that is used; a target is never kept so."""
+        used = [*features, target]
+        if self.missing != "drop":
             for row, place in zip(table.rows, table.places, strict=True):
-                for i in used:
+                for i in used if self.missing == "refuse" else [target]:
                     if _is_missing(row[i]):
                         what = f"holds “{row[i]}”, a missing value" if row[i] else "is empty"
+                        keep = ", or to “keep” for the step “Fill missing values”" if i != target else ""
+                        what += ", and it is the target" if self.missing == "keep" else ""
                         raise DataError(
                             f"{table.cell(place, i)} {what}: fill it in, or set Missing values to “drop” to leave such "
-                            "rows out",
+                            f"rows out{keep}",
                             "source.missing",
                         )
             return ()
@@ -191,8 +203,10 @@ class CsvFile(DataSource, frozen=True):
         return (f"{dropped} of {dropped + len(kept)} rows have missing values and were left out",) if dropped else ()
 
     def _numbers(self, table: Table, column: int) -> np.ndarray:
-        """One column as float64. Raises DataError that names row and column."""
+        """One column as float64, NaN where a value is missing. Raises DataError that names row and column."""
         cells = [row[column] for row in table.rows]
+        if self.missing == "keep":
+            cells = ["nan" if _is_missing(cell) else cell for cell in cells]
         try:
             values = np.array([self._number(cell) for cell in cells])
         except ValueError:
@@ -200,8 +214,9 @@ class CsvFile(DataSource, frozen=True):
             comma = self.decimal == "point" and _has_decimal_comma(cells[row])
             place = "source.decimal" if comma else "source.columns"
             raise DataError(self._not_a_number(table, row, column), place) from None
-        if not np.isfinite(values).all():
-            row = int(np.flatnonzero(~np.isfinite(values))[0])
+        unusable = np.isinf(values) if self.missing == "keep" else ~np.isfinite(values)
+        if unusable.any():
+            row = int(np.flatnonzero(unusable)[0])
             raise DataError(
                 f"{table.cell(table.places[row], column)} holds “{shortened(cells[row])}”, not a finite number",
                 "source.path",

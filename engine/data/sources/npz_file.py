@@ -46,6 +46,14 @@ class NpzFile(DataSource, frozen=True):
         Literal["auto", "classification", "regression"],
         field(help="auto: text and few different whole numbers are classes, everything else is numbers."),
     ] = "auto"
+    missing: Annotated[
+        Literal["refuse", "drop", "keep"],
+        field(
+            label="Missing values",
+            help="refuse: say where there is a NaN. drop: leave out samples with one. keep: leave those of samples to "
+            "the preprocessing step “Fill missing values”.",
+        ),
+    ] = "refuse"
     layout: Annotated[
         Literal["channels last", "channels first"],
         field(help="Order of the axes of images with channels: height × width × channels, or channels first."),
@@ -74,15 +82,25 @@ class NpzFile(DataSource, frozen=True):
 
     def _assemble(self, arrays: dict[str, np.ndarray], inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Raw:
         first = self.layout == "channels first"
-        found = {name: samples_of(arrays[name], f"the array “{name}”", first) for name in inputs}
-        targets, signatures = {}, {}
-        for name in outputs:
-            targets[name], signatures[name] = targets_of(arrays[name], self.task, f"the array “{name}”")
-        counts = {name: len(array) for name, array in (found | targets).items()}
+        keep = self.missing != "refuse"
+        found = {name: samples_of(arrays[name], f"the array “{name}”", first, missing=keep) for name in inputs}
+        wanted = {name: arrays[name] for name in outputs}
+        counts = {name: len(array) if array.ndim else 0 for name, array in (found | wanted).items()}
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"“{name}” {count}" for name, count in counts.items())
             raise DataError(f"the arrays differ in their number of samples: {listed}", "source.path")
-        return Raw(found, targets, signatures)
+        notes: tuple[str, ...] = ()
+        if self.missing == "drop":
+            found, wanted, notes = _without_missing(found, wanted)
+        targets, signatures = {}, {}
+        for name, array in wanted.items():
+            targets[name], signatures[name] = targets_of(array, self.task, f"the array “{name}”")
+        missing = []
+        for name, array in found.items():
+            if keep and (absent := int(sum(_absent(array)))):
+                missing.append(name)
+                notes += (f"{absent:,} of {len(array):,} samples of “{name}” have missing values",)
+        return Raw(found, targets, signatures, notes=notes, missing=tuple(missing))
 
     def _archive(self, path: Path) -> dict[str, np.ndarray]:
         for names, place in ((self.inputs, "source.inputs"), (self.targets, "source.targets")):
@@ -103,6 +121,32 @@ class NpzFile(DataSource, frozen=True):
                     with archive.open(info) as stream:
                         arrays[name] = _read_array(stream, info.file_size, f"“{name}” in “{path.name}”", "source.path")
         return arrays
+
+
+def _absent(array: np.ndarray) -> np.ndarray:
+    """Of each sample, whether it has a NaN."""
+    if array.dtype.kind != "f":
+        return np.zeros(len(array), dtype=bool)
+    return np.asarray(np.isnan(array.reshape(len(array), -1)).any(axis=1))
+
+
+def _without_missing(
+    samples: dict[str, np.ndarray], targets: dict[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], tuple[str, ...]]:
+    """The arrays without the samples that have a NaN in one of them, and a remark of how many these were."""
+    absent = np.logical_or.reduce([_absent(array) for array in (*samples.values(), *targets.values())])
+    dropped = int(absent.sum())
+    if not dropped:
+        return samples, targets, ()
+    if dropped == len(absent):
+        raise DataError("every sample has a missing value: nothing is left", "source.missing")
+    note = f"{dropped:,} of {len(absent):,} samples have missing values and were left out"
+    kept = ~absent
+    return (
+        {name: array[kept] for name, array in samples.items()},
+        {name: array[kept] for name, array in targets.items()},
+        (note,),
+    )
 
 
 def _read_npy(path: Path, place: str) -> np.ndarray:

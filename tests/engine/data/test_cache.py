@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.data import DataError, cache, forget, load, peek
-from engine.data.preprocessing import Center
+from engine.data.preprocessing import Center, Pca, Whiten
 from engine.data.sources import Blobs, CsvFile, Diabetes, Digits, FashionMnist, Mnist, Moons, Regression, Spirals
 from engine.experiment import DataSpec, SplitSpec
 
@@ -23,6 +23,24 @@ def test_peek_says_beforehand_what_load_delivers(source, split: SplitSpec) -> No
     seen = peek(spec)
     assert seen is not None
     assert seen == load(spec).signature
+
+
+@pytest.mark.parametrize("steps", [(Pca(components=5),), (Whiten(form="PCA"),), (Center(), Whiten())])
+def test_peek_knows_the_shape_that_preprocessing_makes(steps) -> None:
+    spec = DataSpec(source=Mnist(), split=SplitSpec(validation=4800), preprocessing=steps)
+    seen = peek(spec)
+    assert seen is not None
+    if not isinstance(steps[-1], Whiten):  # 784 directions take a second
+        assert seen == load(spec).signature
+    assert (seen.inputs["x"] == seen.source_shape("x")) == isinstance(steps[0], Center)
+
+
+def test_a_share_of_the_variance_must_be_loaded_once_to_be_known() -> None:
+    spec = DataSpec(source=Spirals(), preprocessing=(Pca(components=0.5),))
+    assert peek(spec) is None
+    signature = load(spec).signature
+    assert signature.inputs == {"x": (1,)} and signature.source_inputs == {"x": (2,)}
+    assert peek(spec) is signature
 
 
 def test_peek_needs_no_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,18 +1,27 @@
 """The decision surface lies over the data and agrees with predictions."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 from msgspec.structs import replace
 
-from engine.data.preprocessing import Center, Normalize
+from engine.data.preprocessing import Center, Normalize, OneHot, Pca, PreprocessingStep, Whiten
+from engine.data.sources import NpzFile
+from engine.experiment import DataSpec
 from engine.training.evaluate import predict
+from engine.training.events import Event, Surface
 from engine.training.surface import Grid, surface_input
 from engine.training.trainer import Trainer
 from tests.engine.training.experiments import regression, spiral
 
 
-def test_the_grid_goes_through_the_preprocessing_and_the_network() -> None:
+@pytest.mark.parametrize(
+    "steps", [(Center(), Normalize()), (Whiten(form="ZCA"),), (Pca(components=1),), (Pca(components=2), Whiten())]
+)
+def test_the_grid_goes_through_the_preprocessing_and_the_network(steps: tuple[PreprocessingStep, ...]) -> None:
     base = spiral(epochs=2)
-    experiment = replace(base, data=replace(base.data, preprocessing=(Center(), Normalize())))
+    experiment = replace(base, data=replace(base.data, preprocessing=steps))
     trainer = Trainer(experiment, device="cpu")
     trainer.run()
     loop = trainer.loop
@@ -41,3 +50,15 @@ def test_only_a_single_input_of_two_numbers_has_a_surface() -> None:
 
     assert name(spiral()) == "x"
     assert name(regression()) is None
+
+
+def test_where_not_every_point_can_be_preprocessed_there_is_no_surface_and_the_run_goes_on(tmp_path: Path) -> None:
+    np.savez(tmp_path / "codes.npz", x=np.stack([np.arange(24) % 3, np.arange(24) % 4], axis=1), y=np.arange(24) % 2)
+    spec = DataSpec(
+        source=NpzFile(path=str(tmp_path / "codes.npz")), preprocessing=(OneHot(columns=("1", "2"), unseen="refuse"),)
+    )
+    drawn: list[Event] = []
+    trainer = Trainer(replace(spiral(), data=spec), device="cpu", steps=2, report=drawn.append)
+    trainer.control.watch(frozenset({"surface"}))
+    assert trainer.run().steps == 2
+    assert not any(isinstance(event, Surface) for event in drawn)

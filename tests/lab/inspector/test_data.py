@@ -3,10 +3,12 @@
 import threading
 
 import pytest
+from msgspec.structs import replace
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from engine.data import DataError
+from engine.data.preprocessing import Center, Pca, Rescale, Whiten
 from engine.data.signature import DataSignature, TargetSignature
 from engine.schema import lookup
 from lab.document import Document
@@ -178,3 +180,33 @@ def test_sources_without_files_come_first():
     tags = list(components_of("source"))
     files = {"csv", "idx", "image_folder", "npz"}
     assert files <= set(tags) and set(tags[-len(files) :]) == files
+
+
+@pytest.mark.parametrize(
+    ("steps", "row", "words"),
+    [
+        ((Center(), Pca(components=3)), "components", "only 2 values"),
+        # The shape is known before the samples are, and what is wrong only after.
+        ((Pca(components=2), Rescale(low=1, high=1)), "high", "must be more than low"),
+    ],
+)
+def test_what_is_wrong_with_a_step_stands_at_its_field(document, inspect, qtbot, steps, row, words):
+    data = document.experiment.data
+    document.apply("steps", replace(document.experiment, data=replace(data, preprocessing=steps)))
+    inspector = inspect(document)
+    previewed(inspector, qtbot)
+    qtbot.waitUntil(lambda: bool(inspector._error))
+    card = inspector.form.rows["preprocessing"].editor._items[1]
+    assert words in card.form.rows[row].note.text()
+    assert not card.form.rows[row].note.isHidden()
+    document.undo()
+    previewed(inspector, qtbot)
+    assert words not in inspector.status.text()
+
+
+def test_what_is_wrong_with_a_whole_step_stands_below_the_list(document, inspect, qtbot):
+    data = document.experiment.data
+    data = replace(data, split=replace(data.split, train_limit=1), preprocessing=(Whiten(),))
+    document.apply("steps", replace(document.experiment, data=data))
+    inspector = inspect(document)
+    qtbot.waitUntil(lambda: "single sample" in inspector.form.rows["preprocessing"].note.text())

@@ -3,7 +3,15 @@ import pytest
 
 from engine.data import preprocessing
 from engine.data.errors import DataError
-from engine.data.preprocessing import Center, Normalize, PreprocessingStep, Rescale, StandardizeTargets
+from engine.data.preprocessing import (
+    Center,
+    Normalize,
+    PreprocessingStep,
+    Rescale,
+    Standardize,
+    StandardizeTargets,
+    applying,
+)
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (50, 4, 3, 2)).astype(np.uint8)
@@ -23,7 +31,7 @@ AXES = {"feature": 0, "channel": (0, 1, 2), "global": None}
 @pytest.mark.parametrize("per", ["feature", "channel", "global"])
 @pytest.mark.parametrize("block", [1, 100, 2**18])
 def test_centre_and_normalize(per: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preprocessing, "_BLOCK", block)
+    monkeypatch.setattr(applying, "_BLOCK", block)
     train = IMAGES[TRAINING].astype(np.float64)
     mean, std = train.mean(axis=AXES[per]), train.std(axis=AXES[per])
     for part, got in zip((TRAINING, REST), apply(IMAGES, Center(per=per), Normalize(per=per)), strict=True):
@@ -98,9 +106,31 @@ def test_equals_scikit_learns_scaler() -> None:
     table = RNG.normal(5, 3, (50, 4))
     table[:, 2] = 7
     scaler.fit(table[TRAINING])
-    got = apply(table, Center(), Normalize())
+    for steps in ((Center(), Normalize()), (Standardize(),)):
+        got = apply(table, *steps)
+        np.testing.assert_allclose(got[0], scaler.transform(table[TRAINING]), rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(got[1], scaler.transform(table[REST]), rtol=1e-6, atol=1e-6)
+
+
+def test_equals_scikit_learns_range() -> None:
+    scaler = pytest.importorskip("sklearn.preprocessing").MinMaxScaler((-1, 2))
+    table = RNG.normal(5, 3, (50, 4))
+    table[:, 2] = 7
+    scaler.fit(table[TRAINING])
+    got = apply(table, Rescale(low=-1, high=2, per="feature"))
     np.testing.assert_allclose(got[0], scaler.transform(table[TRAINING]), rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(got[1], scaler.transform(table[REST]), rtol=1e-6, atol=1e-6)
+
+
+def test_standardizing_leaves_the_shape_of_a_distribution() -> None:
+    # "Standard normal", as notes have it, would be a skewness of 0; that of an exponential distribution is 2.
+    table = np.random.default_rng(1).exponential(3.0, (4000, 1))
+    got = preprocessing.transformed(
+        table, np.arange(4000), preprocessing.fit_all(table, np.arange(4000), [Standardize()])
+    )
+    wide = got.astype(np.float64)
+    assert abs(wide.mean()) < 1e-6 and wide.std() == pytest.approx(1, abs=1e-6)
+    assert (wide**3).mean() == pytest.approx(2, abs=0.3)
 
 
 def test_values_beyond_float32_get_words() -> None:
@@ -111,9 +141,7 @@ def test_values_beyond_float32_get_words() -> None:
 
 def test_inverse() -> None:
     (affine,) = preprocessing.fit_all(IMAGES, TRAINING, (Rescale(low=-1, high=1),))
-    block = IMAGES.astype(np.float64)
-    affine.apply(block)
-    np.testing.assert_allclose(affine.invert(block), IMAGES, atol=1e-9)
+    np.testing.assert_allclose(affine.invert(affine.apply(IMAGES.astype(np.float64))), IMAGES, atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import threading
 
-from lab.inspector.loader import Loader
+from lab.loader import Loader
 from tests.support.patience import WAIT
 
 

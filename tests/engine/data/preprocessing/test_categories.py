@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.data import preprocessing
+from engine.data.errors import DataError
+from engine.data.preprocessing import Center, OneHot
+
+RNG = np.random.default_rng(3)
+NAMES = ("size", "colour", "yes", "stage")
+TABLE = np.stack(
+    [RNG.normal(size=60), RNG.choice([3.0, 7, -1], 60), RNG.integers(0, 2, 60), RNG.integers(1, 6, 60)], axis=1
+)
+TRAINING, REST = np.arange(40), np.arange(40, 60)
+
+
+def fit(step: OneHot, table: np.ndarray = TABLE) -> tuple[preprocessing.Transformation, ...]:
+    return preprocessing.fit_all(table, TRAINING, [step], ["preprocessing[0]"], names=NAMES)
+
+
+@pytest.mark.parametrize("drop_first", [False, True])
+def test_equals_scikit_learns(drop_first: bool) -> None:
+    peer = pytest.importorskip("sklearn.preprocessing").OneHotEncoder(
+        drop="first" if drop_first else None, sparse_output=False
+    )
+    fitted = fit(OneHot(columns=("colour", "4"), drop_first=drop_first))
+    peer.fit(TABLE[TRAINING][:, [1, 3]])
+    for part in (TRAINING, REST):
+        got = preprocessing.transformed(TABLE, part, fitted)
+        expected, cut = peer.transform(TABLE[part][:, [1, 3]]), 2 if drop_first else 3
+        np.testing.assert_array_equal(
+            got,
+            np.hstack(
+                [TABLE[part, :1], expected[:, :cut], TABLE[part, 2:3], expected[:, cut:]],
+                dtype=np.float32,
+                casting="unsafe",
+            ),
+        )
+    assert fitted[0].shape((4,)) == got.shape[1:]
+
+
+def test_columns_that_look_like_codes_are_found_and_named() -> None:
+    (fitted,) = fit(OneHot())
+    assert fitted.names(NAMES) == (
+        "size", "colour = -1", "colour = 3", "colour = 7", "yes",
+        "stage = 1", "stage = 2", "stage = 3", "stage = 4", "stage = 5",
+    )  # fmt: skip
+    assert fitted.names(()) == ()
+
+
+def test_a_category_of_other_parts_alone() -> None:
+    table = TABLE.copy()
+    table[50, 1] = 9
+    got = preprocessing.transformed(table, REST, fit(OneHot(columns=("colour",)), table))
+    assert (got[10, 1:4] == 0).all() and (np.delete(got, 10, axis=0)[:, 1:4].sum(axis=1) == 1).all()
+    with pytest.raises(DataError, match="column “colour” holds the category 9"):
+        preprocessing.transformed(table, REST, fit(OneHot(columns=("colour",), unseen="refuse"), table))
+    # The category whose column is left out is known all the same.
+    fitted = fit(OneHot(columns=("colour",), unseen="refuse", drop_first=True))
+    assert preprocessing.transformed(TABLE, REST, fitted).shape == (20, 5)
+
+
+@pytest.mark.parametrize(
+    ("step", "words", "field"),
+    [
+        (OneHot(columns=("weight",)), "there is no column “weight”; the columns are “size”", "columns"),
+        (OneHot(columns=("5",)), "there is no column “5”", "columns"),
+        (OneHot(columns=("size",)), "coded as whole numbers", "columns"),
+        (OneHot(columns=("stage",), limit=4), "5 different values, more than the limit of 4", "limit"),
+        (OneHot(limit=2), "no column holds 3 to 2", "columns"),
+    ],
+)
+def test_what_cannot_be_encoded_is_refused_in_words(step: OneHot, words: str, field: str) -> None:
+    with pytest.raises(DataError) as caught:
+        fit(step)
+    assert words in caught.value.message
+    assert caught.value.field == f"preprocessing[0].{field}"
+
+
+def test_images_are_no_tables() -> None:
+    with pytest.raises(DataError, match="4 × 4 × 1"):
+        preprocessing.fit_all(np.zeros((60, 4, 4, 1)), TRAINING, [Center(), OneHot()])
