@@ -7,7 +7,7 @@ everything that can fill them.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from engine.schema import Component
 
@@ -181,17 +181,22 @@ class Metric(Component, frozen=True):
         """Whether the metric can be taken of the predictions of this loss."""
         return loss.predicts in self.takes
 
-    def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-        """(sum, count) over a batch of predictions (host arrays), so that batches of unequal size add up exactly."""
+    def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[Any, float]:
+        """(sums, count) of one batch of predictions (host arrays): a number, or as many as the metric needs."""
         sums, count = self.evaluate_steps(outputs[None], targets[None])
-        return float(sums[0]), count
+        return (float(sums[0]) if sums.ndim == 1 else sums[0]), count
 
     def evaluate_steps(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, float]:
-        """The sum for each of several batches of one size, (steps,) float64, and the count that each of them has.
+        """The sums of each of several batches of one size, float64 (steps,) or (steps, K), and the count that each has:
+        what batches of unequal size add up to exactly.
 
-        `outputs` and `targets` have the steps first, then the batch. A step's sum has the same bits whatever other
+        `outputs` and `targets` have the steps first, then the batch. A step's sums have the same bits whatever other
         steps are beside it."""
         raise NotImplementedError
+
+    def value(self, sums: Any, count: float) -> float:
+        """The metric, from the sums and the count over all batches."""
+        return float(sums / count)
 
 
 class Source(Component, frozen=True):

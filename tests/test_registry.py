@@ -241,12 +241,8 @@ def loss_of(targets: str) -> Any:
 
 def with_loss(loss: Any, folder: Path) -> Experiment:
     """A network whose targets suit the loss."""
-    units = {"softmax_cross_entropy": 3, "binary_cross_entropy": 1, "mean_squared_error": 2}
-    target = {"softmax_cross_entropy": "classes", "binary_cross_entropy": "binary"}.get(info_tag(loss), "numbers")
-    network = chain(
-        make("layer", "input"), make("layer", "flatten"),
-        make("layer", "dense", units=units.get(info_tag(loss), 2)), loss,
-    )  # fmt: skip
+    target, units = {"classes": ("classes", 3), "yes_no": ("binary", 1), "numbers": ("numbers", 2)}[loss.predicts]
+    network = chain(make("layer", "input"), make("layer", "flatten"), make("layer", "dense", units=units), loss)
     experiment = replace(blobs(), network=network, training=replace(blobs().training, metrics=()))
     return on(experiment, make("source", "npz", path=str(folder / f"{target}.npz")))
 

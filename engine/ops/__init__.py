@@ -27,6 +27,7 @@ from engine.ops.loss import (
     SoftTargetCrossEntropy,
     SoftTargetCrossEntropyGradient,
 )
+from engine.ops.margin_loss import MultiMargin, MultiMarginGradient
 from engine.ops.noise import Drop, DropGradient, Expected, GaussianNoise
 from engine.ops.normalization import BatchNorm, BatchNormGradient, BatchNormInference, BatchNormInferenceGradient
 from engine.ops.observe import Observe, ObserveMany, ObserveUnits
@@ -38,7 +39,9 @@ from engine.ops.pooling import (
     MaxPool,
     MaxPoolGradient,
 )
+from engine.ops.robust_loss import Huber, HuberGradient, MeanAbsoluteError, MeanAbsoluteErrorGradient
 from engine.ops.shape import Reshape
+from engine.ops.weighted_loss import ClassShares, WeightedCrossEntropy, WeightedCrossEntropyGradient
 
 
 def _named(cls: type[Op]) -> dict[str, type[Op]]:
@@ -111,5 +114,14 @@ __all__ = [
     "Value",
     "group_norm",
     "grouped_convolution",
+    "MultiMargin",
+    "MultiMarginGradient",
+    "Huber",
+    "HuberGradient",
+    "MeanAbsoluteError",
+    "MeanAbsoluteErrorGradient",
+    "ClassShares",
+    "WeightedCrossEntropy",
+    "WeightedCrossEntropyGradient",
     "update",
 ]

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 SCALAR = Tensor((1,))
 
 
-def _same_size(prediction: Tensor, target: Tensor) -> None:
+def check_same_size(prediction: Tensor, target: Tensor) -> None:
+    """Refuse targets that are not as many as the predictions. Raises ValueError."""
     if prediction.size != target.size:
         raise ValueError(f"targets of shape {target.shape} do not match predictions of shape {prediction.shape}")
 
@@ -139,7 +140,7 @@ class BinaryCrossEntropy(_Loss):
     gradient: ClassVar[type[Op]] = BinaryCrossEntropyGradient
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        _same_size(*inputs)
+        check_same_size(*inputs)
         return SCALAR, inputs[0]
 
     def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -164,7 +165,7 @@ class MeanSquaredError(_Loss):
     gradient: ClassVar[type[Op]] = MeanSquaredErrorGradient
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        _same_size(*inputs)
+        check_same_size(*inputs)
         return (SCALAR,)
 
     def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:

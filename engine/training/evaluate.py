@@ -117,7 +117,8 @@ class Sums:
 
     def __init__(self) -> None:
         self.loss, self.samples = 0.0, 0
-        self.metrics: dict[str, tuple[float, float]] = {}
+        self.metrics: dict[str, tuple[float | list[float], float]] = {}
+        """By name the sums, a number or several, and the count."""
 
     def add_losses(self, losses: np.ndarray, size: int) -> None:
         """Add the mean losses of several batches of one size, float64 (steps,)."""
@@ -132,15 +133,21 @@ class Sums:
             for name, metric in head.metrics:
                 sums, count = metric.evaluate_steps(outputs[head.node], targets[head.target])
                 total, seen = self.metrics.get(name, (0.0, 0.0))
-                self.metrics[name] = (_added(total, sums), seen + count * len(sums))
+                added = _added(total, sums) if sums.ndim == 1 else _added_each(total, sums)  # type: ignore[arg-type]
+                self.metrics[name] = (added, seen + count * len(sums))
 
     def mean_loss(self) -> float | None:
         """The mean over all samples, or None before the first."""
         return self.loss / self.samples if self.samples else None
 
-    def means(self) -> dict[str, float]:
+    def values(self, heads: tuple[Head, ...]) -> dict[str, float]:
         """The metrics over all samples."""
-        return {name: total / count for name, (total, count) in self.metrics.items() if count}
+        return {
+            name: metric.value(*self.metrics[name])
+            for head in heads
+            for name, metric in head.metrics
+            if self.metrics.get(name, (0.0, 0.0))[1]
+        }
 
     def copy(self) -> Sums:
         """The sums as they are now."""
@@ -167,6 +174,13 @@ def _added(total: float, values: np.ndarray) -> float:
     for value in values.tolist():
         total += value
     return total
+
+
+def _added_each(total: list[float] | float, values: np.ndarray) -> list[float]:
+    """`_added` for each column of `values` (steps, K)."""
+    start = np.zeros((1, values.shape[1])) if isinstance(total, float) else np.array([total])
+    found: list[float] = np.add.accumulate(np.concatenate((start, values)))[-1].tolist()
+    return found
 
 
 @dataclass(frozen=True)
@@ -237,7 +251,7 @@ def evaluate(
             uncounted = chunk.outputs[classifier.node][0], arrays[classifier.target][start:stop]
     loss = sums.mean_loss()
     assert loss is not None
-    return Evaluation(loss, sums.means(), classifier.class_names if classifier else (), size, counted, uncounted)
+    return Evaluation(loss, sums.values(heads), classifier.class_names if classifier else (), size, counted, uncounted)
 
 
 def count_classes(matrix: np.ndarray, outputs: np.ndarray, targets: np.ndarray) -> None:

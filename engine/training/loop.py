@@ -160,7 +160,7 @@ class Loop:
             epoch=epoch,
             train_loss=train_loss,
             validation_loss=evaluation.loss if evaluation else None,
-            train_metrics=self.sums.means(),
+            train_metrics=self.sums.values(self.heads),
             validation_metrics=evaluation.metrics if evaluation else {},
             learning_rate=self.steps.rate if self.steps.rate is not None else self.steps.course.step(self.step - 1)[0],
             seconds=self.session_seconds() - self._epoch_begun,

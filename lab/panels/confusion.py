@@ -1,4 +1,5 @@
-"""The confusion matrix of the validation data: true classes down, predicted classes across, recall at the side."""
+"""The confusion matrix of the validation data: true classes down, predicted classes across, and at the
+side the scores of each class."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QFontMetricsF, QPainter
 
+from engine.metrics import class_scores
 from engine.training.events import Confusion
 from lab.panels.base import Panel, Rows
 from lab.panels.chart import Chart, draw_text
@@ -15,14 +17,11 @@ from lab.panels.waiting import EPOCH_END, waiting_text
 from widgets import theme
 from widgets.text import shortened
 
-__all__ = ["ConfusionPanel", "recall"]
+__all__ = ["ConfusionPanel"]
 
-
-def recall(matrix: np.ndarray) -> np.ndarray:
-    """Share of each true class that was predicted as such; NaN for a class without samples."""
-    totals = matrix.sum(axis=1).astype(float)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(totals > 0, np.diag(matrix) / totals, np.nan)
+COLUMN = 54.0
+ROOMY = (0.0, 420.0, 520.0)
+"""From which width on there is room for recall, precision, and F1 beside the matrix."""
 
 
 def count_font(largest: int, size: float) -> QFont | None:
@@ -50,14 +49,14 @@ class MatrixChart(Chart):
         painter.setFont(theme.mono_font(10))
         metrics = QFontMetricsF(painter.font())
         label = min(max(metrics.horizontalAdvance(name) for name in names), area.width() * 0.22)
-        left, right = label + 34, 54.0
+        scores = dict(list(class_scores(matrix).items())[: sum(area.width() >= width for width in ROOMY)])
+        left, right = label + 34, COLUMN * len(scores)
         size = max(1.0, min((area.width() - left - right) / n, (area.height() - 6 - 36) / n))
         origin = QPointF(left + max(0.0, (area.width() - left - right - size * n) / 2), 6)
         self._origin, self._size, self._names = origin, size, names
         totals = matrix.sum(axis=1)
         counts = count_font(int(matrix.max()), size)
         every = max(1, int(np.ceil(11 / size)))
-        shares = recall(matrix)
         for i in range(n):
             for j in range(n):
                 cell = QRectF(origin.x() + j * size, origin.y() + i * size, size, size)
@@ -69,9 +68,10 @@ class MatrixChart(Chart):
                 painter.setPen(theme.color("text_dim"))
                 text = metrics.elidedText(names[i], Qt.TextElideMode.ElideRight, label)
                 draw_text(painter, origin.x() - 6, middle, text, "right")
-                value = "–" if np.isnan(shares[i]) else f"{shares[i]:.1%}"
                 painter.setPen(theme.color("text"))
-                draw_text(painter, origin.x() + n * size + 8, middle, value)
+                for place, shares in enumerate(scores.values()):
+                    value = "–" if np.isnan(shares[i]) else f"{shares[i]:.1%}"
+                    draw_text(painter, origin.x() + n * size + 8 + place * COLUMN, middle, value)
         painter.setPen(theme.color("text_dim"))
         widest = max(metrics.horizontalAdvance(name) for name in names)
         every = max(1, int(np.ceil((min(widest, 40) + 4) / size)))
@@ -81,7 +81,8 @@ class MatrixChart(Chart):
         painter.setFont(theme.ui_font(10))
         painter.setPen(theme.color("text_faint"))
         draw_text(painter, origin.x() + n * size / 2, origin.y() + n * size + 23, "predicted", "center")
-        draw_text(painter, origin.x() + n * size + 8, origin.y() + n * size + 9, "recall")
+        for place, name in enumerate(scores):
+            draw_text(painter, origin.x() + n * size + 8 + place * COLUMN, origin.y() + n * size + 9, name)
         if n * size < metrics.horizontalAdvance("true class") + 4:
             return
         painter.save()
@@ -124,7 +125,8 @@ class ConfusionPanel(Panel):
     topics: ClassVar[frozenset[str]] = frozenset({"confusion"})
     listens: ClassVar[tuple[str, ...]] = ("confusionChanged", "stateChanged")
     empty: ClassVar[str] = (
-        "Shows, for a classifier, which classes are taken for which on the validation data, and the recall of each.\n"
+        "Shows, for a classifier, which classes are taken for which on the validation data, and recall, precision and "
+        "F1 of each.\n"
         "Press Train; it appears with the first epoch’s end."
     )
     interval_ms: ClassVar[int] = 500
@@ -159,8 +161,9 @@ class ConfusionPanel(Panel):
         confusion = self._confusion()
         assert confusion is not None
         names = [*confusion.class_names, *(str(i) for i in range(len(confusion.class_names), len(confusion.matrix)))]
-        shares = recall(confusion.matrix).tolist()
+        scores = {name: values.tolist() for name, values in class_scores(confusion.matrix).items()}
         rows = [
-            (names[i], *(int(count) for count in row), shares[i]) for i, row in enumerate(confusion.matrix.tolist())
+            (names[i], *(int(count) for count in row), *(values[i] for values in scores.values()))
+            for i, row in enumerate(confusion.matrix.tolist())
         ]
-        return ("true class", *(f"predicted {name}" for name in names), "recall"), rows
+        return ("true class", *(f"predicted {name}" for name in names), *scores), rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 
 from engine.data.signature import DataSignature, TargetSignature
 from engine.layers.base import Loss, ShapeProblem
-from engine.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from engine.losses import BinaryCrossEntropy, Hinge, Huber, MeanAbsoluteError, MeanSquaredError, SoftmaxCrossEntropy
 from engine.lower import target_tensor
 from engine.ops.base import DType, Tensor
 from tests.support.interpreter import Interpreter
@@ -80,7 +81,7 @@ def test_shares_that_are_all_of_one_class_are_that_class() -> None:
 def test_the_loss_of_shares_ends_at_their_entropy() -> None:
     value, _, gradient = evaluate(SoftmaxCrossEntropy(), np.log([[0.6, 0.4]]), np.array([[0.6, 0.4]]))
     assert value == pytest.approx(0.6730, abs=5e-5)
-    np.testing.assert_allclose(gradient, 0, atol=1e-16)
+    np.testing.assert_allclose(gradient, 0, atol=1e-15)
 
 
 @pytest.mark.parity
@@ -176,3 +177,74 @@ def test_a_target_of_classes_holds_numbers_or_shares() -> None:
         assert loss.takes_shares or target == "z"
         assert target_tensor(loss, signature, 4) == hard
         assert target_tensor(loss, signature, 4, shares=True) == soft
+
+
+# -- margins, robust losses, smoothing and weights ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("power", "classes", "expected"), [(1, "mean", 4 * 0.7 / 5), (2, "sum", 4 * 0.49)])
+def test_the_hinge_loss_of_equal_scores_is_the_expected_one(power: Any, classes: Any, expected: float) -> None:
+    loss = Hinge(margin=0.7, power=power, classes=classes)
+    value, shares, _ = evaluate(loss, np.full((3, 5), 2.2), np.array([0, 4, 2]))
+    assert value == pytest.approx(expected) and loss.expected_initial(5) == pytest.approx(expected)
+    np.testing.assert_allclose(shares, 0.2)
+
+
+def test_a_sample_beyond_the_margin_has_neither_hinge_loss_nor_gradient() -> None:
+    value, shares, gradient = evaluate(Hinge(), np.array([[3.0, 1.9, 0.0], [1e4, -1e4, 0.0]]), np.array([0, 0]))
+    assert value == 0 and not gradient.any()
+    assert (shares.argmax(axis=1) == 0).all() and np.isfinite(shares).all()
+
+
+def test_huber_is_half_the_squared_error_near_the_target_and_straight_beyond() -> None:
+    y, t = np.array([[0.3], [-4.0]]), np.zeros((2, 1))
+    value, output, gradient = evaluate(Huber(delta=1.5), y, t)
+    assert value == pytest.approx((0.3**2 / 2 + 1.5 * (4.0 - 0.75)) / 2)
+    np.testing.assert_array_equal(output, y)
+    np.testing.assert_allclose(gradient[:, 0], [0.15, -0.75])
+
+
+def test_the_constant_that_absolute_error_prefers_is_the_median() -> None:
+    t = np.array([[0.0], [1.0], [2.0], [3.0], [1000.0]])
+    losses = [evaluate(MeanAbsoluteError(), np.full((5, 1), c), t)[0] for c in np.arange(0.0, 6.0, 0.5)]
+    assert np.arange(0.0, 6.0, 0.5)[int(np.argmin(losses))] == 2.0
+
+
+def test_smoothing_keeps_the_best_logits_finite() -> None:
+    """With t = (1 − ε) + ε / C for the right class, −Σ t ln p is least at p = t."""
+    eps, classes = 0.1, 4
+    t = np.full((1, classes), eps / classes)
+    t[0, 2] += 1 - eps
+    value, p, gradient = evaluate(SoftmaxCrossEntropy(smoothing=eps), np.log(t), np.array([2]))
+    np.testing.assert_allclose(p, t)
+    np.testing.assert_allclose(gradient, 0, atol=1e-15)
+    assert value == pytest.approx(-float(np.sum(t * np.log(t))))
+
+
+def test_a_batch_whose_weights_are_all_zero_has_the_loss_zero() -> None:
+    loss = SoftmaxCrossEntropy(class_weights=(0.0, 1.0))
+    value, _, gradient = evaluate(loss, np.array([[1.0, 2.0]]), np.array([0]), "float32")
+    assert value == 0 and not gradient.any()
+
+
+@pytest.mark.parametrize("weights", [(1.0,), (0.0, 0.0, 0.0)])
+def test_class_weights_that_do_not_fit_are_refused_with_a_remedy(weights: tuple[float, ...]) -> None:
+    with pytest.raises(ShapeProblem, match="class weights") as caught:
+        SoftmaxCrossEntropy(class_weights=weights).check_target((3,), TargetSignature(classes=3))
+    assert caught.value.field == "class_weights" and caught.value.fix == ("set", "class_weights", ())
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        (SoftmaxCrossEntropy(smoothing=0.2), math.log(3)),
+        (SoftmaxCrossEntropy(class_weights=(1.0, 2.0, 5.0)), math.log(3)),
+        (SoftmaxCrossEntropy(class_weights=(1.0, 2.0, 5.0), mean_over="samples"), None),
+        (SoftmaxCrossEntropy(class_weights=(1.0, 2.0, 5.0), smoothing=0.2), None),
+    ],
+)
+def test_the_expected_initial_loss_is_told_only_where_it_is_known(loss: Loss, expected: float | None) -> None:
+    assert loss.expected_initial(3) == expected
+    if expected is not None:
+        value, _, _ = evaluate(loss, np.zeros((4, 3)), np.array([0, 1, 2, 2]))
+        assert value == pytest.approx(expected)

@@ -8,44 +8,16 @@ of that input.
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable
-
-from engine.kernels.reference import (
-    activation,
-    arrange,
-    convolution,
-    dropout,
-    elementwise,
-    group_norm,
-    grouped_convolution,
-    linear,
-    loss,
-    noise,
-    normalization,
-    observe,
-    pooling,
-    update,
-)
 
 Kernel = Callable[..., None]
 
-_MODULES = (
-    activation,
-    arrange,
-    convolution,
-    dropout,
-    elementwise,
-    group_norm,
-    grouped_convolution,
-    linear,
-    loss,
-    noise,
-    normalization,
-    observe,
-    pooling,
-    update,
-)
+_MODULES = [importlib.import_module(f"{__name__}.{item.name}") for item in pkgutil.iter_modules(__path__)]
 
-KERNELS: dict[str, Kernel] = {name: kernel for module in _MODULES for name, kernel in module.KERNELS.items()}
+KERNELS: dict[str, Kernel] = {
+    name: kernel for module in _MODULES for name, kernel in getattr(module, "KERNELS", {}).items()
+}
 
 __all__ = ["KERNELS", "Kernel"]

@@ -7,31 +7,40 @@ from typing import Any
 from engine.random import count_into
 
 
-def _total(xp: Any, values: Any, out: Any) -> None:
+def total(xp: Any, values: Any, out: Any) -> None:
     """out (1,) = the sum of all values."""
     xp.sum(values.reshape(1, -1), axis=1, out=out)
 
 
-def _one_hot(xp: Any, labels: Any, classes: Any, hot: Any) -> None:
+def one_hot(xp: Any, labels: Any, classes: Any, hot: Any) -> None:
     """hot[i, j] = whether j is label i."""
     count_into(xp, classes)
     xp.equal(labels.reshape(-1, 1), classes, out=hot)
 
 
+def softmax(xp: Any, z: Any, p: Any, row: Any) -> None:
+    """p = softmax of each row of z (B, C); `row` (B, 1) is work space."""
+    xp.max(z, axis=1, keepdims=True, out=row)
+    xp.subtract(z, row, out=p)
+    xp.exp(p, out=p)
+    xp.sum(p, axis=1, keepdims=True, out=row)
+    xp.divide(p, row, out=p)
+
+
 def softmax_cross_entropy(
     xp: Any, logits: Any, labels: Any, loss: Any, p: Any, row: Any, work: Any, hot: Any, classes: Any, part: Any
 ) -> None:
-    _one_hot(xp, labels, classes, hot)
+    one_hot(xp, labels, classes, hot)
     xp.max(logits, axis=1, keepdims=True, out=row)
     xp.subtract(logits, row, out=p)
     xp.copyto(work, hot)
     xp.multiply(p, work, out=work)
-    _total(xp, work, part)
+    total(xp, work, part)
     xp.exp(p, out=p)
     xp.sum(p, axis=1, keepdims=True, out=row)
     xp.divide(p, row, out=p)
     xp.log(row, out=row)
-    _total(xp, row, loss)
+    total(xp, row, loss)
     xp.subtract(loss, part, out=loss)
     xp.multiply(loss, 1.0 / logits.shape[0], out=loss)
 
@@ -39,7 +48,7 @@ def softmax_cross_entropy(
 def softmax_cross_entropy_gradient(
     xp: Any, p: Any, labels: Any, dloss: Any, dlogits: Any, hot: Any, classes: Any, factor: Any
 ) -> None:
-    _one_hot(xp, labels, classes, hot)
+    one_hot(xp, labels, classes, hot)
     xp.multiply(dloss, 1.0 / p.shape[0], out=factor)
     xp.copyto(dlogits, hot)
     xp.subtract(p, dlogits, out=dlogits)
@@ -52,12 +61,12 @@ def soft_target_cross_entropy(
     xp.max(logits, axis=1, keepdims=True, out=row)
     xp.subtract(logits, row, out=p)
     xp.multiply(p, shares, out=work)
-    _total(xp, work, part)
+    total(xp, work, part)
     xp.exp(p, out=p)
     xp.sum(p, axis=1, keepdims=True, out=row)
     xp.divide(p, row, out=p)
     xp.log(row, out=row)
-    _total(xp, row, loss)
+    total(xp, row, loss)
     xp.subtract(loss, part, out=loss)
     xp.multiply(loss, 1.0 / logits.shape[0], out=loss)
 
@@ -79,7 +88,7 @@ def binary_cross_entropy(xp: Any, logits: Any, targets: Any, loss: Any, p: Any, 
     xp.subtract(work, target, out=work)
     xp.maximum(logits, 0, out=target)
     xp.add(work, target, out=work)
-    _total(xp, work, loss)
+    total(xp, work, loss)
     xp.multiply(loss, 1.0 / logits.size, out=loss)
     # 1 / (1 + e) where z >= 0, e / (1 + e) where z < 0.
     xp.add(p, 1, out=work)
@@ -98,7 +107,7 @@ def binary_cross_entropy_gradient(xp: Any, p: Any, targets: Any, dloss: Any, dlo
 def mean_squared_error(xp: Any, y: Any, targets: Any, loss: Any, work: Any) -> None:
     xp.subtract(y, targets.reshape(y.shape), out=work)
     xp.multiply(work, work, out=work)
-    _total(xp, work, loss)
+    total(xp, work, loss)
     xp.multiply(loss, 1.0 / y.size, out=loss)
 
 

@@ -94,7 +94,7 @@ def test_the_evaluation_batch_follows_the_networks_size() -> None:
 
 def test_sums_are_exact_over_unequal_batches_and_can_be_copied() -> None:
     sums = Sums()
-    assert sums.mean_loss() is None and sums.means() == {}
+    assert sums.mean_loss() is None and sums.values(()) == {}
     sums.add_losses(np.array([1.0]), 1)
     sums.add_losses(np.array([4.0]), 3)
     copy = sums.copy()

@@ -18,6 +18,7 @@ by_id = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 
 FALLBACKS: frozenset[str] = frozenset(
     {
+        "class_shares",
         "concatenate",
         "crop",
         "drop",
@@ -29,6 +30,12 @@ FALLBACKS: frozenset[str] = frozenset(
         "grouped_conv2d",
         "grouped_conv2d_input_gradient",
         "grouped_conv2d_weight_gradient",
+        "huber",
+        "huber_gradient",
+        "mean_absolute_error",
+        "mean_absolute_error_gradient",
+        "multi_margin",
+        "multi_margin_gradient",
         "multiply",
         "pad",
         "permute",
@@ -36,6 +43,8 @@ FALLBACKS: frozenset[str] = frozenset(
         "soft_target_cross_entropy_gradient",
         "standardize_weights",
         "standardize_weights_gradient",
+        "weighted_cross_entropy",
+        "weighted_cross_entropy_gradient",
     }
 )
 """Operations that are left to the reference kernels on purpose."""

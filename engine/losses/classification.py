@@ -1,14 +1,16 @@
-"""The losses: where a network ends and is told how wrong it is. Each is a mean over the samples of a batch."""
+"""Cross-entropies: for one class out of several, and for answers to yes/no questions."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import engine.ops.loss as ops
+import engine.ops.weighted_loss as weighted
 from engine.kinds import Prediction
 from engine.layers.base import Loss, Shape, ShapeProblem
 from engine.layers.words import require_vector
+from engine.losses.words import TARGET_HELP, WEIGHT_HELP
 from engine.ops.base import DType
 from engine.schema import component, field
 from engine.text import shape_text
@@ -18,10 +20,7 @@ if TYPE_CHECKING:
     from engine.data.signature import TargetSignature
     from engine.ops.base import Value
 
-__all__ = ["BinaryCrossEntropy", "MeanSquaredError", "SoftmaxCrossEntropy"]
-
-TARGET_HELP = "Which array of the data set holds the targets; usually y."
-WEIGHT_HELP = "Factor of this loss in the sum of all losses of the network."
+__all__ = ["BinaryCrossEntropy", "SoftmaxCrossEntropy"]
 
 
 @component(
@@ -30,7 +29,12 @@ WEIGHT_HELP = "Factor of this loss in the sum of all losses of the network."
     group="Loss",
     formula="L = mean(log Σ e^(z[j]) − z[label])",
     source="Goodfellow, Bengio, Courville 2016, Deep Learning, section 6.2.2.3",
-    synonyms=("cross-entropy", "classification", "softmax", "log loss", "nll"),
+    synonyms=("cross-entropy", "classification", "softmax", "log loss", "nll", "label smoothing", "class weights"),
+    avoid="Samples that belong to several classes at once: binary cross-entropy asks about each class by itself. "
+    "Behind a softmax layer: the softmax would be taken twice, and gradients fade.",
+    differs="PyTorch's CrossEntropyLoss reads logits, as here; Keras' reads probabilities unless told otherwise. With "
+    "class weights PyTorch divides by the sum of the weights of the batch, scikit-learn by the number of samples: both "
+    "are offered. Smoothing spreads ε over all C classes, the right one included, as in the paper and in PyTorch.",
 )
 class SoftmaxCrossEntropy(Loss, frozen=True):
     """For one class out of several: the negative logarithm of the probability given to the right class.
@@ -38,6 +42,10 @@ class SoftmaxCrossEntropy(Loss, frozen=True):
     It reads one number (logit) for each class and contains the softmax, so that no softmax layer goes before it. A
     network that knows nothing about C classes has the loss ln C. Of samples that an augmentation mixes, the target is
     the classes' shares t, and the loss −Σ t ln p: it cannot fall below the shares' entropy.
+
+    Label smoothing and class weights make it −Σ w t ln p with t = (1 − ε) [right class] + ε / C. They act in training
+    and evaluation alike, so that the two curves can be compared. Weights that make up for rare classes (n / (C n_c)
+    for n_c samples of class c) keep a network from winning by always naming the common one.
     """
 
     predicts: ClassVar[Prediction] = "classes"
@@ -46,6 +54,29 @@ class SoftmaxCrossEntropy(Loss, frozen=True):
 
     target: Annotated[str, field(help=TARGET_HELP)] = "y"
     weight: Annotated[float, field(ge=0, le=1e6, help=WEIGHT_HELP)] = 1.0
+    smoothing: Annotated[
+        float,
+        field(
+            ge=0, lt=1, label="Label smoothing", symbol="ε", search=(0.0, 0.3),
+            help="Share of the target that is spread over all classes: the network is not driven to ever larger "
+            "logits. 0: off; 0.1 is usual.",
+        ),
+    ] = 0.0  # fmt: skip
+    class_weights: Annotated[
+        tuple[float, ...],
+        field(
+            ge=0, le=1e6, advanced=True, symbol="w",
+            help="A factor for each class, in the order of the classes; empty: all count alike.",
+        ),
+    ] = ()  # fmt: skip
+    mean_over: Annotated[
+        Literal["weights", "samples"],
+        field(
+            advanced=True, label="Divide by",
+            help="What the weighted sum is divided by: the sum of the batch's weights (PyTorch), or the number of "
+            "samples (scikit-learn). Of no account without class weights.",
+        ),
+    ] = "weights"  # fmt: skip
 
     def infer(self, shapes: tuple[Shape, ...]) -> Shape:
         require_vector("Softmax cross-entropy", shapes[0])
@@ -56,17 +87,32 @@ class SoftmaxCrossEntropy(Loss, frozen=True):
             )
         return shapes[0]
 
+    def check_target(self, shape: Shape, target: TargetSignature) -> None:
+        super().check_target(shape, target)
+        check_class_weights(self.class_weights, target.classes)
+
     def title(self) -> str:
         return "Softmax CE"
 
     def lower(self, b: Builder, prediction: Value, target: Value) -> tuple[Value, Value]:
+        if self.smoothing or self.class_weights:
+            shares, divisor = b.op(
+                weighted.ClassShares(
+                    prediction.shape[1], self.smoothing, self.class_weights, self.mean_over == "weights"
+                ),
+                target,
+            )
+            loss, probabilities = b.op(weighted.WeightedCrossEntropy(), prediction, shares, divisor)
+            return loss, probabilities
         shared = target.dtype is DType.FLOAT
         op = ops.SoftTargetCrossEntropy() if shared else ops.SoftmaxCrossEntropy()
         loss, probabilities = b.op(op, prediction, target)
         return loss, probabilities
 
     def expected_initial(self, outputs: int) -> float | None:
-        return math.log(outputs)
+        # Equal probabilities cost ln C whatever the smoothing; weighted, it depends on how the classes are mixed.
+        weighted_otherwise = self.class_weights and (self.smoothing or self.mean_over == "samples")
+        return None if weighted_otherwise else math.log(outputs)
 
 
 @component(
@@ -76,6 +122,10 @@ class SoftmaxCrossEntropy(Loss, frozen=True):
     formula="L = mean(max(z, 0) − z t + ln(1 + e^(−|z|)))",
     source="Goodfellow, Bengio, Courville 2016, Deep Learning, section 6.2.2.2",
     synonyms=("cross-entropy", "bce", "logistic", "sigmoid", "classification", "multi-label"),
+    avoid="One class out of three or more: softmax cross-entropy lets the classes compete. Behind a sigmoid layer: the "
+    "sigmoid would be taken twice.",
+    differs="PyTorch has it twice: BCEWithLogitsLoss reads logits, as here, BCELoss probabilities. It is the mean over "
+    "samples and outputs, as there; some texts sum over the outputs.",
 )
 class BinaryCrossEntropy(Loss, frozen=True):
     """For yes or no: the negative logarithm of the probability given to the right answer, for each output by itself.
@@ -121,30 +171,16 @@ class BinaryCrossEntropy(Loss, frozen=True):
         return math.log(2.0)
 
 
-@component(
-    "mean_squared_error",
-    label="Squared error",
-    group="Loss",
-    formula="L = mean((y − t)²)",
-    source="Bishop 2006, Pattern Recognition and Machine Learning, section 5.2",
-    synonyms=("mse", "l2", "regression", "least squares"),
-)
-class MeanSquaredError(Loss, frozen=True):
-    """For numbers: the squared distance between prediction and target, averaged over samples and outputs.
-
-    Large errors weigh heavily. With standardized targets a network that always predicts the mean has the loss 1.
-    """
-
-    predicts: ClassVar[Prediction] = "numbers"
-
-    target: Annotated[str, field(help=TARGET_HELP)] = "y"
-    weight: Annotated[float, field(ge=0, le=1e6, help=WEIGHT_HELP)] = 1.0
-
-    def infer(self, shapes: tuple[Shape, ...]) -> Shape:
-        return shapes[0]
-
-    def title(self) -> str:
-        return "Squared error"
-
-    def lower(self, b: Builder, prediction: Value, target: Value) -> tuple[Value, Value]:
-        return b.op(ops.MeanSquaredError(), prediction, target), prediction
+def check_class_weights(weights: tuple[float, ...], classes: int) -> None:
+    """Refuse weights that are not one for each class, or all zero. Raises ShapeProblem."""
+    if weights and len(weights) != classes:
+        raise ShapeProblem(
+            f"the data have {classes} classes, but there are {len(weights)} class weights: give one for each class, or "
+            "none",
+            "class_weights",
+            ("set", "class_weights", ()),
+        )
+    if weights and not any(weights):
+        raise ShapeProblem(
+            "all class weights are 0, so nothing would be learned", "class_weights", ("set", "class_weights", ())
+        )
