@@ -63,8 +63,8 @@ class Optimizer(Component, frozen=True):
     learning_rate: float
 
     def slots(self) -> tuple[Slot, ...]:
-        """The state that the rule keeps for each parameter."""
-        raise NotImplementedError
+        """The state that the rule keeps for each parameter: what its operation names, filled with zeros."""
+        return tuple(Slot(name=name) for name in self.rule().SLOTS)
 
     def scalars(self, learning_rate: Numbers, step: Numbers) -> dict[str, Numbers]:
         """The numbers that the rule reads at `step` (counted from 1), by name: they go to the control block, so that

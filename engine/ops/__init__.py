@@ -1,6 +1,6 @@
 """The operations that networks are lowered to, by kernel name in `OPS`."""
 
-from engine.ops import group_norm, grouped_convolution, update
+from engine.ops import group_norm, grouped_convolution, rules, update
 from engine.ops.activation import (
     LeakyReLU,
     LeakyReLUGradient,
@@ -123,5 +123,6 @@ __all__ = [
     "ClassShares",
     "WeightedCrossEntropy",
     "WeightedCrossEntropyGradient",
+    "rules",
     "update",
 ]

@@ -4,8 +4,27 @@ A rule is declared here, one module a family, and computed by its operation in `
 whole control block of one step; its names and order are those of the operation's inputs.
 """
 
-from engine.optimizers.adam import Adam
-from engine.optimizers.scalars import update_scalars
+# isort: off
+# The order of declaration is the order of the palette.
 from engine.optimizers.sgd import SGD
+from engine.optimizers.adam import Adam, AdamW, AMSGrad
+from engine.optimizers.accumulating import Adadelta, Adagrad, RMSprop
+from engine.optimizers.adam_relatives import Adamax, Nadam, RAdam
+from engine.optimizers.lion import Lion
+from engine.optimizers.scalars import update_scalars
+# isort: on
 
-__all__ = ["SGD", "Adam", "update_scalars"]
+__all__ = [
+    "AMSGrad",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Lion",
+    "Nadam",
+    "RAdam",
+    "RMSprop",
+    "SGD",
+    "update_scalars",
+]

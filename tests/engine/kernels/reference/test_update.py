@@ -6,15 +6,23 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from engine.kernels.reference.update import KERNELS
+from engine.kernels.reference import KERNELS
 from engine.kinds import Optimizer
+from engine.ops.base import Tensor
 from engine.ops.tiling import BLOCK
-from engine.ops.update import ClipScale, GradientNorm, PenaltyValue, UpdateAdam, UpdateSGD
-from engine.optimizers import SGD, Adam
+from engine.ops.update import ClipScale, GradientNorm, PenaltyValue
+from engine.optimizers import SGD, Adagrad, Adam, RMSprop
 from engine.penalties import L1, L2, WeightDecay
+from engine.schema import components_of
 from tests.support.stepping import Stepper, call
 
-RULES = [SGD(learning_rate=0.1, momentum=0.9), SGD(learning_rate=0.1, momentum=0.9, nesterov=True), Adam()]
+RULES = [
+    SGD(learning_rate=0.1, momentum=0.9, nesterov=True),
+    SGD(learning_rate=0.1, momentum=0.9, nesterov=True, rate_place="inside the velocity"),
+    Adagrad(epsilon_place="inside the root"),
+    RMSprop(momentum=0.9, centered=True, epsilon_place="inside the root"),
+    *(cls() for cls in components_of("optimizer").values() if issubclass(cls, Optimizer) and not cls.per_array),
+]
 EVERYTHING = (L1(strength=0.01), L2(strength=0.02), WeightDecay(strength=0.1))
 SIZES = [1, 7, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 5]
 
@@ -112,10 +120,9 @@ def test_penalty_gradient_is_the_derivative_of_its_value(penalty: L1 | L2) -> No
         assert slope == pytest.approx((value(w + h) - value(w - h)) / 2e-6, rel=1e-6)
 
 
-@pytest.mark.parametrize("op", [UpdateSGD(norms=True, has_l2=True), UpdateAdam(norms=True, has_clip=True)])
-def test_a_step_allocates_no_arrays(op: UpdateSGD | UpdateAdam) -> None:
-    from engine.ops.base import Tensor
-
+@pytest.mark.parametrize("optimizer", RULES)
+def test_a_step_allocates_no_arrays(optimizer: Optimizer) -> None:
+    op = optimizer.update_op(norms=True, l2=True, clip=True)
     size = 4 * BLOCK
     scalars = [np.full(1, 0.5, np.float32) for _ in range(5 + len(op.RULE_SCALARS))]
     inputs = [np.ones(size, np.float32) for _ in range(2)] + scalars + [np.ones(size, np.float32) for _ in op.SLOTS]
