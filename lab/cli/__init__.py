@@ -23,6 +23,7 @@ COMMANDS = {
     "presets": ("lab.cli.new", "list the presets"),
     "train": ("lab.cli.train", "train an experiment"),
     "check": ("lab.cli.check", "say what is wrong with an experiment, and its shapes, parameters and FLOPs"),
+    "data": ("lab.cli.data", "say what the data look like before and after preprocessing"),
     "program": ("lab.cli.check", "print the compiled training step"),
     "bench": ("lab.cli.bench", "measure how fast an experiment trains here, and where a step's time goes"),
     "runs": ("lab.cli.runs", "list the runs"),

@@ -13,7 +13,7 @@ from engine.data.preprocessing.statistics import Statistics
 from engine.data.preprocessing.transformation import Transformation, feature_name
 from engine.schema import info_of
 
-__all__ = ["fit_all", "outline_after", "outline_of", "transformed"]
+__all__ = ["exact", "fit_all", "outline_after", "outline_of", "transformed"]
 
 _BLOCK = 2**18
 
@@ -96,6 +96,17 @@ def transformed(array: np.ndarray, indices: np.ndarray, fitted: tuple[Transforma
                     "some values are too large for float32 (beyond 3.4e38): rescale the data", "preprocessing"
                 )
             start += len(block)
+    return out
+
+
+def exact(array: np.ndarray, indices: np.ndarray, fitted: tuple[Transformation, ...]) -> np.ndarray:
+    """The samples `array[indices]`, transformed, in float64 as the steps compute them."""
+    shape, _ = outline_after(fitted, array.shape[1:], ())
+    out = np.empty((len(indices), *shape))
+    start = 0
+    for block in _blocks(array, indices, fitted):
+        out[start : start + len(block)] = block
+        start += len(block)
     return out
 
 
