@@ -8,4 +8,5 @@ import engine.losses
 import engine.metrics
 import engine.optimizers
 import engine.penalties
-import engine.schedules  # noqa: F401
+import engine.schedules
+import engine.stopping  # noqa: F401

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Struct
 
-from engine.kinds import Metric, Optimizer, Penalty, Preprocessing, Schedule, Source, Warmup
+from engine.kinds import Metric, Optimizer, Penalty, Preprocessing, Schedule, Source, Stopping, Warmup
 from engine.layers.base import NodeComponent
 from engine.schema import (
     SchemaError,
@@ -101,6 +101,9 @@ class TrainingSpec(Struct, frozen=True, kw_only=True):
             ge=0, le=1e6, live=True, label="Clip gradient norm", help="Scale the gradient down to this L2 norm; 0: off."
         ),
     ] = 0.0
+    stopping: Annotated[
+        tuple[Stopping, ...], field(label="Stop conditions", help="What ends the run before its epochs are over.")
+    ] = ()
     precision: Annotated[
         Literal["float32", "float64"],
         field(help="Arithmetic of the run; float64 is slower and serves as a check.", advanced=True),

@@ -17,6 +17,7 @@ from engine.layers.words import title_of
 from engine.lower import active_inputs, behind_bypass, lower
 from engine.schema import Component, Unknown, fields_of, info_of
 from engine.text import shortened
+from engine.training_findings import course_findings
 
 
 def check(network: NetworkSpec, data: DataSignature | None) -> Report:
@@ -284,6 +285,7 @@ def _training_findings(experiment: Experiment, data: DataSignature | None, repor
                 severity="warning",
                 message=f"{info_of(metric).label} cannot be taken of this network's predictions and is left out.",
             )
+    yield from course_findings(experiment, data, losses)
     if data is None or not data.train_size:
         return
     size = min(training.batch_size, data.train_size)

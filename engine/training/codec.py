@@ -18,6 +18,7 @@ _TYPES: dict[str, type[events.Event]] = {
     for cls in (
         events.Changed,
         events.Checkpointed,
+        events.ConditionMet,
         events.Confusion,
         events.Diverged,
         events.EpochEnd,
@@ -28,6 +29,8 @@ _TYPES: dict[str, type[events.Event]] = {
         events.Frame,
         events.Paused,
         events.Progress,
+        events.RateDropped,
+        events.Restored,
         events.Resumed,
         events.Started,
         events.Surface,

@@ -169,6 +169,28 @@ class Changed(Event, frozen=True, kw_only=True):
     after: Any
 
 
+class RateDropped(Event, frozen=True, kw_only=True):
+    """The schedule has dropped the learning rate because of the results: from this step on it is `scale` times that of
+    the course, in all. `before` and `after` are the rates around the drop."""
+
+    scale: float
+    before: float
+    after: float
+
+
+class ConditionMet(Event, frozen=True, kw_only=True):
+    """A stop condition ends the run: the tag of its component, and why, in words."""
+
+    condition: str
+    message: str
+
+
+class Restored(Event, frozen=True, kw_only=True):
+    """The run has ended, and its best state, that of step `best_step`, is put back: parameters and all."""
+
+    best_step: int
+
+
 class ExecutorChanged(Event, frozen=True, kw_only=True):
     """From this step on another executor trains: `executor` is its kind, `device` its name for people."""
 
@@ -177,7 +199,7 @@ class ExecutorChanged(Event, frozen=True, kw_only=True):
 
 
 class Checkpointed(Event, frozen=True, kw_only=True):
-    """A checkpoint was written; `best` when its validation loss is the lowest so far."""
+    """A checkpoint was written; `best` when its validation loss, or what early stopping watches, is the best so far."""
 
     epoch: float
     best: bool

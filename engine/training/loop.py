@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 from engine.training import events
 from engine.training.changeover import ChangeOver
 from engine.training.evaluate import YIELD, Evaluation, Sums, evaluate, heads_of, input_names
+from engine.training.following import Following, results_of
 from engine.training.pace import Pace
 from engine.training.present import first_look, frame, refresh
 from engine.training.probes import ProbePolicy
 from engine.training.programs import Programs
 from engine.training.recovery import Counters, Keeper, Written
 from engine.training.result import Reason
+from engine.training.setup import load_arrays
 from engine.training.steering import Steering
 from engine.training.steps import Steps
 from engine.training.views import Views
@@ -61,9 +63,10 @@ class Loop:
     ) -> None:
         self.experiment, self.report, self.dataset, self.state = experiment, report, dataset, executor.state
         self.run_id, self.control, self.emit, self.writer = run, control, emit, writer
+        self.following = Following(experiment.training, counters.following if counters else None)
         self.steps = Steps(self)
         self.steps_per_epoch, self.total_steps = self.steps.per_epoch, self.steps.total
-        self.limit = self.total_steps if step_limit is None else min(step_limit, self.total_steps)
+        self.limit = min(limit for limit in (self.total_steps, step_limit, self.following.limit) if limit is not None)
 
         self.heads = heads_of(experiment, report, dataset.signature)
         self.inputs = input_names(experiment, report)
@@ -76,6 +79,7 @@ class Loop:
         self.policy = ProbePolicy()
         self.views = Views(self.programs, dataset, self.heads, self.inputs, self.policy, run, self.tell)
         self.keeper = Keeper(writer, self.state)
+        self.keeper.holds = self.following.restores
         self.change_over = ChangeOver(self) if may_change else None
 
         self.step = counters.step if counters else 0
@@ -83,6 +87,7 @@ class Loop:
         self.sums = counters.sums if counters else Sums()
         self.best = counters.best if counters else None
         self.train_loss = counters.train_loss if counters else None
+        self.restored: int | None = None
         self.samples = counters.samples if counters else 0
         self.samples_before, self.seconds_before = self.samples, counters.seconds if counters else 0.0
         self.last: Evaluation | None = None
@@ -98,9 +103,11 @@ class Loop:
     # -- the loop ------------------------------------------------------------------------------------------------------
 
     def run(self) -> Reason:
-        """All steps up to the limit. Returns "done" when the experiment has come to its end, "stopped" when the limit
-        or an order came before; raises Divergence."""
+        """All steps up to the limit. Returns "done" when the experiment has come to its end, by a stop condition too,
+        "stopped" when the limit or an order came before; raises Divergence."""
         reason = self._run()
+        if reason == "done":
+            self._restore()
         # Orders may have come during the last evaluation: whoever goes on with this run has them.
         self.steering.apply_changes()
         return reason
@@ -112,11 +119,12 @@ class Loop:
             # The run was stopped inside this epoch's evaluation.
             if not self._end_epoch():
                 return "stopped"
-        while self.step < self.limit:
+        while self.step < self.limit and not self.following.over:
             if self.control.attention and not self.steering.obey():
                 return "stopped"
             self.steps.advance()
-            if self.step == self.limit:
+            self._look_at_conditions()
+            if self.step == self.limit or self.following.over:
                 frame(self)  # of a full batch where the last one was short: a few samples say little about a layer
             if self.step % self.steps_per_epoch == 0:
                 if not self._end_epoch():
@@ -126,7 +134,50 @@ class Loop:
             if now - self._yielded > YIELD:
                 self._tick(now)
         self.evaluation()
-        return "stopped" if self.step < self.total_steps else "done"
+        return "done" if self.step == self.total_steps or self.following.over else "stopped"
+
+    def _look_at_conditions(self) -> None:
+        """After some steps: whether a stop condition that needs no results ends the run."""
+        if self.step == self.total_steps:
+            return
+        self.following.at_step(self.step)
+        self.following.at_time(self.seconds())
+        if self.following.over:
+            self._tell_met()
+
+    def _tell_met(self) -> None:
+        tag, words = self.following.met
+        self.tell(events.ConditionMet(run=self.run_id, step=self.step, condition=tag, message=words))
+
+    def _restore(self) -> None:
+        """End with the best state where that is wanted, and evaluate it."""
+        if self.keeper.held is None or not self.following.restores or self.keeper.held[0] == self.step:
+            return
+        self.save()  # whoever prolongs the run goes on from here
+        self.restored, arrays = self.keeper.held
+        load_arrays(self.state, arrays)
+        self.tell(events.Restored(run=self.run_id, step=self.step, best_step=self.restored))
+        self.last_step = self.framed = self.confused = -1
+        self.show_confusion(self.evaluation(lambda: True))
+        frame(self)
+
+    def _follow(self, end: events.EpochEnd) -> bool:
+        """What an epoch's results lead to; whether they are the best so far."""
+        results = results_of(end, self.heads)
+        was_over = self.following.over
+        drop = self.following.at_epoch_end(results, self.steps_per_epoch)
+        if drop is not None:
+            before = self.steps.course.step(min(self.step, self.total_steps - 1))[0]
+            self.steps.adopt(self.experiment)
+            after = self.steps.course.step(min(self.step, self.total_steps - 1))[0]
+            self.tell(events.RateDropped(run=self.run_id, step=self.step, scale=drop.scale, before=before, after=after))
+        if self.following.over and not was_over:
+            self._tell_met()
+        best = self.following.judge(results, self.best)
+        if best is None:
+            return False
+        self.best = best
+        return True
 
     def wants_frame(self, first: bool, *, epoch_end: bool, by_hand: bool) -> bool:
         """Whether the coming step is to be observed; see `ProbePolicy.observe`."""
@@ -175,9 +226,9 @@ class Loop:
         if self.change_over is not None and self.step < self.limit:
             # Before the checkpoint: a run that goes on from it has changed over as well.
             self.change_over.look()
-        improved = evaluation is not None and (self.best is None or evaluation.loss < self.best)
-        if improved and evaluation is not None:
-            self.best = evaluation.loss
+        improved = self._follow(end)
+        if self.following.over:
+            self.show_confusion(evaluation)
         self._tell_written(self.keeper.epoch_end(self.counters(), improved))
         self._epoch_begun = self.session_seconds()
         return True
@@ -215,6 +266,8 @@ class Loop:
     def adopt(self, experiment: Experiment) -> None:
         """Go on with another experiment: the same but for a live field."""
         self.experiment = experiment
+        self.following.adopt(experiment.training)
+        self.keeper.holds = self.following.restores
         self.programs.adopt(experiment)
         self.steps.adopt(experiment)
 
@@ -305,6 +358,8 @@ class Loop:
             train_loss=self.train_loss,
             experiment=self.experiment,
             executor=self.programs.executor.kind,
+            following=self.following.to_plain(),
+            restored=self.restored,
         )
 
     def tell(self, event: events.Event) -> None:

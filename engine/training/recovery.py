@@ -37,10 +37,12 @@ class Counters(Struct, frozen=True, kw_only=True):
     sums            loss and metrics of the current epoch's steps so far.
     seconds         training time since the run's first start, pauses left out.
     samples         samples trained on in that time.
-    best            the lowest validation loss so far, or None.
+    best            the best validation loss so far, or of what early stopping watches; None before there is one.
     train_loss      mean training loss of the last complete epoch, or None.
     experiment      the experiment with all live changes so far.
     executor        the kind of executor that trains: each computes other last digits.
+    following       what has followed from the results so far; see `Following.to_plain`.
+    restored        the step whose state was put back at the run's end, or None.
     """
 
     step: int
@@ -53,6 +55,8 @@ class Counters(Struct, frozen=True, kw_only=True):
     train_loss: float | None
     experiment: Experiment
     executor: str = "array"
+    following: dict[str, Any] = {}
+    restored: int | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """JSON types. Floats keep their bits: JSON is written with as many digits as they need."""
@@ -67,6 +71,8 @@ class Counters(Struct, frozen=True, kw_only=True):
             "train_loss": self.train_loss,
             "experiment": experiment_to_plain(self.experiment),
             "executor": self.executor,
+            "following": self.following,
+            "restored": self.restored,
         }
 
 
@@ -84,13 +90,15 @@ def read_counters(plain: dict[str, Any]) -> Counters:
             train_loss=None if plain["train_loss"] is None else float(plain["train_loss"]),
             experiment=experiment_from_plain(plain["experiment"]),
             executor=str(plain.get("executor", "array")),  # older checkpoints know of no other
+            following=dict(plain.get("following", {})),
+            restored=plain.get("restored"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"The checkpoint cannot be read: its counters are damaged ({error}).") from error
 
 
 class Written(Struct, frozen=True):
-    """A checkpoint that was written; `best`: of the lowest validation loss so far."""
+    """A checkpoint that was written; `best`: of the best result so far."""
 
     step: int
     epoch: float
@@ -116,17 +124,24 @@ class Keeper:
     ) -> None:
         self._writer, self._state, self._interval, self._clock = writer, state, interval, clock
         self.problem = ""
+        self.holds = False
+        """Whether the best state stays in memory, in `held`, for the run to end with."""
+        self.held: tuple[int, dict[str, np.ndarray]] | None = None
+        """The step and the arrays of the best state so far."""
         self._written, self._rest = -math.inf, interval
-        self._saved: tuple[int, int, Experiment] | None = None
+        self._saved: tuple[int, int, Experiment, int | None] | None = None
         self._best: Counters | None = None
         self._best_arrays: dict[str, np.ndarray] = {}
 
     def epoch_end(self, counters: Counters, improved: bool) -> tuple[Written, ...]:
-        """An epoch is over; `improved`: its validation loss is the lowest so far. Returns what was written."""
+        """An epoch is over; `improved`: its result is the best so far. Returns what was written."""
+        if improved and (self.holds or self._writer is not None):
+            arrays = self._state.to_host()
+            self.held = (counters.step, arrays) if self.holds else None
+            if self._writer is not None:
+                self._best, self._best_arrays = counters, arrays
         if self._writer is None:
             return ()
-        if improved:
-            self._best, self._best_arrays = counters, self._state.to_host()
         return self.save(counters, sparing=True)
 
     def save(self, counters: Counters, *, sparing: bool = False, last: bool = False) -> tuple[Written, ...]:
@@ -159,11 +174,11 @@ class Keeper:
     def _write(self, counters: Counters, written: list[Written]) -> None:
         assert self._writer is not None
         best = self._best
-        place = (counters.step, counters.evaluated, counters.experiment)
+        place = (counters.step, counters.evaluated, counters.experiment, counters.restored)
         if best is not None:
             self._writer.checkpoint(self._best_arrays, best.to_plain(), best=True)
             self._best, self._best_arrays = None, {}
-            self._saved = (best.step, best.evaluated, best.experiment)
+            self._saved = (best.step, best.evaluated, best.experiment, best.restored)
             written.append(Written(best.step, best.epoch, True))
         if place == self._saved:
             return

@@ -44,7 +44,7 @@ class Steps:
         self.total = training.epochs * self.per_epoch
         self.full = self.per_epoch - (1 if self.tail else 0)
         """Steps of an epoch whose batch is full: they come first."""
-        self.course = Course(experiment, self.total, self.per_epoch)
+        self.course = Course(experiment, self.total, self.per_epoch, loop.following.drops)
         self.rate: float | None = None
         self.milestone: int | None = None
         self.first = True
@@ -55,8 +55,8 @@ class Steps:
         self._kept = {name: loop.state.backend.xp.copy(arenas[name]) for name in arenas if name != "gradients"}
 
     def adopt(self, experiment: Experiment) -> None:
-        """Go on with another experiment: the same but for a live field."""
-        self.course = Course(experiment, self.total, self.per_epoch)
+        """Go on with another experiment, the same but for a live field, or after another drop of the rate."""
+        self.course = Course(experiment, self.total, self.per_epoch, self._loop.following.drops)
 
     def restart(self) -> None:
         """Another executor trains from now on."""

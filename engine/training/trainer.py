@@ -19,8 +19,10 @@ from msgspec.structs import replace
 
 from engine import executors
 from engine.training import events
+from engine.training.checkpoint import CheckpointError
 from engine.training.control import Control
 from engine.training.evaluate import Divergence, expected_initial_loss
+from engine.training.following import Following
 from engine.training.kernels import await_kernels
 from engine.training.live import change
 from engine.training.loop import Loop
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from engine.executors import Executor, ExecutorKind
     from engine.experiment import Experiment
     from engine.state import State
+    from engine.training.reader import RunReader
     from engine.training.store import RunStore, RunWriter
 
 __all__ = ["Trainer"]
@@ -146,6 +149,7 @@ class Trainer:
         state = new_state(experiment, report, backend.choose(self._device))
         if self._initial is not None:
             load_arrays(state, self._initial)
+        best = self._best_before(counters)
         if arrays is not None:
             load_arrays(state, arrays)
         kind = self._kind_of(counters, state)
@@ -175,6 +179,7 @@ class Trainer:
             step_limit=self._steps,
             may_change=kind == "auto" and executor.kind == "array" and not executors.misfit(state),
         )
+        self.loop.keeper.held = best
         self._event(
             events.Started(
                 run=self.run_id,
@@ -243,12 +248,22 @@ class Trainer:
             return None, None
         arrays, plain = checkpoint
         counters = read_counters(plain)
+        if counters.restored is not None:
+            arrays, counters = _before_restoring(reader) or (arrays, counters)
         # A change ordered in a pause may be younger than the checkpoint that was written there.
         self.experiment = counters.experiment
         for event in reader.changes()[0]:
             if event.step <= counters.step:
                 self.experiment = change(self.experiment, event.path, event.after)[0]
         return arrays, counters
+
+    def _best_before(self, counters: Counters | None) -> tuple[int, dict[str, np.ndarray]] | None:
+        """The step and the arrays of the best state of the run to resume, where it is to end with the best one."""
+        if counters is None or counters.best is None or not Following(self.experiment.training).restores:
+            return None
+        assert self._store is not None and self._resume is not None
+        found = self._store.open(self._resume).best_checkpoint()
+        return None if found is None else (int(found[1]["step"]), found[0])
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -292,7 +307,7 @@ class Trainer:
             samples_per_second=(loop.samples - loop.samples_before) / seconds if seconds > 0 else 0.0,
             device=self._label(),
             reason=reason,
-            message=message,
+            message=message or loop.following.met[1],
         )
 
     def _stopped_early(self) -> Result:
@@ -350,3 +365,14 @@ class Trainer:
     def _label(self) -> str:
         executor = self.loop.programs.executor if self.loop is not None else self._executor
         return executor.label if executor is not None else ""
+
+
+def _before_restoring(reader: RunReader) -> tuple[dict[str, np.ndarray], Counters] | None:
+    """The arrays and counters of a run's last state before its best one was put back, where they are kept."""
+    for info in reversed(reader.checkpoints()):
+        with contextlib.suppress(CheckpointError):
+            arrays, plain = reader.checkpoint(info.name)
+            counters = read_counters(plain)
+            if counters.restored is None:
+                return arrays, counters
+    return None
