@@ -34,8 +34,8 @@ class Initializer(Component, frozen=True):
         """Float64 values of `shape`, drawn on the host. `fan_in`, `fan_out`: inputs and outputs of one unit."""
         raise NotImplementedError
 
-    def deviation(self, fan_in: int, fan_out: int) -> float:
-        """The standard deviation that `sample` aims at."""
+    def deviation(self, fan_in: int, fan_out: int, shape: tuple[int, ...] = ()) -> float:
+        """The standard deviation that `sample` aims at, of an array of `shape` where it depends on that."""
         raise NotImplementedError
 
 

@@ -7,7 +7,10 @@ from engine.layers.core import Dense, Flatten, Input
 from engine.layers.convolution import Conv2D
 from engine.layers.special_convolution import ConvTranspose2D, DepthwiseConv2D
 from engine.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
-from engine.layers.activation import Activation, LeakyReLU, ReLU, Sigmoid, Tanh
+from engine.layers.activation import (
+    ELU, GELU, SELU, Activation, HardTanh, Identity, LeakyReLU, Maxout, MaxoutConv2D, Mish, PReLU, ReLU, Sigmoid,
+    Softmax, Softplus, Swish, Tanh,
+)  # fmt: skip
 from engine.layers.normalization import BatchNorm
 from engine.layers.sample_normalization import GroupNorm, InstanceNorm, LayerNorm
 from engine.layers.regularization import Dropout, GaussianNoise, SpatialDropout, StochasticDepth
@@ -28,10 +31,14 @@ __all__ = [
     "Dense",
     "DepthwiseConv2D",
     "Dropout",
+    "ELU",
     "Flatten",
+    "GELU",
     "GaussianNoise",
     "GlobalAveragePool2D",
     "GroupNorm",
+    "HardTanh",
+    "Identity",
     "Input",
     "InstanceNorm",
     "Layer",
@@ -40,16 +47,24 @@ __all__ = [
     "Loss",
     "MaxPool2D",
     "Multiply",
+    "Maxout",
+    "MaxoutConv2D",
+    "Mish",
     "NodeComponent",
+    "PReLU",
     "ParameterSpec",
     "Permute",
     "ReLU",
     "Reshape",
+    "SELU",
     "Shape",
     "ShapeProblem",
     "Sigmoid",
+    "Softmax",
+    "Softplus",
     "SpatialDropout",
     "StochasticDepth",
+    "Swish",
     "Tanh",
     "ZeroPad2D",
 ]

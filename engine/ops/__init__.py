@@ -1,6 +1,6 @@
 """The operations that networks are lowered to, by kernel name in `OPS`."""
 
-from engine.ops import group_norm, grouped_convolution, rules, update
+from engine.ops import group_norm, grouped_convolution, learned, maxout, pointwise, rules, softmax, update
 from engine.ops.activation import (
     LeakyReLU,
     LeakyReLUGradient,
@@ -54,6 +54,10 @@ def _named(cls: type[Op]) -> dict[str, type[Op]]:
 OPS: dict[str, type[Op]] = _named(Op)
 
 __all__ = [
+    "softmax",
+    "pointwise",
+    "maxout",
+    "learned",
     "OPS",
     "Add",
     "AddBias",

@@ -54,7 +54,7 @@ def deviation_notes(component: Any, report: NodeReport) -> dict[str, tuple[Sever
 def deviation_text(parameter: ParameterSpec) -> tuple[Severity, str]:
     """How wide a parameter's first values are drawn: "σ 1.0 is 40× Xavier (0.0248) for fan-in 3,136"."""
     fans = parameter.fan_in, parameter.fan_out
-    own = parameter.initializer.deviation(*fans)
+    own = parameter.initializer.deviation(*fans, parameter.shape)
     peers = []
     for tag, name in (("xavier", "Xavier"), ("he", "He")):
         cls = lookup("initializer", tag)
