@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.kinds import Optimizer, Penalty
-from engine.optimizers import SGD, Adam
+from engine.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from engine.penalties import L2, WeightDecay
 from tests.support.stepping import Stepper
 
@@ -25,10 +25,36 @@ TRACES = [
     ),
     ("adam", Adam(learning_rate=0.05), NONE, [(0.95, 0.95), (0.90008324, None), (0.75147789, None)]),
     (
-        "adamw",
+        "adam, uncorrected",
+        Adam(learning_rate=0.05, bias_correction=False),
+        NONE,
+        [(0.84188617, None), (0.63113272, None), (-0.09668375, None)],
+    ),
+    (
+        "adam and decay",
         Adam(learning_rate=0.05),
         (WeightDecay(strength=0.01),),
         [(0.9495, None), (0.89910952, None), (0.74924797, None)],
+    ),
+    ("adamw", AdamW(learning_rate=0.05), NONE, [(0.9495, None), (0.89910952, None), (0.74924797, None)]),
+    (
+        "momentum, rate inside",
+        SGD(learning_rate=0.05, momentum=0.9, rate_place="inside the velocity"),
+        NONE,
+        [(0.95, 0.5), (0.8575, -0.2), (0.41715594, -0.5218)],
+    ),
+    (
+        "nesterov, rate inside",
+        SGD(learning_rate=0.05, momentum=0.9, nesterov=True, rate_place="inside the velocity"),
+        NONE,
+        [(0.905, 0.05), (0.778525, -0.4025), (0.31594231, -0.01113719)],
+    ),
+    ("adagrad", Adagrad(learning_rate=0.05), NONE, [(0.95, 0.95), (0.91556253, None), (0.8433808, None)]),
+    (
+        "rmsprop",
+        RMSprop(learning_rate=0.05, alpha=0.9),
+        NONE,
+        [(0.84188612, None), (0.73693766, None), (0.52446366, None)],
     ),
 ]
 
