@@ -11,6 +11,7 @@ from engine.layers.activation import (
     ELU, GELU, SELU, Activation, HardTanh, Identity, LeakyReLU, Maxout, MaxoutConv2D, Mish, PReLU, ReLU, Sigmoid,
     Softmax, Softplus, Swish, Tanh,
 )  # fmt: skip
+from engine.layers.region_pooling import AdaptiveAveragePool2D, AdaptiveMaxPool2D, FractionalMaxPool2D, GlobalMaxPool2D
 from engine.layers.normalization import BatchNorm
 from engine.layers.sample_normalization import GroupNorm, InstanceNorm, LayerNorm
 from engine.layers.regularization import Dropout, GaussianNoise, SpatialDropout, StochasticDepth
@@ -20,6 +21,8 @@ from engine.layers.arrangement import Crop2D, Permute, Reshape, ZeroPad2D
 
 __all__ = [
     "Activation",
+    "AdaptiveAveragePool2D",
+    "AdaptiveMaxPool2D",
     "Add",
     "AveragePool2D",
     "BatchNorm",
@@ -34,8 +37,10 @@ __all__ = [
     "ELU",
     "Flatten",
     "GELU",
+    "FractionalMaxPool2D",
     "GaussianNoise",
     "GlobalAveragePool2D",
+    "GlobalMaxPool2D",
     "GroupNorm",
     "HardTanh",
     "Identity",

@@ -61,6 +61,9 @@ class _Windowed(Layer, frozen=True):
     formula="y[i, j, c] = max x[s i + u − p, s j + v − p, c], over u, v",
     source="Ranzato et al. 2007, Unsupervised learning of invariant feature hierarchies, section 3",
     synonyms=("maxpool", "downsample", "subsample"),
+    avoid="Where the exact place of things matters, as in segmentation, or where images have only a few pixels left.",
+    differs="Keras's padding “same” adds margins as needed, at the bottom and right first; here, as in PyTorch, the "
+    "padding is a number of pixels, the same on all sides.",
 )
 class MaxPool2D(_Windowed, frozen=True):
     """Keeps the largest value of each window, channel by channel.
@@ -86,6 +89,9 @@ class MaxPool2D(_Windowed, frozen=True):
     formula="y[i, j, c] = 1/size² Σ x[s i + u − p, s j + v − p, c], over u, v",
     source="LeCun et al. 1998, Gradient-based learning applied to document recognition, section II",
     synonyms=("avgpool", "mean", "downsample", "subsample"),
+    avoid="Where a pattern is rare within its window: the mean dilutes what the maximum keeps.",
+    differs="Padding counts as zeros, PyTorch's default (count_include_pad); Keras and TensorFlow divide by the pixels "
+    "inside the image.",
 )
 class AveragePool2D(_Windowed, frozen=True):
     """Takes the mean of each window, channel by channel.
@@ -111,6 +117,7 @@ class AveragePool2D(_Windowed, frozen=True):
     formula="y[c] = 1/(h w) Σ x[i, j, c], over i, j",
     source="Lin, Chen, Yan 2014, Network in Network, section 3.2",
     synonyms=("gap", "avgpool", "mean", "global pooling"),
+    avoid="Where it matters where in the image something is: all places are mixed.",
 )
 class GlobalAveragePool2D(Layer, frozen=True):
     """Takes the mean of each channel over the whole image: one number per channel.

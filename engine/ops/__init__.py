@@ -1,6 +1,6 @@
 """The operations that networks are lowered to, by kernel name in `OPS`."""
 
-from engine.ops import group_norm, grouped_convolution, learned, maxout, pointwise, rules, softmax, update
+from engine.ops import group_norm, grouped_convolution, learned, maxout, pointwise, regions, rules, softmax, update
 from engine.ops.activation import (
     LeakyReLU,
     LeakyReLUGradient,
@@ -128,5 +128,6 @@ __all__ = [
     "WeightedCrossEntropy",
     "WeightedCrossEntropyGradient",
     "rules",
+    "regions",
     "update",
 ]

@@ -262,6 +262,19 @@ class StrictCupy:
             raise StrictError("dot: use matmul for matrices")
         return self.finish("dot", hosts, (), out, lambda target: np.dot(*hosts, out=target))
 
+    def take(self, a: DeviceArray, indices: DeviceArray, axis: int, out: DeviceArray | None = None) -> DeviceArray:
+        hosts = [self.operand(a, "take"), self.operand(indices, "take")]
+        if hosts[1].size and not (hosts[1].min() >= 0 and hosts[1].max() < hosts[0].shape[axis]):
+            raise StrictError("take: CuPy wraps indices that lie outside, NumPy clips them here")
+        if out is not None and (not out.flags.c_contiguous or out.dtype != a.dtype):
+            raise StrictError("take: an output that is not contiguous or of another type is computed in a copy")
+        shape = (*hosts[0].shape[:axis], *hosts[1].shape, *hosts[0].shape[axis + 1 :])
+
+        def compute(target: Any) -> Any:
+            return np.take(*hosts, axis=axis, out=target, mode="clip")
+
+        return self.finish("take", hosts, shape, out, compute)
+
     def _reduce(self, name: str, a: Any, axis: Any, out: Any, keepdims: bool) -> DeviceArray:
         host = self.operand(a, name)
         function = getattr(np, name)

@@ -18,6 +18,10 @@ by_id = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 
 FALLBACKS: frozenset[str] = frozenset(
     {
+        "adaptive_average_pool",
+        "adaptive_average_pool_gradient",
+        "adaptive_max_pool",
+        "adaptive_max_pool_gradient",
         "class_shares",
         "concatenate",
         "crop",
@@ -26,6 +30,8 @@ FALLBACKS: frozenset[str] = frozenset(
         "elu",
         "elu_gradient",
         "expected",
+        "fractional_max_pool",
+        "fractional_max_pool_gradient",
         "gaussian_noise",
         "gelu",
         "gelu_gradient",
