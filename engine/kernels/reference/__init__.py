@@ -15,43 +15,6 @@ from collections.abc import Callable
 Kernel = Callable[..., None]
 
 _MODULES = [importlib.import_module(f"{__name__}.{item.name}") for item in pkgutil.iter_modules(__path__)]
-from engine.kernels.reference import (
-    activation,
-    arrange,
-    convolution,
-    dropout,
-    elementwise,
-    group_norm,
-    grouped_convolution,
-    linear,
-    loss,
-    noise,
-    normalization,
-    observe,
-    pooling,
-    regions,
-    update,
-)
-
-Kernel = Callable[..., None]
-
-_MODULES = (
-    activation,
-    arrange,
-    convolution,
-    dropout,
-    elementwise,
-    group_norm,
-    grouped_convolution,
-    linear,
-    loss,
-    noise,
-    normalization,
-    observe,
-    pooling,
-    regions,
-    update,
-)
 
 KERNELS: dict[str, Kernel] = {
     name: kernel for module in _MODULES for name, kernel in getattr(module, "KERNELS", {}).items()
