@@ -1,5 +1,6 @@
 """The modules that declare components. Importing this one fills the registry; a new module is named here once."""
 
+import engine.data.augmentation
 import engine.data.preprocessing
 import engine.data.sources
 import engine.initializers

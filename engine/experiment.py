@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Struct
 
-from engine.kinds import Metric, Optimizer, Penalty, Preprocessing, Schedule, Source, Stopping, Warmup
+from engine.kinds import Augmentation, Metric, Optimizer, Penalty, Preprocessing, Schedule, Source, Stopping, Warmup
 from engine.layers.base import NodeComponent
 from engine.schema import (
     SchemaError,
@@ -74,11 +74,23 @@ class SplitSpec(Struct, frozen=True, kw_only=True):
 
 
 class DataSpec(Struct, frozen=True, kw_only=True):
-    """The data: where they come from, how they are divided and preprocessed."""
+    """The data: where they come from, how they are divided, preprocessed and, for training, augmented."""
 
     source: Source | Unknown
     split: SplitSpec = SplitSpec()
     preprocessing: tuple[Preprocessing | Unknown, ...] = ()
+    augmentation: Annotated[
+        tuple[Augmentation | Unknown, ...],
+        field(
+            help="Random changes of the training samples, one after the other, drawn anew for every batch. They act on "
+            "what preprocessing leaves: after centring, 0 is the mean."
+        ),
+    ] = ()
+
+    @property
+    def mixes(self) -> bool:
+        """Whether training samples are mixed, so that targets of classes become shares."""
+        return any(isinstance(item, Augmentation) and item.mixes and item.probability > 0 for item in self.augmentation)
 
 
 class TrainingSpec(Struct, frozen=True, kw_only=True):

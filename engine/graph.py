@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
+from engine.data.augmentation.findings import augmentation_findings
 from engine.data.signature import DataSignature
 from engine.diagnostics import Diagnostic, Fix, NodeReport, Report
 from engine.experiment import Experiment, NetworkSpec, Node
 from engine.fixes import bypass_fix, disconnect_fix, fix_for, input_fix, loss_fix, remove_fix, wire_fix
 from engine.layers.base import Loss, NodeComponent, Shape, ShapeProblem
+from engine.layers.core import Input
 from engine.layers.words import title_of
 from engine.lower import active_inputs, behind_bypass, lower
 from engine.schema import Component, Unknown, fields_of, info_of
@@ -268,7 +270,7 @@ def _training_findings(experiment: Experiment, data: DataSignature | None, repor
             severity="error",
             message=f"This version does not know the {value.of_kind} “{info_of(value).label}”.",
         )
-    for unknown in (experiment.data.source, *experiment.data.preprocessing):
+    for unknown in (experiment.data.source, *experiment.data.preprocessing, *experiment.data.augmentation):
         if isinstance(unknown, Unknown):
             yield Diagnostic(
                 node="",
@@ -277,6 +279,8 @@ def _training_findings(experiment: Experiment, data: DataSignature | None, repor
                 message=f"This version does not know the {unknown.of_kind} “{info_of(unknown).label}”.",
             )
     losses = [found for item in report.order if isinstance(found := nodes[item].component, Loss)]
+    read = [component.source for item in report.order if isinstance(component := nodes[item].component, Input)]
+    yield from augmentation_findings(experiment, data, losses, read)
     for metric in training.metrics:
         if losses and not isinstance(metric, Unknown) and not any(metric.suits(loss) for loss in losses):
             yield Diagnostic(

@@ -209,3 +209,15 @@ class Preprocessing(Component, frozen=True):
     """A transformation fitted on the training part and applied to all parts."""
 
     kind: ClassVar[str] = "preprocessing"
+
+
+class Augmentation(Component, frozen=True):
+    """A random change of the training samples, drawn anew for every batch; evaluation never sees it."""
+
+    kind: ClassVar[str] = "augmentation"
+    mixes: ClassVar[bool] = False
+    """Whether it mixes samples of a batch and their targets, so that a target of classes becomes their shares."""
+    images_only: ClassVar[bool] = False
+    """Whether it makes sense for images (height, width, channels) alone."""
+
+    probability: float

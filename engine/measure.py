@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec.structs import replace
 
 from engine.backend import choose as choose_backend
 from engine.executors import ExecutorKind
@@ -72,6 +73,8 @@ class Stepper:
         rate: float | None = None,
         training: bool = True,
     ) -> None:
+        # Batches are taken from the arrays: what augmenting them takes is no part of a step.
+        experiment = replace(experiment, data=replace(experiment.data, augmentation=()))
         self.experiment, self.arrays, self.batches = experiment, arrays, batches
         self.rate: float = experiment.training.optimizer.learning_rate if rate is None else rate  # type: ignore[attr-defined]
         self.step = 0

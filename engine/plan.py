@@ -117,7 +117,8 @@ def compile(
 
     A training step runs forward, backward and update; an evaluation step runs forward alone, with dropout off and
     running statistics. With `observe`, every layer's statistics are taken in the same pass and no activation is
-    overwritten; the parameters' bits are the same. `alignment` is in bytes.
+    overwritten; the parameters' bits are the same. `alignment` is in bytes. Where an augmentation mixes samples, the
+    training step's targets are the classes' shares (`engine.lower.target_tensor`); evaluation gets class numbers.
     """
     if not report.ok:
         raise CompileError(next(item.message for item in report.diagnostics if item.severity == "error"))
@@ -148,6 +149,7 @@ class _Compiler:
             signature,
             batch_size=batch_size,
             training=training,
+            shares=training and experiment.data.mixes,
         )
         self.b: Builder = self.lowered.builder
         self.locations: dict[int, Location] = {}

@@ -27,7 +27,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Bits", "bits", "count_into", "fill_bits", "generator", "permutation", "permutations", "stream_of"]
+__all__ = [
+    "Bits",
+    "bits",
+    "count_into",
+    "fill_bits",
+    "generator",
+    "permutation",
+    "permutations",
+    "rows_of_bits",
+    "stream_of",
+]
 
 WEYL = 0x9E3779B9
 COMBINE = 0x2C1B3C6D
@@ -130,7 +140,7 @@ def permutations(count: int, seed: int, first: int, epochs: int) -> np.ndarray:
     Samples are sorted by 64 random bits each, so that every order is equally likely up to ties of probability 2^-64.
     """
     high, low = (
-        _rows_of_bits(count, seed, first, epochs, stream_of("batches", f"order {part}")).astype(np.uint64)
+        rows_of_bits(count, seed, first, epochs, stream_of("batches", f"order {part}")).astype(np.uint64)
         for part in ("high", "low")
     )
     high <<= np.uint64(32)
@@ -145,8 +155,8 @@ def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
     return order
 
 
-def _rows_of_bits(count: int, seed: int, first: int, steps: int, stream: int) -> np.ndarray:
-    """What `bits` gives for each of several steps, (steps, count)."""
+def rows_of_bits(count: int, seed: int, first: int, steps: int, stream: int) -> np.ndarray:
+    """What `bits` gives for each of several steps, uint32 (steps, count)."""
     keys = _keys(seed, np.arange(first, first + steps, dtype=np.uint64), stream)
     x = keys[:, :1] + np.arange(count, dtype=np.uint32) * np.uint32(WEYL)
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):

@@ -86,7 +86,7 @@ def variants(info: ComponentInfo, component: Component, limit: float = AFFORDABL
 def test_there_are_components_of_every_kind() -> None:
     assert {info.kind for info in INFOS} >= {
         "layer", "loss", "initializer", "optimizer", "schedule", "warmup", "penalty", "metric", "source",
-        "preprocessing",
+        "preprocessing", "augmentation",
     }  # fmt: skip
 
 
@@ -288,6 +288,9 @@ def with_component(component: Any, folder: Path) -> Experiment:
             source = make("source", "npz", path=str(folder / archive))
             experiment = with_loss(loss_of("numbers" if numbers else "classes"), folder)
             return on(experiment, source, component)
+        case "augmentation":
+            experiment = with_loss(loss_of("classes"), folder)
+            return replace(experiment, data=replace(experiment.data, augmentation=(component,)))
         case "metric":
             regression = not component.suits(lookup("loss", "softmax_cross_entropy"))
             experiment = with_loss(loss_of("numbers" if regression else "classes"), folder)

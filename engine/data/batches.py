@@ -16,7 +16,8 @@ AHEAD = 1 << 14
 class Batches:
     """The batches of `size` samples. Each epoch has a new order, drawn from (`seed`, epoch), when `shuffle` is on.
 
-    Raises DataError when there are no samples, or when dropping the incomplete batch would leave none.
+    Safe to use from several threads. Raises DataError when there are no samples, or when dropping the incomplete batch
+    would leave none.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Batches:
     def order(self, epoch: int) -> np.ndarray:
         """The order of all samples in an epoch, counted from 0."""
         block, place = divmod(epoch, self._ahead)
-        if block != self._orders[0]:
-            self._orders = block, permutations(self.size, self.seed, block * self._ahead, self._ahead)
-        return self._orders[1][place]
+        orders = self._orders  # one look: another thread may replace it meanwhile
+        if block != orders[0]:
+            orders = self._orders = block, permutations(self.size, self.seed, block * self._ahead, self._ahead)
+        return orders[1][place]

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from msgspec.structs import replace
+
 from engine.data.dataset import Dataset, assemble, changed
 from engine.data.errors import DataError
 from engine.data.preprocessing.applying import outline_of
@@ -77,7 +79,7 @@ def load(spec: DataSpec) -> Dataset:
     source = _known(spec)
     source_key = _key(source)
     raw = _raws.get(source_key, lambda: _frozen(source.read()))
-    return _datasets.get(source_key + _plain(spec), lambda: assemble(spec, source, raw))
+    return _datasets.get(source_key + _dataset_key(spec), lambda: assemble(spec, source, raw))
 
 
 def peek(spec: DataSpec) -> DataSignature | None:
@@ -85,7 +87,7 @@ def peek(spec: DataSpec) -> DataSignature | None:
     try:
         source = _known(spec)
         source_key = _key(source)
-        dataset = _datasets.peek(source_key + _plain(spec))
+        dataset = _datasets.peek(source_key + _dataset_key(spec))
         if dataset is not None:
             return dataset.signature
         raw = _raws.peek(source_key)
@@ -138,6 +140,11 @@ def _frozen(raw: Raw) -> Raw:
 
 def _key(source: DataSource) -> str:
     return _plain(source) + repr(stamp(source.files()))
+
+
+def _dataset_key(spec: DataSpec) -> str:
+    """What the arrays that are kept depend on: augmentation changes copies of them."""
+    return _plain(replace(spec, augmentation=()))
 
 
 def _plain(value: Any) -> str:

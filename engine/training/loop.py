@@ -64,13 +64,13 @@ class Loop:
         self.experiment, self.report, self.dataset, self.state = experiment, report, dataset, executor.state
         self.run_id, self.control, self.emit, self.writer = run, control, emit, writer
         self.following = Following(experiment.training, counters.following if counters else None)
+        self.heads = heads_of(experiment, report, dataset.signature)
+        self.inputs = input_names(experiment, report)
+        self.has_metrics = any(head.metrics for head in self.heads)
         self.steps = Steps(self)
         self.steps_per_epoch, self.total_steps = self.steps.per_epoch, self.steps.total
         self.limit = min(limit for limit in (self.total_steps, step_limit, self.following.limit) if limit is not None)
 
-        self.heads = heads_of(experiment, report, dataset.signature)
-        self.inputs = input_names(experiment, report)
-        self.has_metrics = any(head.metrics for head in self.heads)
         self.programs = Programs(experiment, report, dataset.signature, executor)
         self.programs.prepare(
             tuple(size for size in (self.steps.batch_size, self.steps.tail) if size),
@@ -315,7 +315,8 @@ class Loop:
         )
 
     def close(self) -> None:
-        """Let the executor's threads go; nothing may be run afterwards."""
+        """Let the threads of the feed and the executor go; nothing may be run afterwards."""
+        self.steps.feed.close()
         self.programs.close()
 
     def finish(self) -> None:

@@ -63,7 +63,8 @@ def look(loop: Loop) -> Observations | None:
     xp, arenas = loop.state.backend.xp, loop.state.arenas
     kept = {name: xp.copy(arena) for name, arena in arenas.items()}
     try:
-        bound.gather(loop.dataset.train.arrays, steps.batches.indices(step))
+        fed = steps.feed.look(step)
+        bound.gather(fed.arrays, fed.indices[0])
         made = bound.run(steps.course.step(step)[1], step, loop.experiment.seed)
         return bound.observations() if made else None
     finally:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.experiment import Experiment
     from engine.state import State
 
-__all__ = ["check_targets", "checked", "load_arrays", "named", "new_state", "layer_scalars"]
+__all__ = ["check_targets", "checked", "load_arrays", "losses_of", "named", "new_state", "layer_scalars"]
 
 
 def named(experiment: Experiment, node_id: str) -> str:
@@ -59,6 +59,12 @@ def check_targets(experiment: Experiment, report: Report, dataset: Dataset) -> N
                 f"reaches from {least:g} to {greatest:g}. For numbers, use mean squared error.",
                 node_id,
             )
+
+
+def losses_of(experiment: Experiment, report: Report) -> tuple[Loss, ...]:
+    """The losses that take part in training."""
+    components = (experiment.network.node(node).component for node in report.order)
+    return tuple(component for component in components if isinstance(component, Loss))
 
 
 def new_state(experiment: Experiment, report: Report, backend: Backend) -> State:

@@ -15,6 +15,8 @@ from engine.training import events
 from engine.training.chunks import ChunkPolicy, output_bytes
 from engine.training.course import Course
 from engine.training.evaluate import Divergence
+from engine.training.feed import Fed, feed_of
+from engine.training.setup import losses_of
 
 if TYPE_CHECKING:
     from engine.executor import BoundProgram, Chunk
@@ -37,14 +39,23 @@ class Steps:
         experiment = loop.experiment
         training, train = experiment.training, loop.dataset.train
         self._loop = loop
-        self.batches = Batches(train.size, training.batch_size, training.shuffle, training.drop_last, experiment.seed)
+        batches = Batches(train.size, training.batch_size, training.shuffle, training.drop_last, experiment.seed)
         self.batch_size = min(training.batch_size, train.size)
         self.tail = 0 if training.drop_last else train.size % self.batch_size
-        self.per_epoch = self.batches.steps_per_epoch
+        self.per_epoch = batches.steps_per_epoch
         self.total = training.epochs * self.per_epoch
         self.full = self.per_epoch - (1 if self.tail else 0)
         """Steps of an epoch whose batch is full: they come first."""
         self.course = Course(experiment, self.total, self.per_epoch, loop.following.drops)
+        self.feed = feed_of(
+            experiment,
+            train,
+            loop.dataset.signature,
+            batches,
+            inputs=loop.inputs,
+            losses=losses_of(experiment, loop.report),
+            total=self.total,
+        )
         self.rate: float | None = None
         self.milestone: int | None = None
         self.first = True
@@ -72,16 +83,16 @@ class Steps:
         # An observed step is not what most of the time is spent on, but by hand there may be no other.
         usual = size == self.batch_size and (not observe or loop.steering.by_hand)
         bound.stamping = usual and loop.policy.wants_timeline(loop.control.topics)
+        fed = self.feed.take(step, count)
+        count = len(fed.indices)
         rates, scalars = self.course.steps(step, count)
         begun = time.perf_counter()
-        indices = self.batches.chunk(step, count)
         self._keep(count)
-        arrays = loop.dataset.train.arrays
-        chunk = bound.run_chunk(arrays, indices, scalars, step, seed, outputs=loop.has_metrics)
+        chunk = bound.run_chunk(fed.arrays, fed.indices, scalars, step, seed, outputs=loop.has_metrics)
         if chunk.done:
-            self._account(chunk, rates, indices[: chunk.done])
+            self._account(chunk, rates, fed)
         if chunk.done < count:
-            self._rewind(bound, indices, scalars, step, chunk.done)
+            self._rewind(bound, fed, scalars, step, chunk.done)
             raise Divergence(bound)
         if observe:
             loop.show_frame(bound.observations())
@@ -124,15 +135,15 @@ class Steps:
 
     # -- what they leave -----------------------------------------------------------------------------------------------
 
-    def _account(self, chunk: Chunk, rates: np.ndarray, indices: np.ndarray) -> None:
+    def _account(self, chunk: Chunk, rates: np.ndarray, fed: Fed) -> None:
         """Count completed steps, and report them."""
         loop, done = self._loop, chunk.done
+        indices = fed.indices[:done]
         size = indices.shape[1]
         losses = chunk.losses[:done]
         loop.sums.add_losses(losses, size)
         if loop.has_metrics:
-            arrays = loop.dataset.train.arrays
-            targets = {head.target: arrays[head.target][indices] for head in loop.heads if head.metrics}
+            targets = {head.target: fed.compared[head.target][indices] for head in loop.heads if head.metrics}
             loop.sums.add_metrics(loop.heads, {node: out[:done] for node, out in chunk.outputs.items()}, targets)
         table = np.empty((done, len(events.StepRow._fields)))
         table[:, 0] = np.arange(loop.step + 1, loop.step + done + 1)
@@ -163,7 +174,7 @@ class Steps:
             if count > 1 or name == "buffers":
                 state.backend.xp.copyto(kept, state.arenas[name])
 
-    def _rewind(self, bound: BoundProgram, indices: np.ndarray, scalars: dict[str, Any], step: int, done: int) -> None:
+    def _rewind(self, bound: BoundProgram, fed: Fed, scalars: dict[str, Any], step: int, done: int) -> None:
         """Make the kept running statistics those before the failing step, which `done` good ones came before: these
         are run once more, then the failing one, so that its batch is in place."""
         if not self._kept or not done:
@@ -171,7 +182,7 @@ class Steps:
         loop = self._loop
         for name, kept in self._kept.items():
             loop.state.backend.xp.copyto(loop.state.arenas[name], kept)
-        arrays, seed = loop.dataset.train.arrays, loop.experiment.seed
+        arrays, indices, seed = fed.arrays, fed.indices, loop.experiment.seed
         bound.run_chunk(arrays, indices[:done], _part(scalars, 0, done), step, seed)
         self._keep(1)
         bound.run_chunk(arrays, indices[done : done + 1], _part(scalars, done, done + 1), step + done, seed)

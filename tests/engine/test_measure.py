@@ -6,23 +6,25 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from engine.data.signature import DataSignature, TargetSignature
+from engine.experiment import Experiment
 from engine.graph import check
 from engine.measure import CHUNK, Divergent, Stepper, chunk_length, operations
-from tests.support.examples import blobs
+from tests.support.examples import blobs, make
 
 SIGNATURE = DataSignature(inputs={"x": (2,)}, targets={"y": TargetSignature(classes=3)}, train_size=40)
 BATCHES = np.random.default_rng(1).permutation(40)[:32].reshape(2, 16)
 
 
-def stepper(*, broken: bool = False, **options: float) -> Stepper:
+def stepper(experiment: Experiment | None = None, *, broken: bool = False, **options: float) -> Stepper:
     rng = np.random.default_rng(0)
     arrays = {"x": rng.standard_normal((40, 2), dtype=np.float32), "y": rng.integers(0, 3, 40)}
     if broken:
         arrays["x"][:] = np.inf
     report = check(blobs().network, SIGNATURE)
-    return Stepper(blobs(), report, SIGNATURE, arrays, BATCHES, "array", **options)  # type: ignore[arg-type]
+    return Stepper(experiment or blobs(), report, SIGNATURE, arrays, BATCHES, "array", **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -49,6 +51,12 @@ def test_a_look_is_a_step_too(ready: Stepper) -> None:
     assert ready.step == 2
     assert "dense_1" in seen.activations
     assert all(np.array_equal(ready.state.parameters[name], values) for name, values in other.state.parameters.items())
+
+
+def test_augmentation_is_no_part_of_a_step(ready: Stepper) -> None:
+    data = replace(blobs().data, augmentation=(make("augmentation", "mixup"),))
+    mixed = stepper(replace(blobs(), data=data))
+    np.testing.assert_array_equal(ready.chunk(3), mixed.chunk(3))
 
 
 def test_at_rate_0_the_weights_stay(ready: Stepper) -> None:

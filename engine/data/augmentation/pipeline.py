@@ -1,0 +1,85 @@
+"""The list of augmentations, applied to whole batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from engine.data.augmentation.affine import AffineStep, Interpolation, move, product
+from engine.data.augmentation.base import AugmentationStep, Samples
+from engine.data.augmentation.draws import Draws
+from engine.data.signature import DataSignature
+from engine.kinds import Augmentation
+from engine.registry import Unknown
+
+__all__ = ["Augmenter"]
+
+
+class Augmenter:
+    """Prepares batches of the training part `arrays` (inputs and targets by name), by the augmentations in order.
+
+    inputs      the names of the inputs that the network reads.
+    targets     the names of its targets.
+
+    A batch is a pure function of the seed, the step and the samples' indices; preparing several at once gives the same
+    bits. Safe to use from several threads.
+    """
+
+    def __init__(
+        self,
+        augmentation: Sequence[Augmentation | Unknown],
+        arrays: Mapping[str, np.ndarray],
+        signature: DataSignature,
+        seed: int,
+        *,
+        inputs: Sequence[str],
+        targets: Sequence[str],
+    ) -> None:
+        self._steps = [
+            (index, step)
+            for index, step in enumerate(augmentation)
+            if isinstance(step, AugmentationStep) and step.probability > 0
+        ]
+        self._arrays, self._seed = arrays, seed
+        self._inputs = tuple(inputs)
+        self._numbers = tuple(name for name in targets if not signature.targets[name].classes)
+        self._classes = {name: signature.targets[name].classes for name in targets if signature.targets[name].classes}
+        self.mixes = any(step.mixes for _, step in self._steps)
+        """Whether samples are mixed, so that `Samples.shares` is filled."""
+
+    def prepare(self, indices: np.ndarray, step: int) -> Samples:
+        """The batches of the samples `indices`, int64 (steps, batch), from `step` on."""
+        steps, batch = indices.shape
+        flat = indices.reshape(-1)
+        samples = Samples(
+            batch,
+            {name: self._arrays[name][flat] for name in self._inputs},
+            {name: self._arrays[name][flat] for name in self._numbers},
+        )
+        if self.mixes:
+            for name, classes in self._classes.items():
+                shares = samples.shares[name] = np.zeros((len(flat), classes), np.float32)
+                shares[np.arange(len(flat)), self._arrays[name][flat]] = 1
+        for joined, run in groupby(self._steps, key=_joining):
+            several = list(run)
+            if joined is None:
+                for index, item in several:
+                    item.apply(samples, Draws(self._seed, step, steps, batch, index))
+                continue
+            matrices = None
+            for index, item in several:
+                assert isinstance(item, AffineStep)
+                found = item.matrices(Draws(self._seed, step, steps, batch, index))
+                # Of the result's place the last map is taken back first.
+                matrices = found if matrices is None else product(matrices, found)
+            assert matrices is not None
+            move(samples, matrices, *joined)
+        return samples
+
+
+def _joining(item: tuple[int, AugmentationStep]) -> tuple[float, Interpolation] | None:
+    """What neighbouring linear maps must share to be made in one go."""
+    step = item[1]
+    return (step.fill, step.interpolation) if isinstance(step, AffineStep) else None
