@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
+from engine import tokens
 from engine.data.augmentation.findings import augmentation_findings
 from engine.data.signature import DataSignature
 from engine.diagnostics import Diagnostic, Fix, NodeReport, Report
@@ -33,7 +34,7 @@ def check(network: NetworkSpec, data: DataSignature | None) -> Report:
 def check_experiment(experiment: Experiment, data: DataSignature | None) -> Report:
     """`check`, and what the training part of the experiment adds to it."""
     report = check(experiment.network, data)
-    extra = tuple(_training_findings(experiment, data, report))
+    extra = (*_training_findings(experiment, data, report), *tokens.findings(experiment, report))
     return Report(order=report.order, nodes=report.nodes, diagnostics=report.diagnostics + extra)
 
 

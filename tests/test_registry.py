@@ -32,6 +32,7 @@ from engine.schema import (
     to_plain,
     validate,
 )
+from engine.training.result import TrainingError
 from engine.training.trainer import Trainer
 from tests.support.examples import blobs, chain, make
 
@@ -171,7 +172,12 @@ def two_steps(experiment: Experiment) -> str:
     if not report.ok:
         assert all(item.message for item in report.diagnostics)
         return "refused"
-    result = Trainer(experiment, dataset=dataset, device="cpu", steps=2).run()
+    try:
+        result = Trainer(experiment, dataset=dataset, device="cpu", steps=2).run()
+    except TrainingError as error:
+        if "vocabulary" in str(error):  # which tokens there are, the data alone can tell
+            return "refused"
+        raise
     if result.reason == "diverged":
         return "diverged"
     assert result.steps == 2 or result.message, "a stop condition may end it before, and says so"
@@ -212,22 +218,27 @@ def with_layer(layer: Any, folder: Path) -> Experiment:
     if info_tag(layer) == "input":
         network = chain(layer, make("layer", "flatten"), make("layer", "dense", units=3), loss_of("classes"))
     else:
-        network = chain(make("layer", "input"), layer, make("layer", "flatten"), make("layer", "dense", units=3),
-                        loss_of("classes"))  # fmt: skip
+        # Attention reads three sequences, and no single remedy makes these of images.
+        before = (make("layer", "reshape", shape=(9, 4)),) if layer.min_inputs == 3 else ()
+        network = chain(make("layer", "input"), *before, layer, make("layer", "flatten"),
+                        make("layer", "dense", units=3), loss_of("classes"))  # fmt: skip
     experiment = replace(blobs(), network=network)
     node = next(node for node in network.nodes if node.component is layer)
     for _ in range(len(node.inputs), layer.min_inputs):
         experiment = edits.add_node(experiment, make("layer", "sigmoid"))
         added = experiment.network.nodes[-1].id
-        experiment = edits.connect(edits.connect(experiment, "input_1", added), added, node.id)
-    return mended(on(experiment, make("source", "npz", path=str(folder / "classes.npz"))))
+        experiment = edits.connect(edits.connect(experiment, node.inputs[0], added), added, node.id)
+    experiment = on(experiment, make("source", "npz", path=str(folder / "classes.npz")))
+    return mended(experiment)
 
 
 def mended(experiment: Experiment) -> Experiment:
-    """What the checker proposes, done once: a layer that needs vectors gets its Flatten."""
-    report = check_experiment(experiment, data.load(experiment.data).signature)
-    fixes = [item.fix for item in report.diagnostics if item.fix is not None]
-    return fixes[0].edit(experiment) if fixes else experiment
+    """What the checker proposes, done twice at most: a layer that needs vectors gets its Flatten."""
+    for _ in range(2):
+        report = check_experiment(experiment, data.load(experiment.data).signature)
+        fixes = [item.fix for item in report.diagnostics if item.fix is not None]
+        experiment = fixes[0].edit(experiment) if fixes else experiment
+    return experiment
 
 
 def info_tag(component: Component) -> str:

@@ -59,6 +59,7 @@ def _groups(core: str, loss: str) -> dict[str, str]:
         "regularization": "#d65c9e",
         "merge": merge,
         "shape": core,
+        "sequence": "#3f9d5a",
         "loss": loss,
         "unknown": merge,
     }

@@ -17,6 +17,8 @@ from engine.layers.sample_normalization import GroupNorm, InstanceNorm, LayerNor
 from engine.layers.regularization import Dropout, GaussianNoise, SpatialDropout, StochasticDepth
 from engine.layers.merge import Add, Concatenate, Multiply
 from engine.layers.arrangement import Crop2D, Permute, Reshape, ZeroPad2D
+from engine.layers.sequence import Embedding, GlobalAveragePool1D, PositionalEmbedding
+from engine.layers.attention import ScaledDotProductAttention, SelfAttention
 # isort: on
 
 __all__ = [
@@ -35,10 +37,12 @@ __all__ = [
     "DepthwiseConv2D",
     "Dropout",
     "ELU",
+    "Embedding",
     "Flatten",
     "GELU",
     "FractionalMaxPool2D",
     "GaussianNoise",
+    "GlobalAveragePool1D",
     "GlobalAveragePool2D",
     "GlobalMaxPool2D",
     "GroupNorm",
@@ -59,9 +63,12 @@ __all__ = [
     "PReLU",
     "ParameterSpec",
     "Permute",
+    "PositionalEmbedding",
     "ReLU",
     "Reshape",
     "SELU",
+    "ScaledDotProductAttention",
+    "SelfAttention",
     "Shape",
     "ShapeProblem",
     "Sigmoid",

@@ -68,6 +68,8 @@ class NodeComponent(Component, frozen=True):
     max_inputs: ClassVar[int | None] = 1
     needs_batch: ClassVar[bool] = False
     """Whether in training it reads how the samples of a batch differ: of a single value it can make nothing."""
+    reads_tokens: ClassVar[bool] = False
+    """Whether its input holds token numbers, whole numbers below its `vocabulary`, straight from the data."""
 
     def infer(self, shapes: tuple[Shape, ...]) -> Shape:
         """The output shape. Raises ShapeProblem in words."""
@@ -94,6 +96,11 @@ class Layer(NodeComponent, frozen=True):
     def lower(self, b: Builder, *inputs: Value) -> Value:
         """Append this layer's operations to the program being built and return its output."""
         raise NotImplementedError
+
+
+def _flattening(shape: Shape) -> str:
+    """The layer that makes a vector of what has this shape."""
+    return "global_average_pool1d" if len(shape) == 2 else "flatten"
 
 
 class Loss(NodeComponent, frozen=True):
@@ -128,7 +135,7 @@ class Loss(NodeComponent, frozen=True):
             if shape != (target.classes,):
                 raise ShapeProblem(
                     f"the data have {target.classes} classes, so it needs as many inputs; it gets {shape_text(shape)}",
-                    fix=("outputs", target.classes) if len(shape) == 1 else ("insert", "flatten", {}),
+                    fix=("outputs", target.classes) if len(shape) == 1 else ("insert", _flattening(shape), {}),
                 )
             return
         if target.classes:

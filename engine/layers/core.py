@@ -74,7 +74,7 @@ class Dense(Layer, frozen=True):
     """Every output is a weighted sum of all inputs, plus a bias.
 
     The weight W has the shape inputs × units, the bias one number for each unit. Without a non-linearity between them
-    two dense layers are no stronger than one.
+    two dense layers are no stronger than one. Of a sequence it reads each position by itself, with the same weights.
     """
 
     units: Annotated[
@@ -88,12 +88,13 @@ class Dense(Layer, frozen=True):
     standardize: Standardize = False
 
     def infer(self, shapes: tuple[Shape, ...]) -> Shape:
-        require_vector("Dense", shapes[0])
-        require_spread(self.standardize, shapes[0][0])
-        return (self.units,)
+        if len(shapes[0]) != 2:
+            require_vector("Dense", shapes[0])
+        require_spread(self.standardize, shapes[0][-1])
+        return (*shapes[0][:-1], self.units)
 
     def parameters(self, shapes: tuple[Shape, ...]) -> tuple[ParameterSpec, ...]:
-        (features,) = shapes[0]
+        features = shapes[0][-1]
         return affine_parameters(
             (features, self.units), features, self.units, self.weight_init, self.bias_init if self.use_bias else None
         )
@@ -102,8 +103,13 @@ class Dense(Layer, frozen=True):
         return f"Dense {self.units}"
 
     def lower(self, b: Builder, *inputs: Value) -> Value:
-        y = b.op(MatMul(), inputs[0], weight_of(b, self.standardize))
-        return b.op(AddBias(), y, b.parameter("bias")) if self.use_bias else y
+        (x,) = inputs
+        *lead, features = x.shape
+        rows = x if len(lead) == 1 else b.op(Reshape((math.prod(lead), features)), x)
+        y: Value = b.op(MatMul(), rows, weight_of(b, self.standardize))
+        if self.use_bias:
+            y = b.op(AddBias(), y, b.parameter("bias"))
+        return y if len(lead) == 1 else b.op(Reshape((*lead, self.units)), y)
 
 
 @component(

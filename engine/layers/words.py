@@ -47,6 +47,18 @@ def require_image(name: str, shape: Shape) -> None:
     raise ShapeProblem(message)
 
 
+def require_sequence(name: str, shape: Shape) -> None:
+    """Refuse what is not (positions, features)."""
+    if len(shape) != 2:
+        each = shape[-1] if len(shape) == 3 else 1
+        what = "pixels as positions" if len(shape) == 3 else "numbers as positions of one feature each"
+        raise ShapeProblem(
+            f"{name} needs sequences (positions × features), but its input holds {describe(shape)}. Token numbers go "
+            f"through an Embedding layer first; a Reshape layer takes {what}.",
+            fix=("insert", "reshape", {"shape": (-1, each)}),
+        )
+
+
 def require_vector(name: str, shape: Shape) -> None:
     """Refuse what is not (features,)."""
     if len(shape) != 1:

@@ -12,10 +12,12 @@ from engine.ops.activation import (
     TanhGradient,
 )
 from engine.ops.arrange import Concatenate, Crop, Pad, Permute
+from engine.ops.attention import AttentionWeights, AttentionWeightsGradient, BatchMatMul
 from engine.ops.base import Call, Cost, DType, Op, Role, Tensor, Value
 from engine.ops.convolution import Conv2d, Conv2dInputGradient, Conv2dWeightGradient
 from engine.ops.dropout import Dropout, DropoutGradient
 from engine.ops.elementwise import Add, Fill, Multiply, Scale
+from engine.ops.embedding import AddPositions, AddSinusoids, Embedding, EmbeddingGradient, SumBatch
 from engine.ops.linear import AddBias, MatMul, SumRows
 from engine.ops.loss import (
     BinaryCrossEntropy,
@@ -61,8 +63,13 @@ __all__ = [
     "OPS",
     "Add",
     "AddBias",
+    "AddPositions",
+    "AddSinusoids",
+    "AttentionWeights",
+    "AttentionWeightsGradient",
     "AveragePool",
     "AveragePoolGradient",
+    "BatchMatMul",
     "BatchNorm",
     "BatchNormGradient",
     "BatchNormInference",
@@ -81,6 +88,8 @@ __all__ = [
     "DropGradient",
     "Dropout",
     "DropoutGradient",
+    "Embedding",
+    "EmbeddingGradient",
     "Expected",
     "Fill",
     "GaussianNoise",
@@ -111,6 +120,7 @@ __all__ = [
     "SoftTargetCrossEntropyGradient",
     "SoftmaxCrossEntropy",
     "SoftmaxCrossEntropyGradient",
+    "SumBatch",
     "SumRows",
     "Tanh",
     "TanhGradient",

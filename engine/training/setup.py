@@ -10,6 +10,7 @@ from engine.data.errors import memory_limit
 from engine.graph import check_experiment
 from engine.layers.base import Loss
 from engine.layers.words import title_of
+from engine.tokens import misfit
 from engine.training.result import TrainingError, bytes_text
 
 if TYPE_CHECKING:
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
     from engine.experiment import Experiment
     from engine.state import State
 
-__all__ = ["check_targets", "checked", "load_arrays", "losses_of", "named", "new_state", "layer_scalars"]
+__all__ = [
+    "check_targets",
+    "check_tokens",
+    "checked",
+    "layer_scalars",
+    "load_arrays",
+    "losses_of",
+    "named",
+    "new_state",
+]
 
 
 def named(experiment: Experiment, node_id: str) -> str:
@@ -65,6 +75,13 @@ def losses_of(experiment: Experiment, report: Report) -> tuple[Loss, ...]:
     """The losses that take part in training."""
     components = (experiment.network.node(node).component for node in report.order)
     return tuple(component for component in components if isinstance(component, Loss))
+
+
+def check_tokens(experiment: Experiment, report: Report, dataset: Dataset) -> None:
+    """Refuse token numbers that an embedding has no row for. Raises TrainingError."""
+    found = misfit(experiment, report, dataset)
+    if found is not None:
+        raise TrainingError(f"{named(experiment, found[0])}: {found[1]}", found[0])
 
 
 def new_state(experiment: Experiment, report: Report, backend: Backend) -> State:

@@ -28,7 +28,7 @@ from engine.training.live import change
 from engine.training.loop import Loop
 from engine.training.recovery import Counters, read_counters
 from engine.training.result import Reason, Result, TrainingError, words
-from engine.training.setup import check_targets, checked, load_arrays, named, new_state
+from engine.training.setup import check_targets, check_tokens, checked, load_arrays, named, new_state
 
 if TYPE_CHECKING:
     from engine.backend import Device
@@ -146,6 +146,7 @@ class Trainer:
         experiment = self.experiment
         report = checked(experiment, dataset.signature)
         check_targets(experiment, report, dataset)
+        check_tokens(experiment, report, dataset)
         state = new_state(experiment, report, backend.choose(self._device))
         if self._initial is not None:
             load_arrays(state, self._initial)

@@ -25,6 +25,7 @@ def test_the_groups_stand_in_the_order_of_declaration_and_losses_come_last():
         "Regularization",
         "Merge",
         "Shape",
+        "Sequence",
         "Loss",
     ]
     assert list(groups()) == names

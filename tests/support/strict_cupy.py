@@ -251,9 +251,12 @@ class StrictCupy:
         if out is not None and any(np.shares_memory(host, out._host) for host in hosts):
             raise StrictError("matmul: an input overlaps the output")
         for host in hosts:
-            if not (host.flags.c_contiguous or host.flags.f_contiguous):
+            # Many matrices at once are multiplied where they lie only if they lie row by row.
+            if not (host.flags.c_contiguous or (host.ndim == 2 and host.flags.f_contiguous)):
                 raise StrictError("matmul: an input that is not contiguous is copied first")
-        shape = (hosts[0].shape[0], hosts[1].shape[1])
+        if hosts[0].shape[:-2] != hosts[1].shape[:-2]:
+            raise StrictError("matmul: as many matrices on both sides")
+        shape = (*hosts[0].shape[:-1], hosts[1].shape[-1])
         return self.finish("matmul", hosts, shape, out, lambda target: np.matmul(*hosts, out=target))
 
     def dot(self, a: DeviceArray, b: DeviceArray, out: DeviceArray | None = None) -> DeviceArray:

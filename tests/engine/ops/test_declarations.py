@@ -30,7 +30,7 @@ def test_operations_are_values() -> None:
     assert ops.Conv2d(2, 1).attributes() == {"stride": 2, "padding": 1}
 
 
-MOVES = {"concatenate", "crop", "fill", "pad", "permute"}
+MOVES = {"concatenate", "crop", "embedding", "fill", "pad", "permute"}
 """Operations that compute nothing."""
 
 
@@ -72,6 +72,12 @@ REFUSED: list[tuple[Op, tuple[Tensor, ...]]] = [
     (ops.Crop((0,), (2,)), (Tensor((2, 3)),)),
     (ops.Pad((0, 2), (2, 4)), (Tensor((2, 3)),)),
     (ops.Permute((0, 0)), (Tensor((2, 3)),)),
+    (ops.BatchMatMul(), (Tensor((2, 3, 4)), Tensor((2, 3, 4)))),
+    (ops.BatchMatMul(), (Tensor((3, 4)), Tensor((4, 3)))),
+    (ops.AttentionWeights(), (Tensor((3,)),)),
+    (ops.Embedding(), (Tensor((3,)), Tensor((4, 3)))),
+    (ops.AddPositions(), (Tensor((2, 3, 4)), Tensor((4, 3)))),
+    (ops.AddSinusoids(), (Tensor((2, 3)),)),
     (ops.Add(), (Tensor((2, 3)),)),
     (ops.SoftmaxCrossEntropy(), (Tensor((4, 3)), Tensor((5,), DType.INT64))),
     (ops.MeanSquaredError(), (Tensor((4, 3)), Tensor((4,)))),

@@ -1,0 +1,124 @@
+"""Token numbers on their way from the data to the layers that read them, and what may go wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec.structs import replace
+
+from engine.diagnostics import Diagnostic, Fix, Report
+from engine.experiment import Experiment, Node
+from engine.layers.arrangement import Crop2D, Permute, Reshape, ZeroPad2D
+from engine.layers.base import NodeComponent
+from engine.layers.core import Flatten, Input
+from engine.layers.words import title_of
+from engine.lower import active_inputs
+from engine.schema import Component, info_of
+
+if TYPE_CHECKING:
+    from engine.data.dataset import Dataset
+
+__all__ = ["findings", "misfit"]
+
+_CARRIERS = (Reshape, Flatten, Permute, Crop2D, ZeroPad2D)
+"""Layers that hand numbers on as they are."""
+
+
+def findings(experiment: Experiment, report: Report) -> Iterator[Diagnostic]:
+    """What keeps whole numbers from reaching a layer that reads tokens: layers before it, or preprocessing."""
+    nodes = {node.id: node for node in experiment.network.nodes}
+    wires = active_inputs(experiment.network)
+    for node_id in report.order:
+        if not _reads(nodes[node_id]):
+            continue
+        name, changed_by = _source(node_id, nodes, wires)
+        label = info_of(nodes[node_id].component).label
+        if changed_by:
+            yield Diagnostic(
+                node=node_id,
+                field="inputs",
+                severity="error",
+                message=f"{label} reads token numbers straight from the data, but “{title_of(nodes[changed_by])}” "
+                "makes other numbers of them.",
+                fix=_rewired(node_id, nodes),
+            )
+        changing = [step for step in experiment.data.preprocessing if _changes(step)]
+        if name and changing:
+            listed = ", ".join(f"“{info_of(step).label}”" for step in changing)
+            yield Diagnostic(
+                node=node_id,
+                field="",
+                severity="error",
+                message=f"{label} reads whole numbers, but the preprocessing {listed} changes them.",
+                fix=Fix("Remove that preprocessing", _without_changes),
+            )
+
+
+def misfit(experiment: Experiment, report: Report, dataset: Dataset) -> tuple[str, str] | None:
+    """The first reader whose tokens are not whole numbers within its vocabulary, and what is wrong with them in words;
+    None where all are well. It looks at all parts of the data."""
+    nodes = {node.id: node for node in experiment.network.nodes}
+    wires = active_inputs(experiment.network)
+    for node_id in report.order:
+        name = _source(node_id, nodes, wires)[0] if _reads(nodes[node_id]) else ""
+        if not name:
+            continue
+        vocabulary: int = nodes[node_id].component.vocabulary  # type: ignore[union-attr]  # readers have this field
+        arrays = [part.arrays[name] for part in (dataset.train, dataset.validation, dataset.test)]
+        arrays = [array for array in arrays if array.size]
+        broken = next((found[0] for array in arrays if (found := array[array != np.rint(array)]).size), None)
+        if broken is not None:
+            return node_id, f"tokens are whole numbers, but “{name}” holds {broken:g}."
+        least, greatest = int(min(a.min() for a in arrays)), int(max(a.max() for a in arrays))
+        if least < 0 or greatest >= vocabulary:
+            remedy = "Tokens are counted from 0." if least < 0 else f"Set its vocabulary to {greatest + 1} at least."
+            return (
+                node_id,
+                f"its vocabulary of {vocabulary} has the tokens 0 to {vocabulary - 1}, but those of “{name}” reach "
+                f"from {least} to {greatest}. {remedy}",
+            )
+    return None
+
+
+def _reads(node: Node) -> bool:
+    return isinstance(node.component, NodeComponent) and node.component.reads_tokens
+
+
+def _source(node_id: str, nodes: Mapping[str, Node], wires: Mapping[str, tuple[str, ...]]) -> tuple[str, str]:
+    """(array of the data whose numbers reach the node unchanged, ""), or ("", the node that changes them)."""
+    current = node_id
+    while wires.get(current):
+        current = wires[current][0]
+        component = nodes[current].component
+        if isinstance(component, Input):
+            return component.source, ""
+        if not isinstance(component, _CARRIERS):
+            return "", current
+    return "", ""
+
+
+def _rewired(node_id: str, nodes: Mapping[str, Node]) -> Fix | None:
+    """Read the first input node instead."""
+    source = next((node for node in nodes.values() if isinstance(node.component, Input) and not node.bypass), None)
+    if source is None:
+        return None
+
+    def edit(value: Experiment) -> Experiment:
+        changed = tuple(
+            replace(node, inputs=(source.id,)) if node.id == node_id else node for node in value.network.nodes
+        )
+        return replace(value, network=replace(value.network, nodes=changed))
+
+    return Fix(f"Wire it to “{title_of(source)}”", edit)
+
+
+def _changes(step: Component) -> bool:
+    """Whether a preprocessing step makes other numbers of inputs that are all there."""
+    return getattr(step, "applies_to", "") == "inputs" and not getattr(step, "fills", False)
+
+
+def _without_changes(value: Experiment) -> Experiment:
+    kept = tuple(step for step in value.data.preprocessing if not _changes(step))
+    return replace(value, data=replace(value.data, preprocessing=kept))
