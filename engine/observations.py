@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.ops.base import Value
+from engine.ops.base import Call, Value
 from engine.ops.observe import STATISTICS, UNIT_STATISTICS
-from engine.statistics import ChannelStats, ParameterStats, TensorStats
+from engine.statistics import ChannelStats, NormalizationStats, ParameterStats, TensorStats
 
 if TYPE_CHECKING:
     from engine.instruments import Measured
@@ -26,6 +26,7 @@ class Observations:
     adjoints: dict[str, TensorStats]
     parameters: dict[str, ParameterStats]
     alive: dict[str, np.ndarray] = field(default_factory=dict)
+    normalizations: dict[str, NormalizationStats] = field(default_factory=dict)
 
 
 def read_observations(program: Program, read: Callable[[Value], np.ndarray]) -> Observations:
@@ -70,6 +71,21 @@ def read_observations(program: Program, read: Callable[[Value], np.ndarray]) -> 
         adjoints={node: stats(found, sizes[node]) for node, found in observed.adjoints.items()},
         parameters=parameters,
         alive={node: alive(found) for node, found in observed.activations.items()},
+        normalizations={node: normalization_stats(call, read) for node, call in observed.normalizations.items()},
+    )
+
+
+def normalization_stats(call: Call, read: Callable[[Value], np.ndarray]) -> NormalizationStats:
+    """The statistics that a batch normalization has just taken and averaged."""
+    x, *_, running_mean, running_variance = call.inputs
+    _, mean, rstd = call.outputs
+    count = x.size // mean.size
+    biased = np.maximum(read(rstd).astype(np.float64) ** -2 - call.op.attributes()["epsilon"], 0.0)
+    return NormalizationStats(
+        batch_mean=read(mean).astype(np.float64),
+        batch_variance=biased * (count / max(count - 1, 1)),
+        running_mean=read(running_mean).astype(np.float64),
+        running_variance=read(running_variance).astype(np.float64),
     )
 
 

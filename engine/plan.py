@@ -20,6 +20,7 @@ from engine.layers.base import Loss
 from engine.layout import Layout, layout_of
 from engine.lower import Lowered, lower
 from engine.ops.base import Call, DType, Role, Tensor, Value
+from engine.ops.normalization import BatchNorm
 from engine.ops.update import COMMON, ClipScale, GradientNorm, PenaltyValue
 from engine.optimizers import update_scalars
 from engine.placement import Placement, place
@@ -48,6 +49,8 @@ class Observed:
     weights: dict[str, Measured]
     gradients: dict[str, Measured]
     norms: dict[str, Value]
+    normalizations: dict[str, Call]
+    """The batch normalizations of a training program, by node: their statistics stay in place to the end."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ class _Compiler:
         )
         self.b: Builder = self.lowered.builder
         self.locations: dict[int, Location] = {}
-        self.observed = Observed({}, {}, {}, {}, {})
+        self.observed = Observed({}, {}, {}, {}, {}, {})
         self.instruments = Instruments(self.b, self.nodes)
         self.penalty: Value | None = None
         # What stands for a node's output: what a layer hands on, what a loss shows as its prediction.
@@ -183,6 +186,10 @@ class _Compiler:
         kept = {value.id for value in (*self.lowered.predictions.values(), *self.lowered.losses.values())}
         if self.observe:
             kept |= {value.id for value in self.lowered.outputs.values()}
+            for call in calls:
+                if isinstance(call.op, BatchNorm):
+                    self.observed.normalizations[call.node] = call
+                    kept |= {value.id for value in call.outputs}
         experiment = self.experiment
         return Program(
             title=experiment.name,

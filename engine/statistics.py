@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from typing import Any
+
     import numpy as np
 
-__all__ = ["ChannelStats", "ParameterStats", "TensorStats"]
+__all__ = ["ChannelStats", "NormalizationStats", "ParameterStats", "TensorStats"]
+
+_TINY = 1e-12
+"""Keeps a feature that never varies from being divided by zero."""
 
 
 class ChannelStats(Struct, frozen=True, kw_only=True):
@@ -46,6 +51,26 @@ class TensorStats(Struct, frozen=True, kw_only=True):
     def norm(self) -> float:
         """The L2 norm over all elements."""
         return float((self.count * (self.std**2 + self.mean**2)) ** 0.5)
+
+
+class NormalizationStats(Struct, frozen=True, kw_only=True):
+    """Batch normalization at one step: arrays (features,) of the batch's mean and unbiased variance, by which training
+    normalizes (with the biased one), and of the running averages after that step, by which evaluation does."""
+
+    batch_mean: np.ndarray
+    batch_variance: np.ndarray
+    running_mean: np.ndarray
+    running_variance: np.ndarray
+
+    @property
+    def mean_apart(self) -> Any:
+        """|batch mean - running mean| in running deviations, (features,)."""
+        return abs(self.batch_mean - self.running_mean) / (self.running_variance + _TINY) ** 0.5
+
+    @property
+    def deviation_ratio(self) -> Any:
+        """The batch's deviation over the running one, (features,)."""
+        return (self.batch_variance / (self.running_variance + _TINY)) ** 0.5
 
 
 class ParameterStats(Struct, frozen=True, kw_only=True):

@@ -94,6 +94,8 @@ def decode(data: bytes) -> events.Event:
             plain["activations"] = {key: _tensor(item) for key, item in plain["activations"].items()}
             plain["adjoints"] = {key: _tensor(item) for key, item in plain["adjoints"].items()}
             plain["parameters"] = {key: _parameter(item) for key, item in plain["parameters"].items()}
+            normalizations = plain.pop("normalizations", {})
+            plain["normalizations"] = {k: events.NormalizationStats(**item) for k, item in normalizations.items()}
         elif cls is events.Surface:
             plain["extent"] = tuple(plain["extent"])
         elif cls is events.Confusion:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from msgspec import Struct
 
 from engine.statistics import ChannelStats as ChannelStats
+from engine.statistics import NormalizationStats as NormalizationStats
 from engine.statistics import ParameterStats as ParameterStats
 from engine.statistics import TensorStats as TensorStats
 
@@ -67,6 +68,8 @@ class Frame(Event, frozen=True, kw_only=True):
     activations: dict[str, TensorStats]
     adjoints: dict[str, TensorStats]
     parameters: dict[str, ParameterStats]
+    normalizations: dict[str, NormalizationStats] = {}
+    """Of the batch normalizations, by node id; runs of earlier versions have none."""
 
 
 class FirstLayer(Event, frozen=True, kw_only=True):

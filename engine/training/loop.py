@@ -193,6 +193,7 @@ class Loop:
             activations=seen.activations,
             adjoints=seen.adjoints,
             parameters=seen.parameters,
+            normalizations=seen.normalizations,
         )
         self.tell(shown)
 

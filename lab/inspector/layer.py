@@ -12,12 +12,14 @@ from PySide6.QtWidgets import QLabel, QToolButton, QWidget
 
 from engine import edits, graph
 from engine.experiment import Experiment, Node
+from engine.layers.normalization import BatchNorm
 from engine.schema import SchemaError, Unknown, fields_of, info_of
 from lab.inspector.channels import ChannelsSection
 from lab.inspector.facts import deviation_notes, layer_facts, parameter_facts
 from lab.inspector.findings import Findings, sentence
 from lab.inspector.live import differences, plain_text
 from lab.inspector.node import NodeSection
+from lab.inspector.normalization import NormalizationSection
 from lab.inspector.weights import WeightsSection
 from lab.pacer import Turn
 from widgets import theme
@@ -68,10 +70,12 @@ class LayerInspector(SidePanel):
         self.parameters.body.addWidget(self.parameter_facts)
         self.weights = WeightsSection()
         self.channels = ChannelsSection()
+        self.normalization = NormalizationSection()
         self.node = NodeSection(document)
         self.node.renamed.connect(self._on_renamed)
-        for section in (self.weights, self.channels, self.parameters, self.shapes, self.node):
+        for section in (self.weights, self.normalization, self.channels, self.parameters, self.shapes, self.node):
             self.add(section)
+        self._watching = (self.weights, self.normalization, self.channels)
         document.changed.connect(self._on_changed)
         document.reportChanged.connect(self._on_report)
         selection.changed.connect(self._on_selection)
@@ -154,7 +158,7 @@ class LayerInspector(SidePanel):
         same = len(kinds) == 1
         self.node.setVisible(one)
         if not nodes:
-            for section in (self.shapes, self.parameters, self.weights, self.channels):
+            for section in (self.shapes, self.parameters, *self._watching):
                 section.hide()
             self._set_form(None)
             return
@@ -304,9 +308,10 @@ class LayerInspector(SidePanel):
             report = self.document.report.nodes.get(nodes[0].id)
             self.weights.show_frame(frame, nodes[0].id, report.parameters if report is not None else ())
             self.channels.show_frame(frame, nodes[0].id, self._channels())
+            self.normalization.show_frame(frame, nodes[0].id, isinstance(nodes[0].component, BatchNorm))
         elif len(nodes) != 1:
-            self.weights.hide()
-            self.channels.hide()
+            for section in self._watching:
+                section.hide()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -124,3 +124,18 @@ def test_junk_is_refused(junk: bytes) -> None:
     for data in (junk, zlib.compress(junk)):
         with pytest.raises(CodecError):
             decode(data)
+
+
+def test_statistics_of_batch_normalization_come_back_and_may_be_missing() -> None:
+    values = np.arange(3.0)
+    stats = events.NormalizationStats(
+        batch_mean=values, batch_variance=values + 1, running_mean=values - 1, running_variance=values + 2
+    )
+    found = decode(encode(msgspec.structs.replace(frame(40), normalizations={"batch_norm_1": stats})))
+    assert isinstance(found, events.Frame)
+    for name in stats.__struct_fields__:
+        np.testing.assert_array_equal(getattr(found.normalizations["batch_norm_1"], name), getattr(stats, name))
+    name, plain = msgspec.msgpack.decode(zlib.decompress(encode(frame(40))))
+    del plain["normalizations"]  # as in runs of earlier versions
+    older = decode(zlib.compress(msgspec.msgpack.encode([name, plain | {"activations": {}, "parameters": {}}])))
+    assert isinstance(older, events.Frame) and older.normalizations == {}
