@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.experiment import Experiment, NetworkSpec, Node
+from engine.groups import ParameterGroup, words
 from engine.paths import spec_at
 from engine.schema import Component, SchemaError, Unknown, fields_of, info_of
 from engine.text import number_text, shortened
@@ -119,6 +120,10 @@ def value_text(value: Any) -> str:
             return number_text(value)
         case Component():
             return info_of(value).label
+        case {"type": str(tag)}:  # a component, as a run keeps it
+            return tag.replace("_", " ")
+        case ParameterGroup():
+            return words(value)
         case tuple():
             return ", ".join(value_text(item) for item in value) or "none"
         case "":

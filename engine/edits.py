@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from engine import paths, wiring
+from engine import groups, paths, wiring
 from engine.experiment import NODE_ID_RULE, Experiment, NetworkSpec, Node, is_node_id, node_to_plain, nodes_from_plain
 from engine.layers.base import Loss, NodeComponent
 from engine.schema import SchemaError, Unknown, info_of
@@ -138,7 +138,8 @@ def insert_before(
 
 
 def remove_nodes(experiment: Experiment, ids: Iterable[str], *, reconnect: bool = True) -> Experiment:
-    """Take nodes out. With `reconnect`, who read a removed node then reads what that node read first."""
+    """Take nodes out, of parameter groups too. With `reconnect`, who read a removed node then reads what that node read
+    first."""
     network, gone = experiment.network, set(ids)
     for node_id in gone:
         _node(network, node_id)
@@ -167,7 +168,7 @@ def remove_nodes(experiment: Experiment, ids: Iterable[str], *, reconnect: bool 
                     inputs.append(new)
             node = replace(node, inputs=tuple(inputs))
         kept.append(node)
-    return _with_nodes(experiment, kept)
+    return _with_nodes(_with_groups(experiment, groups.without(experiment.training.groups, gone)), kept)
 
 
 def replace_component(experiment: Experiment, node_id: str, component: NodeComponent) -> Experiment:
@@ -180,13 +181,14 @@ def replace_component(experiment: Experiment, node_id: str, component: NodeCompo
 
 
 def rename(experiment: Experiment, node_id: str, new_id: str) -> Experiment:
-    """Give a node another id; wires follow. Random numbers are keyed by ids: a renamed node gets other weights."""
+    """Give a node another id; wires and parameter groups follow. Random numbers are keyed by ids: a renamed node gets
+    other weights."""
     _node(experiment.network, node_id)
     if new_id == node_id:
         return experiment
     _check_id(experiment.network, new_id)
     return _with_nodes(
-        experiment,
+        _with_groups(experiment, groups.renamed(experiment.training.groups, node_id, new_id)),
         (
             replace(
                 node,
@@ -386,6 +388,12 @@ def _check_id(network: NetworkSpec, node_id: str) -> None:
 
 def _with_nodes(experiment: Experiment, nodes: Iterable[Node]) -> Experiment:
     return replace(experiment, network=NetworkSpec(nodes=tuple(map(wiring.on_canvas, nodes))))
+
+
+def _with_groups(experiment: Experiment, found: tuple[groups.ParameterGroup, ...]) -> Experiment:
+    if found == experiment.training.groups:
+        return experiment
+    return replace(experiment, training=replace(experiment.training, groups=found))
 
 
 def _with_node(experiment: Experiment, new: Node) -> Experiment:

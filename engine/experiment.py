@@ -6,7 +6,22 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Struct
 
-from engine.kinds import Augmentation, Metric, Optimizer, Penalty, Preprocessing, Schedule, Source, Stopping, Warmup
+from engine.averaging import NoAveraging
+from engine.clipping import NoClipping
+from engine.groups import ParameterGroup
+from engine.kinds import (
+    Augmentation,
+    Averaging,
+    Clipping,
+    Metric,
+    Optimizer,
+    Penalty,
+    Preprocessing,
+    Schedule,
+    Source,
+    Stopping,
+    Warmup,
+)
 from engine.layers.base import NodeComponent
 from engine.schema import (
     SchemaError,
@@ -107,14 +122,25 @@ class TrainingSpec(Struct, frozen=True, kw_only=True):
     ] = False
     penalties: Annotated[tuple[Penalty, ...], field(help="Terms that pull weights towards zero.")] = ()
     metrics: Annotated[tuple[Metric, ...], field(help="Numbers taken of the predictions beside the loss.")] = ()
-    clip_norm: Annotated[
-        float,
+    clipping: Annotated[
+        Clipping, field(live=True, label="Gradient clipping", help="What is done to gradients that are too large.")
+    ] = NoClipping()
+    averaging: Annotated[
+        Averaging,
         field(
-            ge=0, le=1e6, live=True, label="Clip gradient norm", help="Scale the gradient down to this L2 norm; 0: off."
+            label="Weight averaging", help="Whether a mean of the weights over the last updates is kept.", advanced=True
         ),
-    ] = 0.0
+    ] = NoAveraging()
     stopping: Annotated[
         tuple[Stopping, ...], field(label="Stop conditions", help="What ends the run before its epochs are over.")
+    ] = ()
+    groups: Annotated[
+        tuple[ParameterGroup, ...],
+        field(
+            label="Parameter groups",
+            help="Parameters with a learning rate or penalties of their own, or frozen; the first that fits counts.",
+            advanced=True,
+        ),
     ] = ()
     precision: Annotated[
         Literal["float32", "float64"],

@@ -1,6 +1,6 @@
 """Experiment files: versioned JSON, readable in a diff, saved atomically, refused in words that name the place.
 
-A `.dlab` file is `{"format": "descent-lab", "version": 1, "experiment": {...}}`. Saving the same experiment twice
+A `.dlab` file is `{"format": "descent-lab", "version": 2, "experiment": {...}}`. Saving the same experiment twice
 writes the same bytes. Components that this version does not know are kept and saved back unchanged.
 """
 
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from engine import migrations
 from engine.experiment import Experiment, experiment_from_plain, experiment_to_plain
 from engine.file_paths import anchored, portable
 from engine.schema import SchemaError
@@ -36,12 +37,13 @@ __all__ = [
 ]
 
 FORMAT = "descent-lab"
-VERSION = 1
+VERSION = 2
 SUFFIX = ".dlab"
 MAX_BYTES = 16 * 1024 * 1024
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""By version: the function that turns the plain experiment of that version into the plain experiment of the next."""
+MIGRATIONS: dict[int, Callable[[Any], Any]] = {1: migrations.name_the_clipping}
+"""By version: the function that turns the plain experiment of that version into the plain experiment of the next. What
+is damaged is handed on, to be refused where it is read."""
 
 _LINE_WIDTH = 100
 _MAX_DEPTH = 64
@@ -89,7 +91,7 @@ def loads(text: str | bytes) -> Experiment:
     plain = document.get("experiment")
     try:
         for known in range(version, VERSION):
-            plain = MIGRATIONS[known](plain)  # type: ignore[arg-type]
+            plain = MIGRATIONS[known](plain)
         if "experiment" not in document:
             raise SchemaError("experiment", "is missing")
         return experiment_from_plain(plain)

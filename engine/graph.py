@@ -21,6 +21,7 @@ from engine.lower import active_inputs, behind_bypass, lower
 from engine.schema import Component, Unknown, fields_of, info_of
 from engine.text import shortened
 from engine.training_findings import course_findings
+from engine.update_findings import update_findings
 
 
 def check(network: NetworkSpec, data: DataSignature | None) -> Report:
@@ -291,6 +292,7 @@ def _training_findings(experiment: Experiment, data: DataSignature | None, repor
                 message=f"{info_of(metric).label} cannot be taken of this network's predictions and is left out.",
             )
     yield from course_findings(experiment, data, losses)
+    yield from update_findings(experiment, report, shaped=data is not None)
     if data is None or not data.train_size:
         return
     size = min(training.batch_size, data.train_size)

@@ -158,8 +158,38 @@ class Penalty(Component, frozen=True):
     kind: ClassVar[str] = "penalty"
 
     def scalars(self) -> dict[str, float]:
-        """This penalty's part of the control block: any of `l1` (adds l1 * sum |w| to the loss), `l2` (adds
-        l2 * sum w^2) and `decoupled_decay` (w -= learning_rate * decay * w beside the update)."""
+        """What this penalty asks of the update: any of `l1` (adds l1 * sum |w| to the loss), `l2` (adds l2 * sum w^2),
+        `decoupled_decay` (w -= learning_rate * decay * w beside the update), `proximal_l1` (as `l1`, by a soft
+        threshold of learning_rate * strength after the update) and `unit_norm` (a bound of the norm of each unit's
+        incoming weights, restored after the update)."""
+        raise NotImplementedError
+
+
+class Clipping(Component, frozen=True):
+    """What is done to gradients that are too large, before the optimizer's rule sees them."""
+
+    kind: ClassVar[str] = "clipping"
+    reach: ClassVar[Literal["", "value", "network", "layer"]] = ""
+    """What is bounded: nothing, each element, the norm of the whole gradient, or that of each layer's."""
+
+    def scalars(self) -> dict[str, float]:
+        """This clipping's part of the control block: `max_value` or `max_norm`."""
+        return {}
+
+
+class Averaging(Component, frozen=True):
+    """Whether a mean of the weights over the last steps is kept beside them."""
+
+    kind: ClassVar[str] = "averaging"
+    keeps: ClassVar[bool] = False
+    """Whether there is an average."""
+
+    def evaluates(self) -> bool:
+        """Whether the network is evaluated with the averaged weights."""
+        return False
+
+    def rest(self, step: Numbers) -> Numbers:
+        """The share of the present weights in the average at the update number `step`, counted from 1."""
         raise NotImplementedError
 
 

@@ -49,12 +49,6 @@ class Layout:
         """Every segment, of parameters and of buffers, by path."""
         return {segment.name: segment for segment in (*self.parameters, *self.buffers)}
 
-    def spans(self) -> tuple[tuple[int, int, bool], ...]:
-        """(start, stop, decay) of the runs of parameters that are updated alike, padding included."""
-        border = next((segment.start for segment in self.parameters if not segment.decay), self.parameter_length)
-        candidates = ((0, border, True), (border, self.parameter_length, False))
-        return tuple(span for span in candidates if span[1] > span[0])
-
 
 def layout_of(network: NetworkSpec, report: Report, alignment: int = 16) -> Layout:
     """The arenas of a checked network. Every segment starts at a multiple of `alignment` elements."""

@@ -54,17 +54,22 @@ def read_observations(program: Program, read: Callable[[Value], np.ndarray]) -> 
 
     sizes = {node: value.size for node, value in (*program.predictions.items(), *program.outputs.items())}
     parameters = {}
-    for name, norms in observed.norms.items():
+    for name in observed.weights:
         segment = program.layout.by_name[name]
-        gradient, weight, update = np.sqrt(read(norms).astype(np.float64))
+        weights = stats(observed.weights[name], segment.size)
+        gradients = stats(observed.gradients[name], segment.size)
+        if name in observed.norms:
+            gradient, weight, update = np.sqrt(read(observed.norms[name]).astype(np.float64))
+        else:  # frozen: no rule has taken its norms
+            gradient, weight, update = gradients.norm, weights.norm, 0.0
         parameters[name] = ParameterStats(
             node=segment.node,
             shape=segment.shape,
             weight_norm=float(weight),
             gradient_norm=float(gradient),
             update_norm=float(update),
-            weights=stats(observed.weights[name], segment.size),
-            gradient=stats(observed.gradients[name], segment.size),
+            weights=weights,
+            gradient=gradients,
         )
     return Observations(
         activations={node: stats(found, sizes[node]) for node, found in observed.activations.items()},

@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.experiment import Experiment, NetworkSpec, Node, node_from_plain, node_to_plain
+from engine.experiment import Experiment, NetworkSpec, Node, TrainingSpec, node_from_plain, node_to_plain
 from engine.schema import (
     Component,
     FieldSpec,
@@ -195,6 +195,11 @@ def _spec(value: Any, name: str | int, where: str) -> FieldSpec:
     specs = {spec.name: spec for spec in _fields(value)}
     if name in specs:
         return specs[str(name)]
+    if name == "clip_norm" and isinstance(value, TrainingSpec):
+        raise SchemaError(
+            _join(where, name),
+            "is now part of “training.clipping”: set that to global_norm, and training.clipping.max_norm to the bound",
+        )
     raise no_such_field(_join(where, name), str(name), specs)
 
 

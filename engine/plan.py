@@ -19,25 +19,15 @@ from engine.instruments import Instruments, Measured
 from engine.layers.base import Loss
 from engine.layout import Layout, layout_of
 from engine.lower import Lowered, lower
-from engine.ops.base import Call, DType, Role, Tensor, Value
+from engine.ops.base import Call, DType, Role, Value
 from engine.ops.normalization import BatchNorm
-from engine.ops.update import COMMON, ClipScale, GradientNorm, PenaltyValue
-from engine.optimizers import update_scalars
 from engine.placement import Placement, place
 from engine.reverse import differentiate
+from engine.update_phase import Location, UpdatePhase, span
 
 
 class CompileError(ValueError):
     """A program was asked for of a network with errors. Callers check the report first."""
-
-
-@dataclass(frozen=True)
-class Location:
-    """A piece of one of the state's arenas, in elements."""
-
-    arena: str
-    start: int
-    size: int
 
 
 @dataclass(frozen=True)
@@ -121,7 +111,8 @@ def compile(
     A training step runs forward, backward and update; an evaluation step runs forward alone, with dropout off and
     running statistics. With `observe`, every layer's statistics are taken in the same pass and no activation is
     overwritten; the parameters' bits are the same. `alignment` is in bytes. Where an augmentation mixes samples, the
-    training step's targets are the classes' shares (`engine.lower.target_tensor`); evaluation gets class numbers.
+    training step's targets are the classes' shares (`engine.lower.target_tensor`); evaluation gets class
+    numbers, and takes the averaged weights where the training says so.
     """
     if not report.ok:
         raise CompileError(next(item.message for item in report.diagnostics if item.severity == "error"))
@@ -262,81 +253,31 @@ class _Compiler:
                 raise CompileError(f"No gradient reaches “{name}”.")
 
     def _update(self) -> None:
-        b, training = self.b, self.experiment.training
-        b.phase, b.node = "update", ""
-        defaults = update_scalars(training, training.optimizer.learning_rate, 1)
-        penalties = {name for penalty in training.penalties for name in penalty.scalars()}
-        controls = {name: b.control(name, value) for name, value in defaults.items()}
+        self.b.phase, self.b.node = "update", ""
         if self.observe:
             self._observe_parameters()
-        if penalties & {"l1", "l2"}:
-            weights = [self._span(*span[:2]) for span in self.layout.spans() if span[2]]
-            if weights:
-                value_op = PenaltyValue(has_l1="l1" in penalties, has_l2="l2" in penalties)
-                self.penalty = b.call(value_op, controls["l1"], controls["l2"], *weights).outputs[0]
-        scale = controls["learning_rate"]  # not read unless there is clipping
-        clip = training.clip_norm > 0
-        if clip:
-            whole = self._span(0, self.layout.parameter_length, "gradients", Role.GRADIENT)
-            squared = b.call(GradientNorm(), whole).outputs[0]
-            scale = b.call(ClipScale(), squared, controls["max_norm"]).outputs[0]
-        shared = [scale if name == "clip_scale" else controls[name] for name in COMMON]
-        for name, start, stop, decay, shape in self._update_spans():
-            op = training.optimizer.update_op(
-                l1=decay and "l1" in penalties,
-                l2=decay and "l2" in penalties,
-                decay=decay and ("decoupled_decay" in penalties or training.optimizer.decays),
-                clip=clip,
-                norms=self.observe,
-                shape=shape,
-            )
-            rule = [controls[name] for name in op.RULE_SCALARS]
-            slots = [self._span(start, stop, f"slot:{slot}", Role.SLOT, shape) for slot in op.SLOTS]
-            gradient = self._span(start, stop, "gradients", Role.GRADIENT, shape)
-            parameter = self._span(start, stop, shape=shape)
-            call = b.call(op, parameter, gradient, *shared, *rule, *slots)
-            if self.observe:
-                self.observed.norms[name] = call.outputs[0]
-
-    def _update_spans(self) -> list[tuple[str, int, int, bool, tuple[int, ...]]]:
-        """Two flat spans at most; one per array when each array's norms are wanted, or when the rule asks for it: then
-        in its own shape."""
-        alone = self.experiment.training.optimizer.per_array
-        if self.observe or alone:
-            return [
-                (s.name, s.start, s.start + s.size, s.decay, s.shape if alone else (s.size,))
-                for s in self.layout.parameters
-            ]
-        return [("", *span, (span[1] - span[0],)) for span in self.layout.spans()]
+        phase = UpdatePhase(self.b, self.experiment.training, self.layout, self.locations, norms=self.observe)
+        phase.append()
+        self.penalty = phase.penalty
+        self.observed.norms.update(phase.norms)
 
     def _observe_parameters(self) -> None:
         for segment in self.layout.parameters:
-            stop = segment.start + segment.size
-            weights = self._span(segment.start, stop)
-            gradient = self._span(segment.start, stop, "gradients", Role.GRADIENT)
+            where, length = (self.b, self.locations, segment.start), (segment.size,)
+            weights, gradient = span(*where, length), span(*where, length, "gradients", Role.GRADIENT)
             self.instruments.watch(self.observed.weights, segment.name, weights, segment.node)
             self.instruments.watch(self.observed.gradients, segment.name, gradient, segment.node)
         self.instruments.finish()
 
-    def _span(
-        self,
-        start: int,
-        stop: int,
-        arena: str = "parameters",
-        role: Role = Role.PARAMETER,
-        shape: tuple[int, ...] | None = None,
-    ) -> Value:
-        value = self.b.external(f"{arena}[{start}:{stop}]", Tensor(shape or (stop - start,)), role)
-        self.locations[value.id] = Location(arena, start, stop - start)
-        return value
-
     def _locate(self) -> None:
         """Find the place of the parameters and buffers that the layers named."""
+        averaged = not self.training and self.experiment.training.averaging.evaluates()
+        learned = "average" if averaged else "parameters"
         for call in self.b.calls:
             for value in call.inputs:
                 if value.id not in self.locations and value.role in (Role.PARAMETER, Role.BUFFER):
                     segment = self.layout.by_name[value.name]
-                    arena = "parameters" if value.role is Role.PARAMETER else "buffers"
+                    arena = learned if value.role is Role.PARAMETER else "buffers"
                     self.locations[value.id] = Location(arena, segment.start, segment.size)
 
 

@@ -20,7 +20,8 @@ class StateError(ValueError):
 
 class State:
     """The arenas of one network. `parameters`, `gradients` and `buffers` hold views by path ("dense_1/weight"), `slots`
-    the optimizer's arrays by slot, then by path. Initial weights depend on `seed` and each array's path alone."""
+    the optimizer's arrays by slot, then by path; with `averaged`, `averages` holds the parameters' averages (else it is
+    empty). Initial weights depend on `seed` and each array's path alone."""
 
     def __init__(
         self,
@@ -31,6 +32,7 @@ class State:
         *,
         precision: str = "float32",
         seed: int = 0,
+        averaged: bool = False,
     ) -> None:
         self.backend, self.precision = backend, precision
         self.layout: Layout = layout_of(network, report, alignment=backend.alignment // 4)
@@ -43,7 +45,10 @@ class State:
         self._slots = optimizer.slots()
         for slot in self._slots:
             self.arenas[f"slot:{slot.name}"] = self._zeros(length)
+        if averaged:
+            self.arenas["average"] = self._zeros(length)
         self.parameters = self._views("parameters", self.layout.parameters)
+        self.averages = self._views("average", self.layout.parameters) if averaged else {}
         self.gradients = self._views("gradients", self.layout.parameters)
         self.buffers = self._views("buffers", self.layout.buffers)
         self.slots = {slot.name: self._views(f"slot:{slot.name}", self.layout.parameters) for slot in self._slots}
@@ -62,10 +67,16 @@ class State:
         for slot in self._slots:
             for view in self.slots[slot.name].values():
                 view.fill(slot.initial)
+        self._begin_average()
+
+    def _begin_average(self) -> None:
+        if self.averages:
+            self.backend.xp.copyto(self.arenas["average"], self.arenas["parameters"])
 
     def to_host(self) -> dict[str, np.ndarray]:
-        """Copies of everything that a later run needs, keyed "parameter/...", "buffer/...", "slot/<slot>/..."."""
-        groups = {"parameter": self.parameters, "buffer": self.buffers}
+        """Copies of everything that a later run needs, keyed "parameter/...", "buffer/...", "slot/<slot>/..."
+        and "average/..."."""
+        groups = {"parameter": self.parameters, "buffer": self.buffers, "average": self.averages}
         groups |= {f"slot/{name}": views for name, views in self.slots.items()}
         return {
             f"{kind}/{name}": self.backend.to_host(view)
@@ -74,13 +85,15 @@ class State:
         }
 
     def load(self, arrays: dict[str, np.ndarray], *, partial: bool = False) -> None:
-        """Take over what `to_host` returned. With `partial`, what is missing keeps its value (weights alone, say).
+        """Take over what `to_host` returned. With `partial`, what is missing keeps its value (weights alone, say);
+        averages begin at the parameters when none of them is given.
 
         Raises StateError, before anything is changed, where an array is missing, unknown or of another shape.
         """
         targets = {f"parameter/{name}": view for name, view in self.parameters.items()}
         targets |= {f"buffer/{name}": view for name, view in self.buffers.items()}
         targets |= {f"slot/{slot}/{name}": v for slot, views in self.slots.items() for name, v in views.items()}
+        targets |= {f"average/{name}": view for name, view in self.averages.items()}
         for name in arrays:
             if name not in targets:
                 raise StateError(f"The network has no place for the array “{name}”.")
@@ -97,6 +110,8 @@ class State:
                 raise StateError(f"The array “{name}” holds {arrays[name].dtype}, not numbers.")
         for name, array in arrays.items():
             self.backend.write(targets[name], np.asarray(array, dtype=self.precision))
+        if not any(name.startswith("average/") for name in arrays):
+            self._begin_average()
 
     def _zeros(self, length: int) -> Any:
         return self.backend.xp.zeros(max(length, 1), dtype=self.precision)

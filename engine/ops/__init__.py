@@ -1,6 +1,17 @@
 """The operations that networks are lowered to, by kernel name in `OPS`."""
 
-from engine.ops import group_norm, grouped_convolution, learned, maxout, pointwise, regions, rules, softmax, update
+from engine.ops import (
+    beside,
+    group_norm,
+    grouped_convolution,
+    learned,
+    maxout,
+    pointwise,
+    regions,
+    rules,
+    softmax,
+    update,
+)
 from engine.ops.activation import (
     LeakyReLU,
     LeakyReLUGradient,
@@ -139,5 +150,6 @@ __all__ = [
     "WeightedCrossEntropyGradient",
     "rules",
     "regions",
+    "beside",
     "update",
 ]

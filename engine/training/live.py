@@ -7,8 +7,9 @@ from typing import Any
 from msgspec import Struct
 
 from engine.experiment import Experiment
+from engine.migrations import clipping_of
 from engine.paths import get_path, set_path, spec_at
-from engine.schema import SchemaError, Unknown, fields_of
+from engine.schema import Component, SchemaError, Unknown, fields_of
 
 __all__ = ["change", "live_changes"]
 
@@ -17,9 +18,11 @@ def change(experiment: Experiment, path: str, value: Any) -> tuple[Experiment, A
     """The experiment with the live field at `path` set to `value`, and the value before.
 
     Paths are those of `engine.paths`: `training.optimizer.learning_rate`, `training.penalties[0].strength`,
-    `training.clip_norm`, `nodes.dropout_1.rate`. Raises SchemaError when there is no such field, when it is not a live
+    `training.clipping`, `nodes.dropout_1.rate`. Raises SchemaError when there is no such field, when it is not a live
     one, or when it cannot hold `value`.
     """
+    if path == "training.clip_norm":  # ordered in a run of the time when there was no other clipping
+        path, value = "training.clipping", clipping_of(value)
     spec = spec_at(experiment, path)
     if not spec.live:
         raise SchemaError(path, f"“{spec.label}” cannot change during a run")
@@ -52,7 +55,8 @@ def _changes(place: str, before: Any, after: Any, run: Any) -> list[tuple[str, A
     elif isinstance(after, Struct) and not isinstance(after, Unknown):
         for spec in fields_of(type(after)):
             path, old, new, its = f"{place}.{spec.name}", *(getattr(item, spec.name) for item in (before, after, run))
-            if not spec.live:
+            same = isinstance(new, Component) and type(old) is type(new) is type(its)
+            if not spec.live or same:
                 found += _changes(path, old, new, its)
             elif old != new != its:
                 found.append((path, new))

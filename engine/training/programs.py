@@ -25,10 +25,17 @@ _Key = tuple[int, bool, bool]
 """Batch size, whether it trains, whether it observes."""
 
 
+def _structure(experiment: Experiment) -> tuple[object, ...]:
+    """What a training program depends on, of all that may change while a run goes on."""
+    training = experiment.training
+    return type(training.clipping), *(group.frozen for group in training.groups)
+
+
 class Programs:
     """Compiles programs for `experiment`, binds them with `executor` on its state, and keeps them.
 
-    Live changes arrive as scalars and recompile nothing; only clipping, where it was off, is another program.
+    Live changes arrive as scalars and recompile nothing, but for another kind of clipping and for parameters that are
+    frozen or let go.
     """
 
     def __init__(self, experiment: Experiment, report: Report, signature: DataSignature, executor: Executor) -> None:
@@ -40,7 +47,7 @@ class Programs:
 
     def adopt(self, experiment: Experiment) -> None:
         """Take over the live changes of `experiment`."""
-        if (experiment.training.clip_norm > 0) != (self.experiment.training.clip_norm > 0):
+        if _structure(experiment) != _structure(self.experiment):
             self._bound = {key: bound for key, bound in self._bound.items() if not key[1]}
         self.experiment = experiment
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from msgspec import Struct
 
+from engine import migrations
 from engine.experiment import Experiment, experiment_from_plain
 from engine.schema import SchemaError
 from engine.training.checkpoint import CheckpointError, read_checkpoint
@@ -66,7 +67,7 @@ class RunReader:
         if self._experiment is None:
             ((text,),) = self._query("SELECT experiment FROM runs WHERE id = ?")
             try:
-                self._experiment = experiment_from_plain(json.loads(text))
+                self._experiment = experiment_from_plain(migrations.stored(json.loads(text)))
             except (SchemaError, ValueError) as error:
                 raise StoreError(f"The experiment of the run {self.run} cannot be read: {error}.") from error
         return self._experiment

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from msgspec import Struct
 
+from engine import migrations
 from engine.experiment import Experiment, experiment_from_plain, experiment_to_plain
 from engine.training.database import StoreError
 from engine.training.evaluate import Sums
@@ -88,7 +89,7 @@ def read_counters(plain: dict[str, Any]) -> Counters:
             samples=int(plain["samples"]),
             best=None if plain["best"] is None else float(plain["best"]),
             train_loss=None if plain["train_loss"] is None else float(plain["train_loss"]),
-            experiment=experiment_from_plain(plain["experiment"]),
+            experiment=experiment_from_plain(migrations.stored(plain["experiment"])),
             executor=str(plain.get("executor", "array")),  # older checkpoints know of no other
             following=dict(plain.get("following", {})),
             restored=plain.get("restored"),

@@ -93,7 +93,7 @@ def new_state(experiment: Experiment, report: Report, backend: Backend) -> State
 
     training = experiment.training
     # The system may hand out more memory than there is and kill the process later: ask before. A device says no itself.
-    arrays = 2 + len(training.optimizer.slots())
+    arrays = 2 + len(training.optimizer.slots()) + training.averaging.keeps
     needed = report.parameter_count * arrays * np.dtype(training.precision).itemsize
     if backend.name == "numpy" and needed > memory_limit():
         largest = max(report.nodes, key=lambda node: report.nodes[node].parameter_count)
@@ -104,15 +104,21 @@ def new_state(experiment: Experiment, report: Report, backend: Backend) -> State
             largest,
         )
     return State(
-        experiment.network, report, training.optimizer, backend, precision=training.precision, seed=experiment.seed
+        experiment.network,
+        report,
+        training.optimizer,
+        backend,
+        precision=training.precision,
+        seed=experiment.seed,
+        averaged=training.averaging.keeps,
     )
 
 
 def load_arrays(state: State, arrays: dict[str, np.ndarray]) -> None:
     """Put arrays into the state; those that are not given keep their values.
 
-    Keys are "parameter/dense_1/weight", "buffer/...", "slot/..." as `State.to_host` gives them, or a bare path,
-    "dense_1/weight". Raises TrainingError when a name or a shape does not belong to this network.
+    Keys are "parameter/dense_1/weight", "buffer/...", "slot/...", "average/..." as `State.to_host` gives them, or a
+    bare path, "dense_1/weight". Raises TrainingError when a name or a shape does not belong to this network.
     """
     from engine.state import StateError
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 from PySide6.QtCore import QObject
 
 from engine.experiment import Experiment
+from engine.groups import ParameterGroup, words
 from engine.schema import Component, fields_of, info_of
 from engine.training.live import live_changes
 from widgets.form import Severity
@@ -31,6 +32,8 @@ def plain_text(value: Any) -> str:
             return full(value)
         case Component():
             return info_of(value).label
+        case ParameterGroup():
+            return words(value)
         case tuple():
             return ", ".join(plain_text(item) for item in value) or "none"
     return f"“{value}”" if isinstance(value, str) and not value else str(value)

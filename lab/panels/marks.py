@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from engine.differences import CLOSE
+from engine.schema import Component, info_of
 from widgets.plot import Guide, Plot
 from widgets.text import number
 
@@ -40,8 +41,24 @@ def change_words(path: str, value: Any) -> str:
         name = f"{places[1]} {name}"
     elif places and places[-1].startswith("penalties"):
         name = f"{re.sub(r'[^0-9]', '', places[-1]) and 'penalty'} {name}"
-    shown = number(value, 3) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-    return f"{name} {shown}"
+    elif places and places[-1].startswith("groups"):
+        name = f"group {int(re.sub(r'[^0-9]', '', places[-1])) + 1} {name}"
+    elif places[1:] == ["clipping"]:
+        name = f"clipping {name}"
+    return f"{name} {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case bool():
+            return "on" if value else "off"
+        case int() | float():
+            return number(value, 3)
+        case Component():
+            return info_of(value).label.lower()
+        case {"type": str(tag)}:  # a component, as a run keeps it
+            return tag.replace("_", " ")
+    return str(value)
 
 
 def marks_of(changes: Sequence[Changed], started: Started | None, span: float = 0.0) -> list[Mark]:

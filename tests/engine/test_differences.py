@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine import edits
+from engine.clipping import ClipByGlobalNorm
 from engine.differences import Change, differences, during, summary
 from engine.paths import get_path, set_path
 from engine.training.events import Changed
@@ -57,26 +58,28 @@ def changed(step: int, path: str, before: Any, after: Any) -> Changed:
 
 
 def test_changes_during_a_run_say_from_what_to_what_and_when() -> None:
-    run = blobs(epochs=50)
+    run = blobs(epochs=50, clipping=ClipByGlobalNorm())
     rate = "training.optimizer.learning_rate"
-    found = during(run, [changed(0, rate, 0.1, 0.05), changed(119, "training.clip_norm", None, 1.0)], 10)
+    found = during(run, [changed(0, rate, 0.1, 0.05), changed(119, "training.clipping.max_norm", None, 1.0)], 10)
     assert [item.words for item in found] == [
         "learning rate 0.1 → 0.05 in epoch 1",
-        "clip gradient norm none → 1 in epoch 12",
+        "largest norm none → 1 in epoch 12",
     ]
+    (other,) = during(run, [changed(0, "training.clipping", {"type": "none"}, {"type": "layer_norm"})], 10)
+    assert other.words == "gradient clipping none → layer norm in epoch 1"
     (gone,) = during(run, [changed(120, "nodes.dropout_9.rate", 0.2, 0.123456789)], 10)
     assert gone.words == "dropout_9 rate 0.2 → 0.123 in epoch 13"
 
 
 def test_a_slider_that_is_dragged_is_one_change() -> None:
-    run = blobs(epochs=50)
-    rate, other = "training.optimizer.learning_rate", "training.clip_norm"
+    run = blobs(epochs=50, clipping=ClipByGlobalNorm())
+    rate, other = "training.optimizer.learning_rate", "training.clipping.max_norm"
     drag = [changed(100 + i, rate, 0.1 + i / 100, 0.11 + i / 100) for i in range(5)]
     drag.insert(2, changed(102, other, 0.0, 1.0))
     later = changed(200, rate, 0.15, 0.2)
     assert [item.words for item in during(run, [*drag, later], 10)] == [
         "learning rate 0.1 → 0.15 in epoch 11",
-        "clip gradient norm 0 → 1 in epoch 11",
+        "largest norm 0 → 1 in epoch 11",
         "learning rate 0.15 → 0.2 in epoch 21",
     ]
     assert during(run, [changed(5, rate, 0.1, 0.2), changed(6, rate, 0.2, 0.1)], 10) == (), "there and back"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from engine.backend import choose
+from engine.clipping import ClipByGlobalNorm
 from engine.data.signature import DataSignature, TargetSignature
 from engine.executor import ArrayExecutor, BoundProgram
 from engine.graph import check
@@ -65,7 +66,8 @@ def test_whole_networks_against_finite_differences(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("optimizer", [SGD(momentum=0.9), Adam()], ids=["momentum", "adam"])
 def test_instruments_do_not_change_a_bit(seed: int, optimizer: Any) -> None:
-    options: dict[str, Any] = {"optimizer": optimizer, "penalties": (L1(), L2()), "clip_norm": 0.5}
+    clipping = ClipByGlobalNorm(max_norm=0.5)
+    options: dict[str, Any] = {"optimizer": optimizer, "penalties": (L1(), L2()), "clipping": clipping}
     plain = bind(random_case(seed, **options))
     seen = bind(random_case(seed, **options), observe=True)
     for step in range(5):
@@ -137,7 +139,9 @@ def large_case(batch: int = 64) -> Case:
     chain.add("loss", "softmax_cross_entropy")
     rng = np.random.default_rng(0)
     return Case(
-        experiment=experiment_of(chain.nodes, optimizer=Adam(), penalties=(L2(),), clip_norm=1.0),
+        experiment=experiment_of(
+            chain.nodes, optimizer=Adam(), penalties=(L2(),), clipping=ClipByGlobalNorm(max_norm=1.0)
+        ),
         signature=DataSignature(inputs={"x": (16, 16, 3)}, targets={"y": TargetSignature(classes=10)}, train_size=64),
         inputs={"x": rng.normal(size=(batch, 16, 16, 3)).astype(np.float32)},
         targets={"y": rng.integers(0, 10, batch)},

@@ -35,7 +35,7 @@ def test_every_component_is_described() -> None:
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda d: d.update(version=2),
+        lambda d: d.update(version=99),
         lambda d: d.update(format="x"),
         lambda d: d.update(more=1),
         lambda d: d.pop("experiment"),

@@ -159,7 +159,7 @@ def test_a_path_that_no_file_can_have() -> None:
         (True, "version: expected the number of the file's version"),
         ("1", "version: expected the number of the file's version"),
         (0, "version: expected the number of the file's version"),
-        (7, "was saved by a newer Descent Lab (file version 7; this one reads up to 1); update Descent Lab to open it"),
+        (7, "was saved by a newer Descent Lab (file version 7; this one reads up to 2); update Descent Lab to open it"),
     ],
 )
 def test_a_version_that_cannot_be_read(version: Any, message: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import engine.cpu_executor
 from engine.backend import choose
+from engine.clipping import ClipByGlobalNorm
 from engine.cpu_executor import CPUExecutor
 from engine.executor import ArrayExecutor
 from engine.graph import check
@@ -36,7 +37,7 @@ RULES: dict[str, dict[str, Any]] = {
     "adam": {"optimizer": Adam(learning_rate=0.01)},
     "adam_l2": {"optimizer": Adam(learning_rate=0.01), "penalties": (L2(strength=0.01),)},
     "adamw": {"optimizer": Adam(learning_rate=0.01), "penalties": (WeightDecay(strength=0.1),)},
-    "clipped": {"optimizer": SGD(learning_rate=0.05, momentum=0.9), "clip_norm": 0.1},
+    "clipped": {"optimizer": SGD(learning_rate=0.05, momentum=0.9), "clipping": ClipByGlobalNorm(max_norm=0.1)},
 }
 
 
@@ -165,8 +166,8 @@ def test_ten_steps(seed: int, rule: str) -> None:
         optimizer.zero_grad()
         total, _ = peer.run(case.inputs, case.targets, training=True)
         total.backward()
-        if training.clip_norm:
-            torch.nn.utils.clip_grad_norm_(peer.parameters.values(), training.clip_norm)
+        if isinstance(training.clipping, ClipByGlobalNorm):
+            torch.nn.utils.clip_grad_norm_(peer.parameters.values(), training.clipping.max_norm)
         optimizer.step()
         rate: float = training.optimizer.learning_rate  # type: ignore[attr-defined]
         assert programs["train"].run(update_scalars(training, rate, step + 1), step)

@@ -126,7 +126,7 @@ def test_rare_events_are_never_lost() -> None:
     for step in range(5000):
         box.post(row(step, 1.0))
         if step % 10 == 0:
-            box.post(Changed(run="r", step=step, path="training.clip_norm", before=0.0, after=float(step)))
+            box.post(Changed(run="r", step=step, path="training.clipping.max_norm", before=0.0, after=float(step)))
     mail = box.drain()
     assert [event.step for event in mail.events] == list(range(0, 5000, 10))
 

@@ -1,8 +1,8 @@
 """A weight's gradient and its update in one: each block of the gradient goes to the optimizer while it is in the cache.
 
 A weight matrix of some size is otherwise written and read once more, as its gradient, than the step needs. The blocks
-are large, so that packing pays. The gradient is then nowhere to be had: an observed program, which shows it, and
-clipping, which needs the norm of all gradients first, keep the two apart.
+are large, so that packing pays. The gradient is then nowhere to be had: an observed program, which shows it, clipping,
+which needs the norm of all gradients first, and whatever else reads a gradient before its update keep the two apart.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from engine.kernels.cpu.update import (
     update_row,
 )
 from engine.ops import MatMul
-from engine.ops.base import Call, Role
+from engine.ops.base import Call, Role, Value
 from engine.ops.update import GradientNorm, PenaltyValue, UpdateAdam, UpdateRule, UpdateSGD
+from engine.plan import Program
 
 __all__ = ["fuse_updates"]
 
@@ -125,8 +126,7 @@ def _weight(index: int, covered: Sequence[Covered], binding: Binding) -> _Weight
         return None
     segment = program.locations[output.id]
     writers = [other for other in program.calls if output in other.outputs]
-    readers = [other for other in program.calls if output in other.inputs]
-    if len(writers) > 1 or readers:
+    if len(writers) > 1 or _is_read(output, program):
         return None
     update = next(
         (
@@ -139,6 +139,18 @@ def _weight(index: int, covered: Sequence[Covered], binding: Binding) -> _Weight
     if update is None or not _may_wait(index, covered, segment.start, segment.size, binding):
         return None
     return _Weight(item, update, segment.start - program.locations[update.inputs[0].id].start)
+
+
+def _is_read(gradient: Value, program: Program) -> bool:
+    """Whether any call but an update reads the gradient, by this name or as a part of its arena."""
+    here = program.locations[gradient.id]
+    for call in program.calls:
+        for value in () if isinstance(call.op, UpdateRule) else call.inputs:
+            where = program.locations.get(value.id)
+            if where is not None and where.arena == here.arena:
+                if where.start < here.start + here.size and here.start < where.start + where.size:
+                    return True
+    return False
 
 
 def _covers(span: Any, start: int, size: int) -> bool:

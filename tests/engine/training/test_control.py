@@ -59,10 +59,10 @@ def test_stop_comes_before_everything() -> None:
 
 def test_changes_are_taken_once_and_in_order() -> None:
     control = Control()
-    control.set("training.clip_norm", 1.0)
-    control.set("training.clip_norm", 2.0)
+    control.set("training.clipping.max_norm", 1.0)
+    control.set("training.clipping.max_norm", 2.0)
     assert control.attention
-    assert control.changes() == [("training.clip_norm", 1.0), ("training.clip_norm", 2.0)]
+    assert control.changes() == [("training.clipping.max_norm", 1.0), ("training.clipping.max_norm", 2.0)]
     assert control.changes() == []
     assert not control.attention
 
@@ -94,7 +94,7 @@ def test_a_step_must_be_one_at_least() -> None:
         lambda control: control.step(),
         lambda control: control.step_epoch(),
         lambda control: control.stop(),
-        lambda control: control.set("training.clip_norm", 1.0),
+        lambda control: control.set("training.clipping.max_norm", 1.0),
         lambda control: control.watch(frozenset({"surface"})),
     ],
     ids=["resume", "step", "epoch", "stop", "set", "watch"],

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from engine.clipping import ClipByGlobalNorm, ClipByValue
 from engine.edits import remove_nodes
 from engine.experiment import Experiment
+from engine.groups import ParameterGroup
 from engine.optimizers import Adam
 from engine.paths import set_path
 from engine.penalties import L1, L2, WeightDecay
@@ -14,7 +16,12 @@ from engine.schema import SchemaError
 from engine.training.live import change, live_changes
 from tests.engine.training.experiments import RICH, spiral
 
-EXPERIMENT = spiral(RICH, penalties=(L2(strength=0.1),))
+EXPERIMENT = spiral(
+    RICH,
+    penalties=(L2(strength=0.1),),
+    clipping=ClipByGlobalNorm(max_norm=0.5),
+    groups=(ParameterGroup(nodes=("dense_1",), rate=0.5),),
+)
 
 
 @pytest.mark.parametrize(
@@ -23,15 +30,21 @@ EXPERIMENT = spiral(RICH, penalties=(L2(strength=0.1),))
         ("training.optimizer.learning_rate", 0.5, 0.1),
         ("training.optimizer.momentum", 0.9, 0.0),
         ("training.penalties[0].strength", 0.2, 0.1),
-        ("training.clip_norm", 2.0, 0.0),
+        ("training.clipping.max_norm", 2.0, 0.5),
+        ("training.clipping", ClipByValue(), ClipByGlobalNorm(max_norm=0.5)),
+        ("training.groups[0].rate", 3.0, 0.5),
+        ("training.groups[0].frozen", True, False),
+        ("training.clip_norm", 2.0, ClipByGlobalNorm(max_norm=0.5)),
         ("nodes.dropout_1.rate", 0.5, 0.25),
         ("network.nodes[7].rate", 0.5, 0.1),
     ],
 )
-def test_live_fields_change(path: str, value: float, before: float) -> None:
+def test_live_fields_change(path: str, value: Any, before: Any) -> None:
     changed, old = change(EXPERIMENT, path, value)
     assert old == before
     assert changed != EXPERIMENT
+    # The number of earlier versions stands for the clipping as a whole.
+    path, value = ("training.clipping", ClipByGlobalNorm(max_norm=2.0)) if "clip_norm" in path else (path, value)
     back, old = change(changed, path, before)
     assert (back, old) == (EXPERIMENT, value)
 
@@ -65,7 +78,8 @@ def edited(path: str, value: float) -> Experiment:
         "training.optimizer.learning_rate",
         "training.optimizer.momentum",
         "training.penalties[0].strength",
-        "training.clip_norm",
+        "training.clipping.max_norm",
+        "training.groups[0].rate",
         "nodes.dropout_1.rate",
         "nodes.dropout_2.rate",
     ],

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from engine.clipping import ClipByGlobalNorm
 from engine.experiment import Experiment
 from engine.optimizers import SGD, Adam
 from engine.penalties import L1, L2, WeightDecay
@@ -92,7 +93,11 @@ def test_twice_n_steps_are_n_saved_loaded_and_n_more(tmp_path: Path) -> None:
     """The same in float64, for a regression, with every penalty, clipping and two interruptions."""
     penalties = (L1(strength=1e-4), L2(strength=1e-4), WeightDecay(strength=1e-2))
     experiment = regression(
-        optimizer=Adam(learning_rate=0.01), penalties=penalties, clip_norm=0.5, precision="float64", **COURSE
+        optimizer=Adam(learning_rate=0.01),
+        penalties=penalties,
+        clipping=ClipByGlobalNorm(max_norm=0.5),
+        precision="float64",
+        **COURSE,
     )
     whole, _ = train(experiment)
     store = RunStore(tmp_path)
@@ -114,7 +119,7 @@ def test_live_changes_are_part_of_what_a_resume_replays(tmp_path: Path) -> None:
             if isinstance(event, StepRows) and event.step == 4:
                 control.set("training.optimizer.learning_rate", 0.02)
                 control.set("training.optimizer.momentum", 0.9)
-                control.set("training.clip_norm", 0.3)
+                control.set("training.clipping", ClipByGlobalNorm(max_norm=0.3))
                 control.set("nodes.dropout_1.rate", 0.5)
 
         trainer = Trainer(experiment, device="cpu", report=report, control=control, store=store, steps=steps)
@@ -124,7 +129,7 @@ def test_live_changes_are_part_of_what_a_resume_replays(tmp_path: Path) -> None:
     assert [(event.step, event.path) for event in log.of(Changed)] == [
         (4, "training.optimizer.learning_rate"),
         (4, "training.optimizer.momentum"),
-        (4, "training.clip_norm"),
+        (4, "training.clipping"),
         (4, "nodes.dropout_1.rate"),
     ]
     assert (log.of(Changed)[0].before, log.of(Changed)[0].after) == (0.1, 0.02)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import engine.data
+from engine.clipping import ClipByGlobalNorm
 from engine.data import DataError
 from engine.experiment import DataSpec, Experiment
 from engine.optimizers import SGD
@@ -198,7 +199,7 @@ def test_pauses_change_no_bit(steered: Callable[..., Steered]) -> None:
 
 
 def test_a_pause_shows_the_present_and_changes_no_bit(steered: Callable[..., Steered]) -> None:
-    experiment = spiral(RICH, optimizer=SGD(learning_rate=0.1, momentum=0.9), clip_norm=0.5)
+    experiment = spiral(RICH, optimizer=SGD(learning_rate=0.1, momentum=0.9), clipping=ClipByGlobalNorm(max_norm=0.5))
     plain = Trainer(experiment, device="cpu")
     plain.run()
     run = steered(experiment, paused=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from engine.clipping import ClipByGlobalNorm
 from engine.experiment import SplitSpec
 from engine.optimizers import SGD
 from engine.training import events
@@ -151,7 +152,7 @@ def test_initial_arrays_take_the_place_of_drawn_ones() -> None:
 
 def test_looking_changes_no_bit() -> None:
     """Every step by hand with everything watched, so that each one is observed, against none observed but the usual."""
-    experiment = spiral(RICH, optimizer=SGD(learning_rate=0.1, momentum=0.9), clip_norm=0.5)
+    experiment = spiral(RICH, optimizer=SGD(learning_rate=0.1, momentum=0.9), clipping=ClipByGlobalNorm(max_norm=0.5))
     plain = Trainer(experiment, device="cpu")
     plain.run()
     control, log = Control(), Log()

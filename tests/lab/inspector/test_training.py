@@ -5,6 +5,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from engine import edits
+from engine.clipping import ClipByGlobalNorm
 from lab.inspector import TrainingInspector
 
 
@@ -87,9 +88,9 @@ def test_another_experiment_does_not_change_the_run(inspector, document, start, 
     document.replace(other)
     arrived = []
     session.eventArrived.connect(arrived.append)
-    session.set_live("training.clip_norm", 3.0)
+    session.set_live("training.clipping", ClipByGlobalNorm(max_norm=3.0))
     qtbot.waitUntil(lambda: bool(arrived))
-    assert [event.path for event in arrived if hasattr(event, "path")] == ["training.clip_norm"]
+    assert [event.path for event in arrived if hasattr(event, "path")] == ["training.clipping"]
     assert session.experiment.training.optimizer.learning_rate == rate
 
 
@@ -139,7 +140,7 @@ def test_another_optimizer_leaves_the_run_as_it_is(inspector, document, start, s
     other = next(kind for kind in (lookup("optimizer", "adam"), lookup("optimizer", "sgd")) if kind is not before)
     document.apply("Another", edits.set_path(document.experiment, "training.optimizer", other(learning_rate=0.321)))
     document.apply("Faster", edits.set_path(document.experiment, "training.optimizer.learning_rate", 0.654))
-    session.set_live("training.clip_norm", 3.0)
-    qtbot.waitUntil(lambda: session.experiment.training.clip_norm == 3.0)
+    session.set_live("training.clipping", ClipByGlobalNorm(max_norm=3.0))
+    qtbot.waitUntil(lambda: session.experiment.training.clipping == ClipByGlobalNorm(max_norm=3.0))
     assert type(session.experiment.training.optimizer) is before
     assert session.experiment.training.optimizer.learning_rate == rate

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from engine.clipping import ClipByGlobalNorm
 from engine.training.events import Changed
 from lab.panels import GradientsPanel, LearningRatePanel, LossPanel, MetricsPanel, Panel
 from lab.panels.marks import change_words, marks_of
@@ -26,13 +27,16 @@ def test_changes_in_words() -> None:
     assert change_words(RATE, 0.3) == "learning rate 0.3"
     assert change_words("nodes.dropout_1.rate", 0.5) == "dropout_1 rate 0.5"
     assert change_words("training.penalties[0].strength", 1e-4) == "penalty strength 1e-4"
-    assert change_words("training.clip_norm", 2.0) == "clip norm 2.0"
+    assert change_words("training.groups[1].frozen", True) == "group 2 frozen on"
+    assert change_words("training.clipping", ClipByGlobalNorm()) == "clipping by global norm"
+    assert change_words("training.clipping", {"type": "none"}) == "clipping none"
+    assert change_words("training.clipping.max_norm", 2.0) == "clipping max norm 2.0"
 
 
 def test_a_dragged_slider_is_one_mark(session: Session) -> None:
-    changes = [changed(40, 0.1), changed(44, 0.2), changed(48, 0.3), changed(50, 1.0, "training.clip_norm")]
+    changes = [changed(40, 0.1), changed(44, 0.2), changed(48, 0.3), changed(50, 1.0, "training.clipping.max_norm")]
     marks = marks_of(changes, session.started, span=1.0)
-    assert [(mark.epoch, mark.text) for mark in marks] == [(1.2, "learning rate 0.3"), (1.25, "clip norm 1.0")]
+    assert [(mark.epoch, mark.text) for mark in marks] == [(1.2, "learning rate 0.3"), (1.25, "clipping max norm 1.0")]
     assert len(marks_of(changes, session.started)) == 4
     assert marks_of(changes, None) == []
 

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 import engine.cpu_executor
+from engine.averaging import ExponentialAverage
+from engine.clipping import ClipByGlobalNorm, ClipByLayerNorm, ClipByValue
 from engine.cpu_executor import CompiledProgram, CPUExecutor
+from engine.groups import ParameterGroup
 from engine.kernels.cpu import fused_update
 from engine.optimizers import SGD, Adam
-from engine.penalties import L2, WeightDecay
+from engine.penalties import L1, L2, MaxNorm, WeightDecay
 from tests.engine.kernels.cpu.test_networks import Bound, equal_states, every_layer
 from tests.support.random_networks import Case, random_case
 
@@ -73,11 +76,48 @@ def test_layers_whose_inputs_outlive_the_backward_pass_join_their_updates(bind: 
     assert len(fused(bind(every_layer(**RULES["adam"]), keep=False))) == 2
 
 
-@pytest.mark.parametrize("apart", [{"clip_norm": 0.5}, {"penalties": (L2(strength=0.01),)}])
+@pytest.mark.parametrize(
+    "apart",
+    [
+        {"clipping": ClipByGlobalNorm(max_norm=0.5)},
+        {"clipping": ClipByLayerNorm(max_norm=0.5)},
+        {"clipping": ClipByValue(max_value=0.01)},
+        {"penalties": (L2(strength=0.01),)},
+        {"penalties": (L1(strength=0.01, method="proximal"),)},
+    ],
+)
 def test_what_needs_all_gradients_or_weights_keeps_them_apart(
     apart: dict[str, Any], bind: Callable[..., Bound]
 ) -> None:
     assert not fused(bind(every_layer(optimizer=Adam(), **apart), keep=False))
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"penalties": (MaxNorm(bound=1.0), WeightDecay(strength=0.1))},
+        {"averaging": ExponentialAverage(decay=0.5)},
+        {"groups": (ParameterGroup(parameters="biases", rate=0.5), ParameterGroup(nodes=("dense_1",), rate=0.1))},
+    ],
+    ids=lambda beside: "+".join(beside),
+)
+def test_what_follows_the_update_leaves_them_together(beside: dict[str, Any], bind: Callable[..., Bound]) -> None:
+    case = every_layer(optimizer=Adam(learning_rate=0.002), **beside)
+    apart, together, seen = bind(case, keep=True), bind(case, keep=False), bind(case, keep=False, observe=True)
+    assert fused(together) and not fused(apart)
+    for bound in (apart, together, seen):
+        assert bound.chunk().done == 5
+    equal_states(apart, together)
+    equal_states(apart, seen)
+
+
+def test_frozen_weights_are_not_updated_with_their_gradients(bind: Callable[..., Bound]) -> None:
+    case = every_layer(optimizer=Adam(), groups=(ParameterGroup(parameters="weights", frozen=True),))
+    bound = bind(case, keep=False)
+    before = {name: array.copy() for name, array in bound.state.parameters.items()}
+    assert not fused(bound) and bound.chunk().done == 5
+    moved = {name for name, array in bound.state.parameters.items() if (array != before[name]).any()}
+    assert moved and not any(name.endswith("weight") for name in moved)
 
 
 def test_a_loss_that_is_not_finite_updates_nothing(bind: Callable[..., Bound]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import engine.cpu_executor
 from engine.backend import choose
+from engine.clipping import ClipByGlobalNorm
 from engine.cpu_executor import CompiledProgram, CPUExecutor
 from engine.data.signature import DataSignature, TargetSignature
 from engine.executor import ArrayExecutor, BoundProgram
@@ -27,7 +28,11 @@ STEPS = 5
 
 RULES: dict[str, dict[str, Any]] = {
     "momentum": {"optimizer": SGD(learning_rate=0.02, momentum=0.9), "penalties": (L2(strength=0.01),)},
-    "adam, clipped": {"optimizer": Adam(learning_rate=0.002, epsilon=1e-4), "penalties": (L1(),), "clip_norm": 0.5},
+    "adam, clipped": {
+        "optimizer": Adam(learning_rate=0.002, epsilon=1e-4),
+        "penalties": (L1(),),
+        "clipping": ClipByGlobalNorm(max_norm=0.5),
+    },
 }
 
 
@@ -87,7 +92,14 @@ class Bound:
         report = check(case.experiment.network, case.signature)
         assert report.ok, report.diagnostics
         self.spec: Any = case.experiment.training
-        self.state = State(case.experiment.network, report, self.spec.optimizer, choose("cpu"), seed=3)
+        self.state = State(
+            case.experiment.network,
+            report,
+            self.spec.optimizer,
+            choose("cpu"),
+            seed=3,
+            averaged=self.spec.averaging.keeps,
+        )
         self.executor = CPUExecutor(self.state, threads) if threads else ArrayExecutor(self.state)
         program = compile(
             case.experiment, report, case.signature, batch_size=case.batch, training=training, observe=observe

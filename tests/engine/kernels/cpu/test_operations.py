@@ -18,6 +18,7 @@ by_id = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 
 FALLBACKS: frozenset[str] = frozenset(
     {
+        "accumulate",
         "adaptive_average_pool",
         "adaptive_average_pool_gradient",
         "adaptive_max_pool",
@@ -27,7 +28,10 @@ FALLBACKS: frozenset[str] = frozenset(
         "attention_weights",
         "attention_weights_gradient",
         "batch_matmul",
+        "add_accumulated",
+        "average",
         "class_shares",
+        "clip_value",
         "concatenate",
         "crop",
         "drop",
@@ -55,6 +59,7 @@ FALLBACKS: frozenset[str] = frozenset(
         "huber_gradient",
         "learned_swish",
         "learned_swish_gradient",
+        "max_norm",
         "maxout",
         "maxout_gradient",
         "mean_absolute_error",
@@ -70,6 +75,7 @@ FALLBACKS: frozenset[str] = frozenset(
         "prelu_gradient",
         "soft_target_cross_entropy",
         "soft_target_cross_entropy_gradient",
+        "soft_threshold",
         "softmax",
         "softmax_gradient",
         "softplus",

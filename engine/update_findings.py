@@ -1,0 +1,95 @@
+"""What is wrong with the update of the parameters as the training part describes it: parameter groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from msgspec.structs import replace
+
+from engine.diagnostics import Diagnostic, Fix, Report
+from engine.experiment import Experiment
+from engine.groups import ParameterGroup, group_of, without
+from engine.schema import Unknown, info_of
+from engine.text import shortened
+
+__all__ = ["update_findings"]
+
+
+def update_findings(experiment: Experiment, report: Report, *, shaped: bool) -> Iterator[Diagnostic]:
+    """The findings about `training.groups`. `shaped`: shapes were inferred, so that parameters are known."""
+    groups = experiment.training.groups
+    ids = {node.id for node in experiment.network.nodes}
+    for index, group in enumerate(groups):
+        place, name = f"training.groups[{index}]", f"Parameter group {index + 1}"
+        for node in group.nodes:
+            if node not in ids:
+                yield Diagnostic(
+                    node="",
+                    field=f"{place}.nodes",
+                    severity="warning",
+                    message=f"{name} names the layer “{shortened(node)}”, which does not exist.",
+                    fix=_without_fix(index, group, node),
+                )
+        for penalty in group.penalties:
+            if isinstance(penalty, Unknown):
+                yield Diagnostic(
+                    node="",
+                    field=f"{place}.penalties",
+                    severity="error",
+                    message=f"This version does not know the penalty “{info_of(penalty).label}”.",
+                )
+        if group.penalties and not group.own_penalties:
+            yield Diagnostic(
+                node="",
+                field=f"{place}.penalties",
+                severity="warning",
+                message=f"{name} has penalties that are not used: its own penalties are off.",
+                fix=_fix("Use the group's own penalties", index, _with_own_penalties),
+            )
+    if groups and shaped:
+        yield from _memberships(groups, report)
+
+
+def _memberships(groups: tuple[ParameterGroup, ...], report: Report) -> Iterator[Diagnostic]:
+    found = [group_of(groups, node, spec.decay) for node in report.order for spec in report.nodes[node].parameters]
+    for index in range(len(groups)):
+        if found and index not in found:
+            yield Diagnostic(
+                node="",
+                field=f"training.groups[{index}].nodes",
+                severity="warning",
+                message=f"No parameter belongs to parameter group {index + 1}: its layers have none of that sort, or a "
+                "group before it has them.",
+                fix=_fix("Remove the group", index, lambda groups: ()),
+            )
+    if found and all(index >= 0 and groups[index].frozen for index in found):
+        yield Diagnostic(
+            node="",
+            field="training.groups",
+            severity="error",
+            message="All parameters are frozen: nothing would be trained.",
+        )
+
+
+Groups = tuple[ParameterGroup, ...]
+
+
+def _fix(label: str, index: int, change: Callable[[Groups], Groups]) -> Fix:
+    """The edit that puts what `change` makes of the group at `index`, as far as there still is one, in its place."""
+
+    def edit(experiment: Experiment) -> Experiment:
+        groups = experiment.training.groups
+        changed = (*groups[:index], *change(groups[index : index + 1]), *groups[index + 1 :])
+        return replace(experiment, training=replace(experiment.training, groups=changed))
+
+    return Fix(label, edit)
+
+
+def _with_own_penalties(groups: Groups) -> Groups:
+    return tuple(replace(group, own_penalties=True) for group in groups)
+
+
+def _without_fix(index: int, group: ParameterGroup, node: str) -> Fix:
+    alone = not without((group,), (node,))
+    label = "Remove the group" if alone else f"Take “{shortened(node)}” out of the group"
+    return _fix(label, index, lambda groups: without(groups, (node,)))
