@@ -1,8 +1,8 @@
 """The modules that declare components. Importing this one fills the registry; a new module is named here once."""
 
-import engine.data.augmentation
 import engine.averaging
 import engine.clipping
+import engine.data.augmentation
 import engine.data.preprocessing
 import engine.data.sources
 import engine.initializers

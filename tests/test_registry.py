@@ -312,7 +312,7 @@ def with_component(component: Any, folder: Path) -> Experiment:
             return replace(base, training=replace(training, stopping=(component,)))
         case "penalty":
             return replace(base, training=replace(training, penalties=(component,)))
-        case "optimizer" | "schedule" | "warmup":
+        case "optimizer" | "schedule" | "warmup" | "clipping" | "averaging":
             return replace(base, training=replace(training, **{component.kind: component}))
     raise AssertionError(f"this test does not know how a {component.kind} takes part in training")
 
