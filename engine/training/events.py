@@ -133,7 +133,8 @@ class Compiling(Event, frozen=True, kw_only=True):
 
 
 class Started(Event, frozen=True, kw_only=True):
-    """The run goes on from `step` (0 for a new run). `expected_initial_loss` is ln C for a classifier, else None."""
+    """The run goes on from `step` (0 for a new run). `expected_initial_loss` is ln C for a classifier, else None.
+    `executor` is the kind of executor ("" in runs of earlier versions); `loaded`: its first weights were given."""
 
     total_steps: int
     steps_per_epoch: int
@@ -141,6 +142,8 @@ class Started(Event, frozen=True, kw_only=True):
     device: str
     expected_initial_loss: float | None
     parameter_count: int
+    executor: str = ""
+    loaded: bool = False
 
 
 class EpochEnd(Event, frozen=True, kw_only=True):

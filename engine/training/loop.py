@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from engine.training import events
 from engine.training.changeover import ChangeOver
 from engine.training.evaluate import YIELD, Evaluation, Sums, evaluate, heads_of, input_names
@@ -19,6 +21,7 @@ from engine.training.present import first_look, frame, refresh
 from engine.training.probes import ProbePolicy
 from engine.training.programs import Programs
 from engine.training.recovery import Counters, Keeper, Written
+from engine.training.replay import Replaying
 from engine.training.result import Reason
 from engine.training.setup import load_arrays
 from engine.training.steering import Steering
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from engine.experiment import Experiment
     from engine.observations import Observations
     from engine.training.control import Control
+    from engine.training.replay import Replay
     from engine.training.store import RunWriter
 
 __all__ = ["Loop"]
@@ -44,6 +48,7 @@ class Loop:
 
     executor        runs the programs, on its state.
     may_change      whether the run goes over to the compiled executor when that becomes ready meanwhile.
+    replay          what is done to the run at its steps.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Loop:
         counters: Counters | None = None,
         step_limit: int | None = None,
         may_change: bool = False,
+        replay: Replay | None = None,
     ) -> None:
         self.experiment, self.report, self.dataset, self.state = experiment, report, dataset, executor.state
         self.run_id, self.control, self.emit, self.writer = run, control, emit, writer
@@ -69,7 +75,8 @@ class Loop:
         self.has_metrics = any(head.metrics for head in self.heads)
         self.steps = Steps(self)
         self.steps_per_epoch, self.total_steps = self.steps.per_epoch, self.steps.total
-        self.limit = min(limit for limit in (self.total_steps, step_limit, self.following.limit) if limit is not None)
+        self._step_limit = step_limit
+        self.limit = self._limit()
 
         self.programs = Programs(experiment, report, dataset.signature, executor)
         self.programs.prepare(
@@ -95,10 +102,16 @@ class Loop:
         self.evaluating = False
 
         self.steering = Steering(self)
+        self._replaying = None if replay is None else Replaying(self, replay)
         self._begun = self._yielded = self._progressed = time.perf_counter()
         self._unsaved = ""  # why no checkpoint could be written, as far as it was told
         self._epoch_begun = 0.0
         self._pace = Pace()
+
+    def _limit(self) -> int:
+        """The step that this run does not go past."""
+        limits = (self.total_steps, self._step_limit, self.following.limit)
+        return min(limit for limit in limits if limit is not None)
 
     # -- the loop ------------------------------------------------------------------------------------------------------
 
@@ -110,6 +123,8 @@ class Loop:
             self._restore()
         # Orders may have come during the last evaluation: whoever goes on with this run has them.
         self.steering.apply_changes()
+        if self._replaying is not None:
+            self._replaying.act()
         return reason
 
     def _run(self) -> Reason:
@@ -130,6 +145,8 @@ class Loop:
                 if not self._end_epoch():
                     return "stopped"
                 self.control.epoch_ended()
+            if self._replaying is not None:
+                self._replaying.act()
             now = time.perf_counter()
             if now - self._yielded > YIELD:
                 self._tick(now)
@@ -141,7 +158,8 @@ class Loop:
         if self.step == self.total_steps:
             return
         self.following.at_step(self.step)
-        self.following.at_time(self.seconds())
+        if self._replaying is None:
+            self.following.at_time(self.seconds())
         if self.following.over:
             self._tell_met()
 
@@ -271,6 +289,18 @@ class Loop:
         self.keeper.holds = self.following.restores
         self.programs.adopt(experiment)
         self.steps.adopt(experiment)
+
+    def prolong(self, epochs: int) -> None:
+        """Go on to another number of epochs, with the course of a run that is so long."""
+        self.adopt(replace(self.experiment, training=replace(self.experiment.training, epochs=epochs)))
+        self.steps.total = self.total_steps = epochs * self.steps_per_epoch
+        self.steps.adopt(self.experiment)
+        self.limit = self._limit()
+
+    def end(self, condition: str, words: str) -> None:
+        """End the run here, by the stop condition of that tag."""
+        self.following.met = condition, words
+        self._tell_met()
 
     def after_pause(self) -> None:
         """Time has passed that says nothing about how fast the run goes."""

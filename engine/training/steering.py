@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.paths import get_path
 from engine.schema import SchemaError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Steering"]
 
 log = logging.getLogger(__name__)
+
+DRAG = 1.0  # seconds: changes that follow each other sooner are one
 
 
 class Steering:
@@ -33,6 +36,7 @@ class Steering:
         self.waiting = self.by_hand = False
         self.paused_for = 0.0
         self._told_paused = False
+        self._changed = -math.inf  # when a live field was changed last
 
     def obey(self) -> bool:
         """Do what was ordered before the next step; False when the run is to end."""
@@ -61,16 +65,25 @@ class Steering:
 
     def apply_changes(self) -> None:
         """Take over the live changes that were ordered; what is refused is logged."""
-        loop = self._loop
         for path, value in self._control.changes():
-            try:
-                experiment, before = change(loop.experiment, path, value)
-            except SchemaError as error:
-                log.warning("a live change was refused: %s", error)
-                continue
-            loop.adopt(experiment)
-            after = get_path(experiment, path)
-            loop.tell(events.Changed(run=loop.run_id, step=loop.step, path=path, before=before, after=after))
+            self.change(path, value)
+
+    def change(self, path: str, value: Any) -> None:
+        """Set a live field from the next step on. A checkpoint of the state before is written first; of changes that
+        follow each other within a second, as those of a drag, before the first one."""
+        loop = self._loop
+        try:
+            experiment, before = change(loop.experiment, path, value)
+        except SchemaError as error:
+            log.warning("a live change was refused: %s", error)
+            return
+        now = time.perf_counter()
+        if now - self._changed > DRAG:
+            loop.save()
+        self._changed = time.perf_counter()
+        loop.adopt(experiment)
+        after = get_path(experiment, path)
+        loop.tell(events.Changed(run=loop.run_id, step=loop.step, path=path, before=before, after=after))
 
     def _wait(self) -> None:
         loop = self._loop

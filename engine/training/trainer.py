@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from engine.experiment import Experiment
     from engine.state import State
     from engine.training.reader import RunReader
+    from engine.training.replay import Replay
     from engine.training.store import RunStore, RunWriter
 
 __all__ = ["Trainer"]
 
+OTHER_DIGITS = "With arrays, numbers differ in their last digits."
 LISTEN = 0.05  # seconds between two looks at the control while data are loaded
 
 
@@ -61,6 +63,8 @@ class Trainer:
                 and a run with more to come has "stopped".
     state       initial arrays, as a checkpoint or `engine.export.weights` gives them, in place of drawn ones; arrays
                 that are not named are drawn.
+    replay      what is done to the run at its steps, see `replay_of`: its experiment, executor and end count, not
+                those that are given.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Trainer:
         epochs: int | None = None,
         steps: int | None = None,
         state: dict[str, np.ndarray] | None = None,
+        replay: Replay | None = None,
     ) -> None:
         if resume is not None and store is None:
             raise ValueError("a run can only be resumed from a store")
@@ -91,6 +96,9 @@ class Trainer:
         self._writer: RunWriter | None = None
         self._seen: tuple[int, int] | None = None
         self._kind: ExecutorKind = executor
+        self._replay = replay
+        if replay is not None:
+            self.experiment, self._kind, self._steps = replay.experiment, replay.executor, replay.steps
         self._executor: Executor | None = None
         self._loading: threading.Thread | None = None
 
@@ -154,7 +162,12 @@ class Trainer:
         if arrays is not None:
             load_arrays(state, arrays)
         kind = self._kind_of(counters, state)
-        if kind == "cpu" and not executors.misfit(state) and not await_kernels(self.control, self._report):
+        if self._replay is not None and executors.misfit(state):
+            kind = "array"
+            if self._compiled_replay():
+                self.problems += (f"The run used the compiled executor. {executors.misfit(state)} {OTHER_DIGITS}",)
+        compiles = kind == "cpu" or self._compiled_replay()
+        if compiles and not executors.misfit(state) and not await_kernels(self.control, self._report):
             return None
         executor = self._executor = executors.choose(kind, state)
         if self._store is not None:
@@ -179,6 +192,7 @@ class Trainer:
             counters=counters,
             step_limit=self._steps,
             may_change=kind == "auto" and executor.kind == "array" and not executors.misfit(state),
+            replay=self._replay,
         )
         self.loop.keeper.held = best
         self._event(
@@ -191,6 +205,8 @@ class Trainer:
                 device=executor.label,
                 expected_initial_loss=expected_initial_loss(experiment, report, self.loop.heads),
                 parameter_count=report.parameter_count,
+                executor=executor.kind,
+                loaded=self._initial is not None,
             )
         )
         return self.loop
@@ -205,10 +221,16 @@ class Trainer:
         if not reason:
             return "cpu"
         self.problems += (
-            f"The run was trained by the compiled executor, which cannot be used here: {reason} With arrays, numbers "
-            "differ in their last digits.",
+            f"The run was trained by the compiled executor, which cannot be used here: {reason} {OTHER_DIGITS}",
         )
         return "array"
+
+    def _compiled_replay(self) -> bool:
+        """Whether the run that is replayed was trained by the compiled executor, from some step on at least."""
+        replay = self._replay
+        if replay is None:
+            return False
+        return replay.executor == "cpu" or any(act.what == "executor" and act.value == "cpu" for act in replay.acts)
 
     def _load(self) -> Dataset | None:
         """The experiment's data; None when the run was stopped before they were there.

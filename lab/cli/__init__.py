@@ -26,6 +26,7 @@ COMMANDS = {
     "data": ("lab.cli.data", "say what the data look like before and after preprocessing"),
     "program": ("lab.cli.check", "print the compiled training step"),
     "bench": ("lab.cli.bench", "measure how fast an experiment trains here, and where a step's time goes"),
+    "replay": ("lab.cli.replay", "train a stored run anew with its edits, and compare every bit"),
     "runs": ("lab.cli.runs", "list the runs"),
     "export": ("lab.cli.export", "write a run's weights, plots and tables"),
     "screenshot": ("lab.cli.screenshot", "draw the window into a picture"),

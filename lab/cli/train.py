@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.training.result import Result
     from engine.training.store import RunStore
 
-__all__ = ["add_train_arguments", "run_train"]
+__all__ = ["add_train_arguments", "epoch_text", "in_passing", "result_text", "run_train", "stopping"]
 
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -62,7 +62,7 @@ def run_train(options: argparse.Namespace) -> int:
     """Train; status 1 when the run diverged, 130 when it was stopped."""
     from engine.compilation import Compilation
     from engine.training.control import Control
-    from engine.training.events import Changed, Compiling, EpochEnd, ExecutorChanged, Started, Unsaved
+    from engine.training.events import Compiling, EpochEnd, ExecutorChanged, Started, Unsaved
     from engine.training.store import RunStore
     from engine.training.trainer import Trainer
 
@@ -91,18 +91,18 @@ def run_train(options: argparse.Namespace) -> int:
         elif isinstance(event, EpochEnd):
             bar.clear()
             if options.json:
-                show(print_json, _epoch_json(event))
+                show(print_json, epoch_json(event))
             else:
-                show(print, _epoch_text(event, experiment.training.epochs))
+                show(print, epoch_text(event, experiment.training.epochs))
         elif isinstance(event, Unsaved):
             bar.clear()
             warn(f"{event.message} Training goes on, and saving is tried again.")
-        elif isinstance(event, Changed):
-            bar.clear()
-            warn(f"{event.path} is {event.after} from step {event.step} on")
         elif isinstance(event, ExecutorChanged):
             bar.clear()
             warn(f"the kernels are compiled: from step {event.step} on, {event.device}")
+        elif words := in_passing(event):
+            bar.clear()
+            warn(words)
         elif isinstance(event, Compiling) and not event.total:
             warn("the kernels are compiled first, which takes a moment once")
 
@@ -121,7 +121,7 @@ def run_train(options: argparse.Namespace) -> int:
     compilation = Compilation()
     if options.executor == "auto" and options.device != "cuda":
         compilation.start()
-    with _stopping(control) as signals:
+    with stopping(control) as signals:
         try:
             result = trainer.run()
             # A short run ends before its kernels are there: the next one is to have them, unless a person ended this.
@@ -135,9 +135,9 @@ def run_train(options: argparse.Namespace) -> int:
         finally:
             bar.clear()
     if options.json:
-        show(print_json, _result_json(result))
+        show(print_json, result_json(result))
     elif result.device:  # "" where the run was stopped before it began
-        show(print, _result_text(result))
+        show(print, result_text(result))
     if lost and not isinstance(lost[0], BrokenPipeError):
         raise lost[0]
     return _status(result, options, interrupted=bool(signals or lost))
@@ -175,7 +175,7 @@ def _what_to_train(options: argparse.Namespace, store: RunStore) -> tuple[Experi
 
 
 @contextmanager
-def _stopping(control: Control) -> Iterator[list[int]]:
+def stopping(control: Control) -> Iterator[list[int]]:
     """While it lasts, Ctrl-C, a request to end, or the end of the terminal stops the run after its step; a second one
     ends at once."""
     caught: list[int] = []
@@ -210,7 +210,23 @@ def _status(result: Result, options: argparse.Namespace, *, interrupted: bool) -
     return 0
 
 
-def _epoch_json(event: EpochEnd) -> dict[str, Any]:
+def in_passing(event: Event) -> str:
+    """What is worth a line of the log when it happens during a run, in words; "" for other events."""
+    from engine.training.events import Changed, ConditionMet, RateDropped, Restored
+
+    match event:
+        case Changed():
+            return f"{event.path} is {event.after} from step {event.step} on"
+        case RateDropped():
+            return f"the learning rate drops from {event.before:.4g} to {event.after:.4g} at step {event.step}"
+        case ConditionMet():
+            return f"stopped at step {event.step}: {event.message}"
+        case Restored():
+            return f"the best state, that of step {event.best_step}, is put back"
+    return ""
+
+
+def epoch_json(event: EpochEnd) -> dict[str, Any]:
     return {
         "epoch": event.epoch,
         "step": event.step,
@@ -224,7 +240,7 @@ def _epoch_json(event: EpochEnd) -> dict[str, Any]:
     }
 
 
-def _epoch_text(event: EpochEnd, epochs: int) -> str:
+def epoch_text(event: EpochEnd, epochs: int) -> str:
     parts = [f"epoch {event.epoch}/{epochs}", f"train loss {event.train_loss:.4g}"]
     if event.validation_loss is not None:
         parts.append(f"validation loss {event.validation_loss:.4g}")
@@ -236,7 +252,7 @@ def _metric_name(tag: str) -> str:
     return tag.replace("_", " ")
 
 
-def _result_json(result: Result) -> dict[str, Any]:
+def result_json(result: Result) -> dict[str, Any]:
     return {
         "run": result.run or None,
         "epochs": result.epochs,
@@ -250,7 +266,7 @@ def _result_json(result: Result) -> dict[str, Any]:
     }
 
 
-def _result_text(result: Result) -> str:
+def result_text(result: Result) -> str:
     parts = [f"run {result.run}", f"{result.steps} steps in {result.seconds:.1f} s"]
     parts.append(f"{result.samples_per_second:,.0f} samples/s on {result.device}")
     return ", ".join(parts)
