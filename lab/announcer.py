@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.training.events import Checkpointed, Diverged, Event, ExecutorChanged, Failed, Finished, Started, Unsaved
+from engine.training.events import (
+    Checkpointed,
+    Diverged,
+    Event,
+    ExecutorChanged,
+    Failed,
+    Finished,
+    Started,
+    Unsaved,
+    WeightsScaled,
+)
 from lab.flow import Flow
 from lab.notices import Notices
 from lab.runs import RunsTab
@@ -60,6 +70,8 @@ class Announcer(QObject):
             case Unsaved():
                 text = f"{event.message} Training goes on, and saving is tried again."
                 self._notices.show_notice(text, "warning", key="unsaved")
+            case WeightsScaled():
+                self._status.say(event.text())
             case ExecutorChanged():
                 self._status.say(f"From step {event.step:,} on: {event.device}.")
             case Checkpointed() | Started():

@@ -10,11 +10,13 @@ from engine.initializers.constant import Constant, SmallPositive, Zeros
 from engine.initializers.plain import Normal, Uniform
 from engine.initializers.scaled import He, LeCun, Xavier
 from engine.initializers.orthogonal import Orthogonal
+from engine.initializers.lsuv import LSUV
 from engine.initializers.gains import GAINS, gain_of
 # isort: on
 
 __all__ = [
     "GAINS",
+    "LSUV",
     "Constant",
     "He",
     "LeCun",

@@ -35,6 +35,7 @@ _TYPES: dict[str, type[events.Event]] = {
         events.Started,
         events.Surface,
         events.Unsaved,
+        events.WeightsScaled,
     )
 }
 _DTYPES = ("float32", "float64", "int64", "int32", "uint32", "uint8", "bool")

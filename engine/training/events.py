@@ -146,6 +146,24 @@ class Started(Event, frozen=True, kw_only=True):
     loaded: bool = False
 
 
+class WeightsScaled(Event, frozen=True, kw_only=True):
+    """LSUV scaled weights before the first step: the standard deviation of each layer's outputs on the first batch
+    `before` and `after` by node, and how many `tries` it took."""
+
+    before: dict[str, float]
+    after: dict[str, float]
+    tries: dict[str, int]
+
+    def text(self) -> str:
+        """What was done, in a sentence."""
+        low, high = min(self.before.values()), max(self.before.values())
+        count = len(self.before)
+        layers = "one layer" if count == 1 else f"{count} layers"
+        spread = f"{low:.3g}" if count == 1 else f"{low:.3g} to {high:.3g}"
+        reached = f"{min(self.after.values()):.3g} to {max(self.after.values()):.3g}"
+        return f"LSUV scaled the weights of {layers}: outputs had a deviation of {spread}, now {reached}."
+
+
 class EpochEnd(Event, frozen=True, kw_only=True):
     """An epoch (counted from 1) is done. `train_loss` is the mean data loss of the epoch's steps (dropout and batch
     statistics on); `validation_loss` is None without validation data. Metrics by tag."""

@@ -29,6 +29,7 @@ from engine.training.loop import Loop
 from engine.training.recovery import Counters, read_counters
 from engine.training.result import Reason, Result, TrainingError, words
 from engine.training.setup import check_targets, check_tokens, checked, load_arrays, named, new_state
+from engine.training.unit_variance import scale_weights
 
 if TYPE_CHECKING:
     from engine.backend import Device
@@ -161,6 +162,7 @@ class Trainer:
         best = self._best_before(counters)
         if arrays is not None:
             load_arrays(state, arrays)
+        scaled = scale_weights(experiment, report, dataset, state, given=self._initial or ()) if arrays is None else ()
         kind = self._kind_of(counters, state)
         if self._replay is not None and executors.misfit(state):
             kind = "array"
@@ -209,6 +211,16 @@ class Trainer:
                 loaded=self._initial is not None,
             )
         )
+        if scaled:
+            self._event(
+                events.WeightsScaled(
+                    run=self.run_id,
+                    step=self.loop.step,
+                    before={item.node: item.before for item in scaled},
+                    after={item.node: item.after for item in scaled},
+                    tries={item.node: item.tries for item in scaled},
+                )
+            )
         return self.loop
 
     def _kind_of(self, counters: Counters | None, state: State) -> ExecutorKind:

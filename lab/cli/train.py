@@ -212,9 +212,11 @@ def _status(result: Result, options: argparse.Namespace, *, interrupted: bool) -
 
 def in_passing(event: Event) -> str:
     """What is worth a line of the log when it happens during a run, in words; "" for other events."""
-    from engine.training.events import Changed, ConditionMet, RateDropped, Restored
+    from engine.training.events import Changed, ConditionMet, RateDropped, Restored, WeightsScaled
 
     match event:
+        case WeightsScaled():
+            return event.text()
         case Changed():
             return f"{event.path} is {event.after} from step {event.step} on"
         case RateDropped():

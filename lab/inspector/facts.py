@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from engine.diagnostics import NodeReport
+from engine.initializers import LSUV
 from engine.kinds import Initializer
 from engine.layers.base import ParameterSpec
 from engine.schema import fields_of, lookup
@@ -65,7 +66,7 @@ def deviation_text(parameter: ParameterSpec) -> tuple[Severity, str]:
     beside = " and ".join(f"{name} {number(value, 3)}" for name, value in peers)
     if own == 0:
         return "warning", "all weights start equal, so that all units learn the same"
-    if peers:
+    if peers and not isinstance(parameter.initializer, LSUV):
         ratio = own / peers[0][1]
         xavier = f"Xavier ({number(peers[0][1], 3)}) {place}"
         if all(own >= FAR * value for _, value in peers):
@@ -74,4 +75,5 @@ def deviation_text(parameter: ParameterSpec) -> tuple[Severity, str]:
         if all(own <= value / FAR for _, value in peers):
             times = f"{1 / ratio:,.0f}" if ratio <= 0.1 else number(1 / ratio, 2)
             return "warning", f"σ {number(own, 3)} is 1/{times} of {xavier}"
-    return "info", f"σ {number(own, 3)}, beside {beside}, {place}"
+    then = "; the first batch then scales it" if isinstance(parameter.initializer, LSUV) else ""
+    return "info", f"σ {number(own, 3)}{then}, beside {beside}, {place}"

@@ -238,6 +238,13 @@ def test_a_change_of_executor_is_shown_while_running(make_window: MakeWindow, qt
     assert window.status.message.text() == "From step 30 on: Compiled · 2 threads."
 
 
+def test_weights_scaled_by_the_first_batch_are_told_of(make_window: MakeWindow, qtbot: Any) -> None:
+    experiment = set_path(blobs(epochs=100_000), "nodes.dense_1.weight_init", make("initializer", "lsuv"))
+    window = make_window(experiment, fake=False)
+    window.flow.press()
+    qtbot.waitUntil(lambda: window.status.message.text().startswith("LSUV scaled the weights of one layer: "))
+
+
 def test_a_run_that_waits_for_kernels_says_how_far_they_are(make_window: MakeWindow) -> None:
     window = make_window()
     session = window.session

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.initializers import Orthogonal, Xavier
+from engine.initializers import LSUV, Orthogonal, Xavier
 from engine.kinds import Initializer
 
 
 @pytest.mark.parametrize("shape", [(50, 50), (70, 30), (30, 70), (3, 3, 4, 16), (1, 1, 2, 40), (5,)], ids=str)
-@pytest.mark.parametrize(("initializer", "gain"), [(Orthogonal(), 1.0), (Orthogonal(gain=1.5), 1.5)])
+@pytest.mark.parametrize(("initializer", "gain"), [(Orthogonal(), 1.0), (Orthogonal(gain=1.5), 1.5), (LSUV(), 1.0)])
 def test_rows_or_columns_are_orthonormal(initializer: Initializer, gain: float, shape: tuple[int, ...]) -> None:
     values = initializer.sample(np.random.default_rng(0), shape, 1, 1)
     assert values.shape == shape and values.flags.c_contiguous

@@ -30,6 +30,7 @@ EVENTS = [
     events.Failed(run="r", step=1, node="", message="m", details="d" * 1000),
     events.Finished(run="r", step=1, reason="done", seconds=1.25),
     events.ExecutorChanged(run="r", step=6, executor="cpu", device="Compiled · 2 threads"),
+    events.WeightsScaled(run="r", step=0, before={"dense_1": 0.2}, after={"dense_1": 1.0}, tries={"dense_1": 1}),
     events.Unsaved(run="r", step=1, message="The disk is full."),
     events.Progress(
         run="r", step=1, epoch=0.5, epochs=2, total_steps=9, samples_per_second=1.0, instrument_share=0.0, seconds=1.0,

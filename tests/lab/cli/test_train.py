@@ -61,6 +61,12 @@ def test_for_people(file: Path) -> None:
     assert last.startswith("run ") and "3 steps in " in last
 
 
+def test_weights_that_the_first_batch_scales_are_told_of(file: Path) -> None:
+    called = descent("train", file, "--epochs", 1, "--set", "nodes.dense_1.weight_init=lsuv")
+    assert called.status == 0
+    assert "LSUV scaled the weights of one layer: outputs had a deviation of " in called.err
+
+
 def test_a_terminal_gets_a_bar_that_is_taken_away(file: Path) -> None:
     called = descent("train", file, tty=True)
     assert "epoch 1/3  [" in called.err
