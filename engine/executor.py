@@ -136,6 +136,15 @@ class BoundProgram:
             self._call(self._after)
         return True
 
+    def differentiate(self, scalars: dict[str, float] | None = None, step: int = 0, seed: int = 0) -> bool:
+        """Run the forward and the backward pass of a step without its update: losses and gradients are there as after
+        `run`, parameters and slots stay (running statistics move). False when the loss is not finite."""
+        self._write_controls(scalars, step, seed)
+        self._times.clear()
+        with np.errstate(all="ignore"):
+            self._call(self._before)
+        return math.isfinite(self.loss())
+
     def _call(self, functions: tuple[Callable[[], object], ...]) -> None:
         if not self.stamping:
             for function in functions:

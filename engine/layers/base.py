@@ -15,6 +15,8 @@ from engine.schema import Component
 from engine.text import shape_text
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from engine.builder import Builder
     from engine.data.signature import TargetSignature
     from engine.ops.base import Value
@@ -156,4 +158,9 @@ class Loss(NodeComponent, frozen=True):
 
     def expected_initial(self, outputs: int) -> float | None:
         """The loss of a network that knows nothing (ln C for C classes), or None where it depends on the data."""
+        return None
+
+    def constant_loss(self, targets: np.ndarray, classes: int) -> float | None:
+        """The loss of the best answer that does not depend on the input, for class numbers (N,) of `classes` classes
+        or numbers (N, ...): the entropy of the classes' shares, the variance of numbers. None where it is not known."""
         return None

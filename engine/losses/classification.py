@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+import numpy as np
+
 import engine.ops.loss as ops
 import engine.ops.weighted_loss as weighted
 from engine.kinds import Prediction
@@ -114,6 +116,12 @@ class SoftmaxCrossEntropy(Loss, frozen=True):
         weighted_otherwise = self.class_weights and (self.smoothing or self.mean_over == "samples")
         return None if weighted_otherwise else math.log(outputs)
 
+    def constant_loss(self, targets: np.ndarray, classes: int) -> float | None:
+        if self.class_weights or self.smoothing or not len(targets):
+            return None
+        shares = np.bincount(targets, minlength=classes) / len(targets)
+        return float(-np.sum(shares * np.log(shares, where=shares > 0, out=np.zeros_like(shares))))
+
 
 @component(
     "binary_cross_entropy",
@@ -169,6 +177,13 @@ class BinaryCrossEntropy(Loss, frozen=True):
 
     def expected_initial(self, outputs: int) -> float | None:
         return math.log(2.0)
+
+    def constant_loss(self, targets: np.ndarray, classes: int) -> float | None:
+        if not len(targets):
+            return None
+        yes = targets.reshape(len(targets), -1).mean(axis=0, dtype=np.float64)
+        shares = np.stack([yes, 1.0 - yes])
+        return float(-np.sum(shares * np.log(shares, where=shares > 0, out=np.zeros_like(shares)), axis=0).mean())
 
 
 def check_class_weights(weights: tuple[float, ...], classes: int) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+import numpy as np
+
 import engine.ops.loss as ops
 import engine.ops.robust_loss as robust
 from engine.kinds import Prediction
@@ -50,6 +52,9 @@ class MeanSquaredError(Loss, frozen=True):
     def lower(self, b: Builder, prediction: Value, target: Value) -> tuple[Value, Value]:
         return b.op(ops.MeanSquaredError(), prediction, target), prediction
 
+    def constant_loss(self, targets: np.ndarray, classes: int) -> float | None:
+        return float(_columns(targets).var(axis=0).mean()) if len(targets) else None
+
 
 @component(
     "mean_absolute_error",
@@ -82,6 +87,10 @@ class MeanAbsoluteError(Loss, frozen=True):
 
     def lower(self, b: Builder, prediction: Value, target: Value) -> tuple[Value, Value]:
         return b.op(robust.MeanAbsoluteError(), prediction, target), prediction
+
+    def constant_loss(self, targets: np.ndarray, classes: int) -> float | None:
+        columns = _columns(targets)
+        return float(np.abs(columns - np.median(columns, axis=0)).mean()) if len(targets) else None
 
 
 @component(
@@ -122,3 +131,24 @@ class Huber(Loss, frozen=True):
 
     def lower(self, b: Builder, prediction: Value, target: Value) -> tuple[Value, Value]:
         return b.op(robust.Huber(self.delta), prediction, target), prediction
+
+    def constant_loss(self, targets: np.ndarray, classes: int) -> float | None:
+        if not len(targets):
+            return None
+        columns = _columns(targets)
+        low, high = columns.min(axis=0), columns.max(axis=0)
+        # The loss of a constant is convex in it: each round keeps two thirds of the interval that holds the best.
+        for _ in range(100):
+            a, b = low + (high - low) / 3, high - (high - low) / 3
+            left = self._of(columns - a).mean(axis=0) <= self._of(columns - b).mean(axis=0)
+            low, high = np.where(left, low, a), np.where(left, b, high)
+        return float(self._of(columns - (low + high) / 2).mean())
+
+    def _of(self, error: np.ndarray) -> np.ndarray:
+        least = np.minimum(np.abs(error), self.delta)
+        return least * (np.abs(error) - least / 2)
+
+
+def _columns(targets: np.ndarray) -> np.ndarray:
+    """Targets (N, ...) as float64 (N, k)."""
+    return targets.reshape(len(targets), -1).astype(np.float64)

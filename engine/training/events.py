@@ -56,6 +56,10 @@ class StepRows(Event, frozen=True, kw_only=True):
         """The last of the steps."""
         return StepRow(self.step, *self.table[-1, 1:].tolist())
 
+    def column(self, name: str) -> np.ndarray:
+        """One field of `StepRow` over the steps, float64 (steps,)."""
+        return self.table[:, StepRow._fields.index(name)]
+
 
 # -- slots -------------------------------------------------------------------------------------------------------------
 

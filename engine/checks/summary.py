@@ -1,0 +1,92 @@
+"""What a network consists of: shapes, parameters, work and memory, layer by layer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.data.signature import DataSignature
+from engine.experiment import Experiment
+from engine.layers.base import Shape
+from engine.layers.words import title_of
+from engine.plan import compile
+from engine.training.setup import checked
+
+__all__ = ["LayerRow", "Summary", "summarize"]
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One node that takes part: output shape per sample, parameters, FLOPs of the forward pass per sample, and bytes of
+    its output for a batch."""
+
+    node: str
+    title: str
+    inputs: tuple[str, ...]
+    shape: Shape
+    parameters: int
+    arrays: tuple[tuple[str, Shape], ...]
+    flops: int
+    output_bytes: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The whole: `parameters` learned numbers, `flops` forward per sample, `step_flops` of a training step; memory in
+    bytes of the weights, of gradients and optimizer, and of what a step works in. `depth` counts the layers with
+    parameters on the longest way."""
+
+    rows: tuple[LayerRow, ...]
+    batch_size: int
+    parameters: int
+    flops: int
+    step_flops: int
+    weight_bytes: int
+    state_bytes: int
+    work_bytes: int
+    depth: int
+
+
+def summarize(experiment: Experiment, signature: DataSignature) -> Summary:
+    """Raises TrainingError in words for a network that cannot be trained."""
+    from engine.lower import active_inputs
+
+    report = checked(experiment, signature)
+    training = experiment.training
+    size = min(training.batch_size, signature.train_size or training.batch_size)
+    program = compile(experiment, report, signature, batch_size=size, training=True)
+    width = np.dtype(training.precision).itemsize
+    wires = active_inputs(experiment.network)
+    depths: dict[str, int] = {}
+    rows = []
+    for node_id in report.order:
+        found = report.nodes[node_id]
+        shape = found.shape or ()
+        before = max((depths[item] for item in wires[node_id]), default=0)
+        depths[node_id] = before + bool(found.parameters)
+        rows.append(
+            LayerRow(
+                node=node_id,
+                title=title_of(experiment.network.node(node_id)),
+                inputs=wires[node_id],
+                shape=shape,
+                parameters=found.parameter_count,
+                arrays=tuple((spec.name, spec.shape) for spec in found.parameters),
+                flops=found.flops,
+                output_bytes=math.prod(shape) * size * width,
+            )
+        )
+    slots = len(training.optimizer.slots())
+    return Summary(
+        rows=tuple(rows),
+        batch_size=size,
+        parameters=report.parameter_count,
+        flops=report.flops,
+        step_flops=program.flops,
+        weight_bytes=report.parameter_count * width,
+        state_bytes=report.parameter_count * width * (1 + slots),
+        work_bytes=program.arena_bytes,
+        depth=max(depths.values(), default=0),
+    )

@@ -1,0 +1,36 @@
+"""What a network consists of, counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine import data, edits
+from engine.checks import summarize
+from engine.data.signature import DataSignature, TargetSignature
+from engine.training.result import TrainingError
+from tests.support.examples import blobs
+
+
+def test_a_network_of_known_size() -> None:
+    experiment = blobs()
+    found = summarize(experiment, data.load(experiment.data).signature)
+    rows = {row.node: row for row in found.rows}
+    assert rows["dense_1"].parameters == 2 * 8 + 8 and rows["dense_2"].parameters == 8 * 3 + 3
+    assert rows["dense_1"].arrays == (("weight", (2, 8)), ("bias", (8,))) and rows["dense_1"].shape == (8,)
+    assert rows["dense_1"].output_bytes == 16 * 8 * 4 and rows["relu_1"].inputs == ("dense_1",)
+    assert found.parameters == 51 and found.depth == 2 and found.batch_size == 16
+    # Adam keeps two numbers for each parameter, and there is its gradient.
+    assert (found.weight_bytes, found.state_bytes) == (51 * 4, 51 * 4 * 3)
+    assert found.flops == sum(row.flops for row in found.rows) and found.step_flops > 2 * 16 * found.flops
+    assert found.work_bytes > 0
+
+
+def test_a_network_that_cannot_be_trained_is_refused_in_words() -> None:
+    signature = DataSignature(inputs={"x": (2,)}, targets={"y": TargetSignature(classes=5)}, train_size=10)
+    with pytest.raises(TrainingError, match="5 classes"):
+        summarize(blobs(), signature)
+
+
+def test_layers_on_a_shortcut_do_not_add_to_the_depth() -> None:
+    experiment = edits.bypass(blobs(), ["relu_1"])
+    assert summarize(experiment, data.load(experiment.data).signature).depth == 2
