@@ -28,7 +28,7 @@ def options(name: str) -> set[str]:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_is_described(name: str) -> None:
     text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
-    sections = dict(re.findall(r"^## descent (\w+)[^\n]*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    sections = dict(re.findall(r"^## descent ([\w-]+)[^\n]*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
     heading = next(line for line in text.splitlines() if line.startswith(f"## descent {name}"))
     described = set(re.findall(r"--[a-z][a-z-]*", heading + sections[name]))
     assert options(name) <= described

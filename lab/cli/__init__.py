@@ -25,6 +25,11 @@ COMMANDS = {
     "check": ("lab.cli.check", "say what is wrong with an experiment, and its shapes, parameters and FLOPs"),
     "data": ("lab.cli.data", "say what the data look like before and after preprocessing"),
     "program": ("lab.cli.check", "print the compiled training step"),
+    "summary": ("lab.cli.checks", "print shapes, parameters, work and memory, layer by layer"),
+    "initial-loss": ("lab.cli.checks", "compare the loss before the first step with what it should be"),
+    "overfit": ("lab.cli.checks", "see whether the network can learn a few samples by heart"),
+    "lr-range": ("lab.cli.checks", "find the learning rates that the network bears"),
+    "gradient-check": ("lab.cli.checks", "compare back-propagation with differences of the loss"),
     "bench": ("lab.cli.bench", "measure how fast an experiment trains here, and where a step's time goes"),
     "replay": ("lab.cli.replay", "train a stored run anew with its edits, and compare every bit"),
     "runs": ("lab.cli.runs", "list the runs"),
@@ -71,8 +76,9 @@ def _dispatch(arguments: list[str]) -> int:
         module_name, about = COMMANDS[first]
         module = import_module(module_name)
         parser = Parser(prog=command(first), description=f"{about[:1].upper()}{about[1:]}.")
-        getattr(module, f"add_{first}_arguments")(parser)
-        return int(getattr(module, f"run_{first}")(parser.parse_args(arguments[1:])))
+        name = first.replace("-", "_")
+        getattr(module, f"add_{name}_arguments")(parser)
+        return int(getattr(module, f"run_{name}")(parser.parse_args(arguments[1:])))
     if first and not first.startswith("-") and not os.path.exists(first):
         close = difflib.get_close_matches(first, COMMANDS, n=1)
         hint = f"; did you mean the command “{close[0]}”?" if close else ", and no command of that name"
