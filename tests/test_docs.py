@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.files import loads
+from engine.files import VERSION, loads
 from lab.cli import COMMANDS
 from lab.cli.common import Parser
 
@@ -21,7 +21,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 def options(name: str) -> set[str]:
     """Every long option of a command."""
     parser = Parser(prog=name)
-    getattr(import_module(COMMANDS[name][0]), f"add_{name}_arguments")(parser)
+    getattr(import_module(COMMANDS[name][0]), "add_" + name.replace("-", "_") + "_arguments")(parser)
     return {text for action in parser._actions for text in action.option_strings if text.startswith("--")} - {"--help"}
 
 
@@ -46,7 +46,7 @@ def test_the_example_of_the_file_format_is_a_file() -> None:
     text = (ROOT / "docs" / "file-format.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
     assert loads(example).name == "Moons, MLP"
-    assert json.loads(example)["version"] == 1
+    assert json.loads(example)["version"] == VERSION
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

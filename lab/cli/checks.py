@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,7 @@ def _clear() -> None:
         sys.stderr.flush()
 
 
-def _conclude(options: argparse.Namespace, result: Any, rows: list[tuple[str, ...]], right: tuple[int, ...]) -> int:
+def _conclude(options: argparse.Namespace, result: Any, rows: Sequence[tuple[str, ...]], right: tuple[int, ...]) -> int:
     """Print a result; status 1 when it tells of an error."""
     _clear()
     if options.json:
@@ -103,7 +103,7 @@ def run_initial_loss(options: argparse.Namespace) -> int:
 
     experiment, dataset = _read(options)
     found = initial_loss(experiment, dataset)
-    rows = [("LOSS", "BEFORE STEP 1", "EQUAL ANSWERS", "BEST CONSTANT")]
+    rows: list[tuple[str, ...]] = [("LOSS", "BEFORE STEP 1", "EQUAL ANSWERS", "BEST CONSTANT")]
     for head in found.heads:
         numbers = (head.loss, head.expected, head.constant)
         rows.append((head.node, *("–" if number is None else f"{number:.4g}" for number in numbers)))

@@ -123,7 +123,7 @@ def _print_counts(facts: DataFacts) -> None:
 
 
 def _print_features(stage: StageFacts) -> None:
-    rows = [("FEATURE", "MEAN", "DEVIATION", "LEAST", "GREATEST")]
+    rows: list[tuple[str, ...]] = [("FEATURE", "MEAN", "DEVIATION", "LEAST", "GREATEST")]
     for i in range(min(stage.size, LISTED)):
         values = (stage.mean[i], stage.deviation[i], stage.low[i], stage.high[i])
         rows.append((stage.name(i), *(number(float(value)) for value in values)))
