@@ -79,8 +79,9 @@ class Optimizer(Component, frozen=True):
     def rule(self, shape: tuple[int, ...] = ()) -> UpdateRule:
         """The operation that applies the rule to one parameter.
 
-        It reads of `scalars` what its RULE_SCALARS name, and of `slots` what its SLOTS name. `shape` is the parameter's
-        where the rule is `per_array`, and of no account otherwise."""
+        It reads of `scalars` what its RULE_SCALARS name, and of `slots` what its SLOTS name. Where the rule is
+        `per_array`, `shape` is that of a weight, and (size,) for parameters that do not decay: biases, factors of
+        normalization. Otherwise it is of no account."""
         raise NotImplementedError
 
     def update_op(

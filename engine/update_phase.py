@@ -172,12 +172,13 @@ class UpdatePhase:
 
     def _update(self, part: Part, scale: Value | None) -> None:
         optimizer, names = self.training.optimizer, self._penalty_names(self._payer(part.group))
-        # A rule that asks for each array by itself takes it in its own shape, all others as one row of numbers.
-        shape = part.segments[0].shape if optimizer.per_array else (part.stop - part.start,)
+        # A rule that asks for each array by itself takes weights in their own shape; all else is one row of numbers.
+        first = part.segments[0]
+        shape = first.shape if optimizer.per_array and first.decay else (part.stop - part.start,)
         op = optimizer.update_op(
             l1=part.penalized and "l1" in names,
             l2=part.penalized and "l2" in names,
-            decay=(part.penalized and "decoupled_decay" in names) or (part.segments[0].decay and optimizer.decays),
+            decay=(part.penalized and "decoupled_decay" in names) or (first.decay and optimizer.decays),
             clip=scale is not None,
             norms=self._takes_norms,
             shape=shape,

@@ -1,6 +1,7 @@
 """The operations that networks are lowered to, by kernel name in `OPS`."""
 
 from engine.ops import (
+    array_rules,
     beside,
     group_norm,
     grouped_convolution,
@@ -148,6 +149,7 @@ __all__ = [
     "ClassShares",
     "WeightedCrossEntropy",
     "WeightedCrossEntropyGradient",
+    "array_rules",
     "rules",
     "regions",
     "beside",

@@ -11,10 +11,13 @@ from engine.optimizers.adam import Adam, AdamW, AMSGrad
 from engine.optimizers.accumulating import Adadelta, Adagrad, RMSprop
 from engine.optimizers.adam_relatives import Adamax, Nadam, RAdam
 from engine.optimizers.lion import Lion
+from engine.optimizers.layerwise import LAMB, Muon
 from engine.optimizers.scalars import update_scalars
 # isort: on
 
 __all__ = [
+    "LAMB",
+    "SGD",
     "AMSGrad",
     "Adadelta",
     "Adagrad",
@@ -22,9 +25,9 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Lion",
+    "Muon",
     "Nadam",
     "RAdam",
     "RMSprop",
-    "SGD",
     "update_scalars",
 ]

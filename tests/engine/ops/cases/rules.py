@@ -1,4 +1,4 @@
-"""The operations of the rules that treat each element by itself."""
+"""The operations of the rules, beside the first two."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ _SCALARS = {
     "alpha_rest": 0.1,
     "adaptive_size": 0.03,
     "beta1_rest": 0.1,
+    "decay": 0.3,
     "beta2": 0.99,
     "beta2_rest": 0.01,
     "epsilon": 1e-3,
     "gradient_size": 0.02,
+    "mean_correction": 0.3,
     "mean_size": 0.05,
     "momentum": 0.9,
+    "momentum_rest": 0.1,
     "plain_size": 0.01,
     "rho": 0.9,
     "rho_rest": 0.1,
@@ -49,7 +52,14 @@ def _cases() -> list[Case]:
             ops.rules.UpdateLion,
         ):
             cases.append(case(plain(*flags), 7, 5))
+        cases.append(case(ops.array_rules.UpdateLAMB(*flags), 7, 5))
+        for nesterov, like_adam, shape in ((True, True, (7, 5)), (False, False, (4, 9)), (True, False, (2, 3, 3, 5))):
+            cases.append(case(ops.array_rules.UpdateMuon(*flags, nesterov, 5, like_adam), *shape))
     return cases
 
 
 UPDATES: list[Case] = _cases()
+LARGE: list[Case] = [
+    case(ops.array_rules.UpdateLAMB(norms=True), 1000, 400),
+    case(ops.array_rules.UpdateMuon(norms=True), 2000, 200),
+]
