@@ -26,6 +26,7 @@ class Beside(Tipped):
         super().__init__(parent)
         self._noun, self._names, self._empty = noun, names, empty
         self._values = self._against = np.zeros(0)
+        self._span, self._from_zero = 0.0, False
         self.setMinimumHeight(64)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         theme.signals.changed.connect(self.update)
@@ -33,9 +34,10 @@ class Beside(Tipped):
     def sizeHint(self) -> QSize:
         return QSize(240, 76)
 
-    def set_pairs(self, values: np.ndarray, against: np.ndarray) -> None:
-        """Show these; pairs that are not finite are left out."""
-        self._values, self._against = values, against
+    def set_pairs(self, values: np.ndarray, against: np.ndarray, *, span: float = 0.0, from_zero: bool = False) -> None:
+        """Show these; pairs that are not finite are left out. The height stands for `span` at least, so that what is
+        small beside it looks small, and begins at zero where `from_zero`."""
+        self._values, self._against, self._span, self._from_zero = values, against, span, from_zero
         self.setAccessibleDescription(f"{len(values):,} of {self._noun}")
         self.update()
 
@@ -57,6 +59,11 @@ class Beside(Tipped):
         finite = np.isfinite(self._values) & np.isfinite(self._against)
         both = np.concatenate([self._values[finite], self._against[finite]])
         least, most = (float(both.min()), float(both.max())) if both.size else (0.0, 1.0)
+        if self._from_zero:
+            least = min(least, 0.0)
+        if most - least < self._span:
+            middle = (least + most) / 2
+            least, most = middle - self._span / 2, middle + self._span / 2
         scale = area.height() / ((most - least) or 1.0)
         pitch = area.width() / count
         mark, dot = QColor(colors.text_dim), QColor(colors.accent)

@@ -73,7 +73,7 @@ class LayerInspector(SidePanel):
         self.normalization = NormalizationSection()
         self.node = NodeSection(document)
         self.node.renamed.connect(self._on_renamed)
-        for section in (self.weights, self.normalization, self.channels, self.parameters, self.shapes, self.node):
+        for section in (self.normalization, self.weights, self.channels, self.parameters, self.shapes, self.node):
             self.add(section)
         self._watching = (self.weights, self.normalization, self.channels)
         document.changed.connect(self._on_changed)

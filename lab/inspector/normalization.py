@@ -50,17 +50,20 @@ class NormalizationSection(Section):
             self.figure.setText("")
             self.means.clear()
             self.deviations.clear()
-            self.facts.set_facts([("Means apart", "–"), ("Deviations", "–")])
+            self.facts.set_facts([("Means apart", "–"), ("At most", "–"), ("Deviations", "–")])
             self.words.setText("")
             return
         self.figure.setText(f"{len(seen.running_mean):,}")
-        self.means.set_pairs(seen.batch_mean, seen.running_mean)
-        self.deviations.set_pairs(np.sqrt(seen.batch_variance), np.sqrt(seen.running_variance))
+        running = np.sqrt(seen.running_variance)
+        # Means that lie apart by a small part of a deviation make no difference, and should not look as if they did.
+        self.means.set_pairs(seen.batch_mean, seen.running_mean, span=2 * float(np.median(running)))
+        self.deviations.set_pairs(np.sqrt(seen.batch_variance), running, from_zero=True)
         apart, ratio = seen.mean_apart, seen.deviation_ratio
         self.facts.set_facts(
             [
-                ("Means apart", f"{number(np.median(apart), 2)} σ typical, {number(apart.max(), 2)} at most"),
-                ("Deviations", f"batch {number(ratio.min(), 3)} to {number(ratio.max(), 3)} × running"),
+                ("Means apart", f"{number(np.median(apart), 2)} σ typically"),
+                ("At most", f"{number(apart.max(), 2)} σ"),
+                ("Deviations", f"× {number(ratio.min(), 3)} to {number(ratio.max(), 3)}"),
             ]
         )
         self.words.setText(_words(seen))

@@ -41,6 +41,18 @@ def test_larger_numbers_lie_higher_and_the_dot_is_the_number_itself(qtbot) -> No
     assert widget.accessibleDescription() == "8 of feature"
 
 
+def test_what_is_small_beside_the_span_looks_small(qtbot) -> None:
+    widget = beside(qtbot)
+    dot = theme.current().accent
+    values = np.array([0.0, 1.0])
+    widget.set_pairs(values, values)
+    apart = lowest(widget, dot, 0, 120) - lowest(widget, dot, 120, 240)
+    widget.set_pairs(values, values, span=10.0)
+    assert 0 < 5 * (lowest(widget, dot, 0, 120) - lowest(widget, dot, 120, 240)) < apart
+    widget.set_pairs(values + 9, values + 9, from_zero=True)
+    assert lowest(widget, dot, 0, 120) < 20, "9 of 10 lies near the top"
+
+
 def test_what_is_not_finite_is_left_out(qtbot) -> None:
     widget = beside(qtbot)
     widget.set_pairs(np.array([np.nan, np.inf]), np.zeros(2))

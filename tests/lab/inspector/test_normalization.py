@@ -34,8 +34,8 @@ def test_it_says_how_far_the_two_modes_lie_apart(qtbot) -> None:
     section = section_of(qtbot)
     section.show_frame(frame([0.0, 0.2, -0.4], [4.0, 4.0, 3.24]), "bn_1", True)
     facts = dict(section.facts.texts())
-    assert facts["Means apart"] == "0.1 σ typical, 0.2 at most"
-    assert facts["Deviations"] == "batch 0.9 to 1.0 × running"
+    assert (facts["Means apart"], facts["At most"]) == ("0.1 σ typically", "0.2 σ")
+    assert facts["Deviations"] == "× 0.9 to 1.0"
     assert section.figure.text() == "3" and "nearly the same" in section.words.text()
     section.show_frame(frame([4.0, 0.2, -0.4], [4.0, 16.0, 4.0]), "bn_1", True)
     assert section.words.text().startswith("2 of 3 features differ clearly")
