@@ -36,6 +36,7 @@ COMMANDS = {
     "export": ("lab.cli.export", "write a run's weights, plots and tables"),
     "screenshot": ("lab.cli.screenshot", "draw the window into a picture"),
     "components": ("lab.cli.components", "list every component with its fields"),
+    "activations": ("lab.cli.activations", "what each activation does to values and gradients, in numbers"),
     "schema": ("lab.cli.components", "print the JSON Schema of experiment files"),
 }
 
