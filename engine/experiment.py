@@ -115,7 +115,14 @@ class TrainingSpec(Struct, frozen=True, kw_only=True):
     schedule: Annotated[Schedule, field(help="The learning rate's course over the run.")]
     warmup: Annotated[Warmup, field(label="Warm-up", help="How the learning rate is led up at the start.")]
     epochs: Annotated[int, field(ge=1, le=100_000, help="Passes over the training part.")] = 20
-    batch_size: Annotated[int, field(ge=1, le=1_000_000, scale="log", help="Samples per step.", search=(16, 512))] = 64
+    batch_size: Annotated[
+        int,
+        field(
+            ge=1, le=1_000_000, scale="log", search=(16, 512),
+            help="Samples per step. 1: stochastic gradient descent. As many as there are training samples, or more: "
+            "the full batch, one step an epoch. Between them: mini-batches.",
+        ),
+    ] = 64  # fmt: skip
     shuffle: Annotated[bool, field(help="Draw a new order of the training samples each epoch.")] = True
     drop_last: Annotated[
         bool, field(label="Drop incomplete batch", help="Leave out the last batch of an epoch when it is smaller.")

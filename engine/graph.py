@@ -18,6 +18,7 @@ from engine.layers.base import Loss, NodeComponent, Shape, ShapeProblem
 from engine.layers.core import Input
 from engine.layers.words import title_of
 from engine.lower import active_inputs, behind_bypass, lower
+from engine.optimizer_findings import optimizer_findings
 from engine.schema import Component, Unknown, fields_of, info_of
 from engine.text import shortened
 from engine.training_findings import course_findings
@@ -293,6 +294,7 @@ def _training_findings(experiment: Experiment, data: DataSignature | None, repor
             )
     yield from course_findings(experiment, data, losses)
     yield from update_findings(experiment, report, shaped=data is not None)
+    yield from optimizer_findings(experiment)
     if data is None or not data.train_size:
         return
     size = min(training.batch_size, data.train_size)

@@ -9,8 +9,8 @@ import pytest
 
 from engine.experiment import Experiment
 from engine.kinds import Optimizer
-from engine.optimizers import SGD, Adagrad, Adam, RMSprop
-from engine.penalties import L2
+from engine.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from engine.penalties import L2, WeightDecay
 from engine.schedules import CosineSchedule, LinearWarmup
 from engine.schema import components_of, info_of
 from engine.training import events
@@ -103,3 +103,10 @@ def test_numbers_of_many_steps_are_those_of_each(rule: Optimizer) -> None:
         for name, value in many.items():
             found = value[place] if isinstance(value, np.ndarray) else value
             assert found == pytest.approx(one[name], rel=1e-11), name
+
+
+def test_adamw_is_adam_with_decoupled_decay() -> None:
+    decay = (WeightDecay(strength=0.3),)
+    one, _ = run(spiral(RICH, optimizer=AdamW(learning_rate=0.01, weight_decay=0.3)), "array")
+    other, _ = run(spiral(RICH, optimizer=Adam(learning_rate=0.01), penalties=decay), "array")
+    assert weights(one) == weights(other)
