@@ -11,6 +11,7 @@ Each takes an experiment and its data and returns a result that says in words wh
 """
 
 from engine.checks.base import Cancelled, Severity, Watch
+from engine.checks.catalog import CHECKS, Check, check_named
 from engine.checks.gradients import ArrayCheck, GradientCheck, check_gradients
 from engine.checks.initial import HeadLoss, InitialLoss, initial_loss
 from engine.checks.overfit import Overfit, overfit
@@ -18,8 +19,10 @@ from engine.checks.ranges import RangeTest, range_test
 from engine.checks.summary import LayerRow, Summary, summarize
 
 __all__ = [
+    "CHECKS",
     "ArrayCheck",
     "Cancelled",
+    "Check",
     "GradientCheck",
     "HeadLoss",
     "InitialLoss",
@@ -30,6 +33,7 @@ __all__ = [
     "Summary",
     "Watch",
     "check_gradients",
+    "check_named",
     "initial_loss",
     "overfit",
     "range_test",

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.checks.base import Severity
 from engine.data.signature import DataSignature
 from engine.experiment import Experiment
 from engine.layers.base import Shape
 from engine.layers.words import title_of
 from engine.plan import compile
+from engine.text import bytes_text, count_text
 from engine.training.setup import checked
 
 __all__ = ["LayerRow", "Summary", "summarize"]
@@ -47,6 +49,8 @@ class Summary:
     state_bytes: int
     work_bytes: int
     depth: int
+    severity: Severity
+    words: str
 
 
 def summarize(experiment: Experiment, signature: DataSignature) -> Summary:
@@ -78,15 +82,24 @@ def summarize(experiment: Experiment, signature: DataSignature) -> Summary:
                 output_bytes=math.prod(shape) * size * width,
             )
         )
-    slots = len(training.optimizer.slots())
+    weights = report.parameter_count * width
+    state = weights * (1 + len(training.optimizer.slots()))
+    depth = max(depths.values(), default=0)
+    words = (
+        f"{report.parameter_count:,} parameters ({bytes_text(weights)}; with gradients and the optimizer’s memory "
+        f"{bytes_text(weights + state)}), {depth} layers deep. {count_text(report.flops)} FLOPs forward per sample, "
+        f"{count_text(program.flops)} for a step of {size} samples in {bytes_text(program.arena_bytes)} of work memory."
+    )
     return Summary(
         rows=tuple(rows),
         batch_size=size,
         parameters=report.parameter_count,
         flops=report.flops,
         step_flops=program.flops,
-        weight_bytes=report.parameter_count * width,
-        state_bytes=report.parameter_count * width * (1 + slots),
+        weight_bytes=weights,
+        state_bytes=state,
         work_bytes=program.arena_bytes,
-        depth=max(depths.values(), default=0),
+        depth=depth,
+        severity="ok",
+        words=words,
     )

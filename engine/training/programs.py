@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from engine.data.errors import memory_limit
 from engine.plan import compile
-from engine.training.result import TrainingError, bytes_text
+from engine.text import bytes_text
+from engine.training.result import TrainingError
 
 if TYPE_CHECKING:
     from engine.data.signature import DataSignature

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["Reason", "Result", "TrainingError", "bytes_text", "words"]
+__all__ = ["Reason", "Result", "TrainingError", "words"]
 
 Reason = Literal["done", "stopped", "failed", "diverged"]
 
@@ -56,12 +56,3 @@ def words(error: BaseException) -> str:
     elif not isinstance(error, ValueError | RuntimeError) and type(error).__module__ == "builtins":
         message = f"Internal error ({type(error).__name__}): {message}"
     return message or type(error).__name__
-
-
-def bytes_text(size: float) -> str:
-    """A number of bytes for people: "3.1 GiB"."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"

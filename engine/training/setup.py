@@ -10,8 +10,9 @@ from engine.data.errors import memory_limit
 from engine.graph import check_experiment
 from engine.layers.base import Loss
 from engine.layers.words import title_of
+from engine.text import bytes_text
 from engine.tokens import misfit
-from engine.training.result import TrainingError, bytes_text
+from engine.training.result import TrainingError
 
 if TYPE_CHECKING:
     from engine.backend import Backend

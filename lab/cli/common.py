@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from engine.text import shortened
+from engine.text import count_text, shortened
 from lab.cli.streams import is_utf8
 
 if TYPE_CHECKING:
@@ -216,14 +216,6 @@ def print_table(rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> 
 def shape_text(shape: tuple[int, ...] | None) -> str:
     """A shape for people: "28 × 28 × 1"."""
     return "?" if shape is None else " × ".join(map(str, shape)) or "1"
-
-
-def count_text(value: float) -> str:
-    """A count for people: "812", "101,770", "12.3 M"."""
-    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e7, "M")):
-        if value >= limit:
-            return f"{value / (1e6 if unit == 'M' else limit):.1f} {unit}"
-    return f"{value:,.0f}"
 
 
 def time_text(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.text import folded, number_text, shape_text, shortened
+from engine.text import bytes_text, count_text, folded, number_text, shape_text, shortened
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,18 @@ def test_long_names_are_cut_off() -> None:
     assert shortened("MNIST CNN") == "MNIST CNN" and shortened("a\nb\x1bc") == "a bc"
     assert shortened("x" * 61) == "x" * 59 + "…" and len(shortened("x y" * 100_000)) <= 60
     assert shortened(" " * 300 + "x") == "…" and shortened("x" * 50, 10) == "x" * 9 + "…"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (3 << 30, "3.0 GiB"), (2 << 40, "2.0 TiB")],
+)
+def test_sizes_for_people(size: int, text: str) -> None:
+    assert bytes_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0"), (101_770, "101,770"), (12_345_678, "12.3 M"), (4.2e9, "4.2 G"), (1e12, "1.0 T")]
+)
+def test_counts_for_people(count: float, text: str) -> None:
+    assert count_text(count) == text

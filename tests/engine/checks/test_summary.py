@@ -23,6 +23,7 @@ def test_a_network_of_known_size() -> None:
     assert (found.weight_bytes, found.state_bytes) == (51 * 4, 51 * 4 * 3)
     assert found.flops == sum(row.flops for row in found.rows) and found.step_flops > 2 * 16 * found.flops
     assert found.work_bytes > 0
+    assert found.words.startswith("51 parameters (204 bytes; ") and "2 layers deep" in found.words
 
 
 def test_a_network_that_cannot_be_trained_is_refused_in_words() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.training.result import TrainingError, bytes_text, words
+from engine.training.result import TrainingError, words
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,3 @@ from engine.training.result import TrainingError, bytes_text, words
 )
 def test_every_error_has_words(error: Exception, text: str) -> None:
     assert words(error) == text
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (3 << 30, "3.0 GiB"), (2 << 40, "2.0 TiB")],
-)
-def test_sizes_for_people(size: int, text: str) -> None:
-    assert bytes_text(size) == text
