@@ -283,7 +283,8 @@ def _training_findings(experiment: Experiment, data: DataSignature | None, repor
             )
     losses = [found for item in report.order if isinstance(found := nodes[item].component, Loss)]
     read = [component.source for item in report.order if isinstance(component := nodes[item].component, Input)]
-    yield from augmentation_findings(experiment, data, losses, read)
+    reads_tokens = any(getattr(nodes[item].component, "reads_tokens", False) for item in report.order)
+    yield from augmentation_findings(experiment, data, losses, read, tokens=reads_tokens)
     for metric in training.metrics:
         if losses and not isinstance(metric, Unknown) and not any(metric.suits(loss) for loss in losses):
             yield Diagnostic(

@@ -251,4 +251,5 @@ class Augmentation(Component, frozen=True):
     images_only: ClassVar[bool] = False
     """Whether it makes sense for images (height, width, channels) alone."""
 
-    probability: float
+    if TYPE_CHECKING:  # every augmentation declares it, last, and says of what it is the probability
+        probability: float = 1.0

@@ -15,6 +15,7 @@ from PySide6.QtGui import QAction, QContextMenuEvent, QMouseEvent, QMoveEvent, Q
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QTabBar, QTabWidget, QVBoxLayout, QWidget
 
 from engine.data.signature import DataSignature
+from engine.experiment import Experiment
 from lab.document import Document, Selection
 from lab.panels import PANELS, Panel
 from lab.session import Session
@@ -24,9 +25,15 @@ __all__ = ["PanelArea", "PanelDock"]
 
 GRID = (("loss", "metrics", "activations"), ("gradients", "updates", "learning_rate"))
 """What a new window shows, row by row."""
-BEHIND = {"confusion": "metrics", "surface": "activations", "weights": "updates", "step_time": "learning_rate"}
+BEHIND = {
+    "confusion": "metrics",
+    "surface": "activations",
+    "batch": "gradients",
+    "weights": "updates",
+    "step_time": "learning_rate",
+}
 """Panels that stand behind others in tabs."""
-CLOSED = ("weights", "step_time")
+CLOSED = ("weights", "step_time", "batch")
 """Those of them that a new window does not show."""
 
 
@@ -143,6 +150,7 @@ class PanelArea(QMainWindow):
             self.docks[panel.name] = dock
         self.arrange()
         document.signatureChanged.connect(self._follow_data)
+        document.changed.connect(self._follow_augmentation)
         theme.signals.changed.connect(self._restyle_tabs)
 
     # -- what there is -------------------------------------------------------------------------------------------------
@@ -228,6 +236,12 @@ class PanelArea(QMainWindow):
         self.docks["metrics"].raise_()
         self._restyle_tabs()
 
+    def _follow_augmentation(self, before: Experiment, after: Experiment) -> None:
+        """Whoever begins to augment the data wants to see what becomes of them."""
+        if after.data.augmentation and not before.data.augmentation and self._maximized is None:
+            self.open_panel("batch")
+            self._restyle_tabs()
+
     def open_panel(self, name: str) -> None:
         """Show a panel and bring it to the front."""
         if self._maximized is not None and self._maximized is not self.docks[name]:
@@ -299,7 +313,7 @@ class PanelArea(QMainWindow):
     def stop(self) -> None:
         """Let go of the session, for the end of the window."""
         for panel in self.panels:
-            panel.set_session(None)
+            panel.stop()
 
     # -- how it looks --------------------------------------------------------------------------------------------------
 

@@ -160,6 +160,9 @@ def _refresh(app: QApplication, window: Window) -> None:
     from widgets.plot import Plot
 
     _settle(app)
+    deadline = time.monotonic() + LOAD_SECONDS
+    while any(panel.busy for panel in window.area.panels) and time.monotonic() < deadline:
+        _settle(app, 0.02)
     window.feed.refresh()
     window.canvas.live.refresh()
     window.top.refresh()

@@ -24,6 +24,7 @@ COMMANDS = {
     "train": ("lab.cli.train", "train an experiment"),
     "check": ("lab.cli.check", "say what is wrong with an experiment, and its shapes, parameters and FLOPs"),
     "data": ("lab.cli.data", "say what the data look like before and after preprocessing"),
+    "batch": ("lab.cli.batch", "show a batch of training samples before and after augmentation"),
     "program": ("lab.cli.check", "print the compiled training step"),
     "summary": ("lab.cli.checks", "print shapes, parameters, work and memory, layer by layer"),
     "initial-loss": ("lab.cli.checks", "compare the loss before the first step with what it should be"),

@@ -2,6 +2,7 @@
 
 from lab.panels.activations import ActivationsPanel
 from lab.panels.base import Panel
+from lab.panels.batch import BatchPanel
 from lab.panels.confusion import ConfusionPanel
 from lab.panels.gradients import GradientsPanel
 from lab.panels.learning_rate import LearningRatePanel
@@ -35,6 +36,7 @@ PANELS: tuple[type[Panel], ...] = (
     ConfusionPanel,
     SurfacePanel,
     StepTimePanel,
+    BatchPanel,
 )
 
 

@@ -171,6 +171,15 @@ class Panel(QWidget):
             selection.changed.connect(self.hasten)
         self.request()
 
+    @property
+    def busy(self) -> bool:
+        """Whether what it is to show is still being made."""
+        return False
+
+    def stop(self) -> None:
+        """Let go of the session and of work under way, for the end of the window."""
+        self.set_session(None)
+
     # -- drawing -------------------------------------------------------------------------------------------------------
 
     def request(self, *_: object) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.data.augmentation.preview import BatchPreview
 from engine.experiment import DataSpec, Experiment, NetworkSpec, Node, TrainingSpec
 from engine.schema import lookup
 from engine.timeline import Timeline as StepTimeline
@@ -373,3 +374,21 @@ def filled_session(epochs: int = 50, done: int = 12, steps_per_epoch: int = 40, 
     session.surface, session.filters = last.surface, last.filters
     session.timeline = timeline("fake", total)
     return session
+
+
+def batch(count: int = 12, *, shape: tuple[int, ...] = (8, 8, 1)) -> BatchPreview:
+    """A batch of random samples, every other one mixed."""
+    rng = np.random.default_rng(4)
+    before, after = (rng.normal(size=(count, *shape)).astype(np.float32) for _ in range(2))
+    labels = tuple(f"{k % 3} \u00b7 62 %, {(k + 1) % 3} \u00b7 38 %" if k % 2 else str(k % 3) for k in range(count))
+    return BatchPreview(
+        step=3,
+        steps_per_epoch=40,
+        name="x",
+        indices=np.arange(count) * 7,
+        before=before,
+        after=after,
+        names=(),
+        labels=labels,
+        classes=np.arange(count) % 3,
+    )

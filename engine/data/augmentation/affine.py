@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -92,8 +92,9 @@ class AffineStep(AugmentationStep, frozen=True):
 
     images_only: ClassVar[bool] = True
 
-    fill: float
-    interpolation: Interpolation
+    if TYPE_CHECKING:
+        interpolation: Interpolation = "bilinear"
+        fill: float = 0.0
 
     def inverse(self, draws: Draws) -> np.ndarray:
         """float64 (n, 2, 2): from a place in the result to its place in the image, as (row, column)."""

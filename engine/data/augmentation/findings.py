@@ -22,9 +22,15 @@ Item = Augmentation | Unknown
 
 
 def augmentation_findings(
-    experiment: Experiment, data: DataSignature | None, losses: Sequence[Loss], inputs: Sequence[str]
+    experiment: Experiment,
+    data: DataSignature | None,
+    losses: Sequence[Loss],
+    inputs: Sequence[str],
+    *,
+    tokens: bool = False,
 ) -> Iterator[Diagnostic]:
-    """The findings. `losses` are those that are trained, `inputs` the arrays that the network reads."""
+    """The findings. `losses` are those that are trained, `inputs` the arrays that the network reads; `tokens`: some of
+    them hold token numbers."""
     for index, item in enumerate(experiment.data.augmentation):
         if not isinstance(item, AugmentationStep) or item.probability == 0:
             continue
@@ -33,6 +39,13 @@ def augmentation_findings(
             yield _finding(index, misfit[1], field=f".{misfit[0]}")
         if data is not None:
             yield from _about_inputs(index, item, [data.inputs[name] for name in inputs if name in data.inputs])
+            if tokens:
+                yield _finding(
+                    index,
+                    f"{info_of(item).label} changes numbers, and the network reads token numbers, which are names. "
+                    "Remove it.",
+                    fix=_remove_fix(index, item),
+                )
             if item.mixes:
                 yield from _about_targets(index, item, data, losses)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -24,8 +24,9 @@ _PROBABILITY = field(ge=0, le=1, help="How likely a batch (or, with a λ for eac
 class _Mixing(AugmentationStep, frozen=True):
     mixes: ClassVar[bool] = True
 
-    alpha: float
-    each: Each
+    if TYPE_CHECKING:
+        alpha: float = 1.0
+        each: Each = "batch"
 
     def _shares(self, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
         """Who is mixed (n,), and the share λ that each keeps of itself (n,)."""

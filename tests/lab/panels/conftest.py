@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from lab.panels import Panel
+from lab.panels.batch import BatchPanel
 from lab.session import Session
 from tests.lab import fakes
 from widgets import theme
@@ -30,6 +31,8 @@ def show(qtbot: QtBot, session: Session) -> Callable[..., Panel]:
         panel = kind()
         qtbot.addWidget(panel)
         panel.set_session(shown)
+        if isinstance(panel, BatchPanel) and shown is session:
+            panel.take(fakes.batch())  # of the document, not of the session
         panel.resize(420, 300)
         panel.show()
         panel.refresh()
