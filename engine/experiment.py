@@ -123,6 +123,14 @@ class TrainingSpec(Struct, frozen=True, kw_only=True):
             "the full batch, one step an epoch. Between them: mini-batches.",
         ),
     ] = 64  # fmt: skip
+    accumulate: Annotated[
+        int,
+        field(
+            ge=1, le=65536, label="Micro-batches", advanced=True,
+            help="Parts that a batch goes through the network in, one after the other; their gradients add up before "
+            "the update. The same steps for less memory: a batch is still what the batch size says.",
+        ),
+    ] = 1  # fmt: skip
     shuffle: Annotated[bool, field(help="Draw a new order of the training samples each epoch.")] = True
     drop_last: Annotated[
         bool, field(label="Drop incomplete batch", help="Leave out the last batch of an epoch when it is smaller.")

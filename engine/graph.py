@@ -12,12 +12,13 @@ from engine import tokens
 from engine.data.augmentation.findings import augmentation_findings
 from engine.data.signature import DataSignature
 from engine.diagnostics import Diagnostic, Fix, NodeReport, Report
-from engine.experiment import Experiment, NetworkSpec, Node
+from engine.experiment import Experiment, NetworkSpec, Node, TrainingSpec
 from engine.fixes import bypass_fix, disconnect_fix, fix_for, input_fix, loss_fix, remove_fix, wire_fix
 from engine.layers.base import Loss, NodeComponent, Shape, ShapeProblem
 from engine.layers.core import Input
 from engine.layers.words import title_of
 from engine.lower import active_inputs, behind_bypass, lower
+from engine.micro_batches import micro_batches
 from engine.optimizer_findings import optimizer_findings
 from engine.schema import Component, Unknown, fields_of, info_of
 from engine.text import shortened
@@ -308,7 +309,8 @@ def _training_findings(experiment: Experiment, data: DataSignature | None, repor
             "incomplete batches are dropped: nothing would be trained.",
             fix=_batch_fix(data.train_size),
         )
-    alone = size == 1 or (not training.drop_last and data.train_size % size == 1)
+    alone = _smallest_batch(training, size, data.train_size) == 1
+    always = micro_batches(training, size)[0] == 1
     for node_id in report.order:
         component = nodes[node_id].component
         shapes = report.nodes[node_id].input_shapes
@@ -318,10 +320,10 @@ def _training_findings(experiment: Experiment, data: DataSignature | None, repor
             yield Diagnostic(
                 node=node_id,
                 field="",
-                severity="error" if size == 1 else "warning",
+                severity="error" if always else "warning",
                 message="A batch of one sample has no variance to normalize by."
-                + ("" if size == 1 else f" The last of {data.train_size} samples would stand alone."),
-                fix=_lone_sample_fix(size, data.train_size),
+                + ("" if always else f" The last of {data.train_size} samples would stand alone."),
+                fix=_lone_sample_fix(training, size, data.train_size),
             )
 
 
@@ -331,14 +333,22 @@ def _batch_fix(size: int) -> Fix:
     return Fix(f"Use batches of {size}", lambda value: set_path(value, "training.batch_size", size))
 
 
-def _lone_sample_fix(size: int, train_size: int) -> Fix | None:
-    """A larger batch, or no incomplete one; nothing mends a training part of one sample."""
+def _smallest_batch(training: TrainingSpec, size: int, train_size: int) -> int:
+    """The fewest samples that go through the network at once."""
+    tail = 0 if training.drop_last else train_size % size
+    return min(part for batch in (size, tail) if batch for part in micro_batches(training, batch))
+
+
+def _lone_sample_fix(training: TrainingSpec, size: int, train_size: int) -> Fix | None:
+    """A larger batch, fewer parts, or no incomplete batch; nothing mends a training part of one sample."""
     if train_size == 1:
         return None
     if size == 1:
         return _batch_fix(min(32, train_size))
     from engine.edits import set_path
 
+    if training.accumulate > 1:
+        return Fix("Take each batch as a whole", lambda value: set_path(value, "training.accumulate", 1))
     return Fix("Drop the incomplete batch", lambda value: set_path(value, "training.drop_last", True))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec.structs import replace
 
+from engine.accumulation import AccumulatedProgram, Step
 from engine.backend import choose as choose_backend
 from engine.executors import ExecutorKind
 from engine.executors import choose as choose_executor
@@ -17,6 +18,7 @@ from engine.optimizers import update_scalars
 from engine.plan import compile
 from engine.roofline import Work, work_of
 from engine.timing import ROUND, Side
+from engine.training.programs import Programs
 from engine.training.setup import layer_scalars, new_state
 
 if TYPE_CHECKING:
@@ -83,9 +85,13 @@ class Stepper:
         self._layer_scalars = layer_scalars(experiment)
         size = batches.shape[1]
 
-        def bound(observe: bool) -> BoundProgram:
+        programs = Programs(experiment, report, signature, self.executor)
+
+        def bound(observe: bool) -> Step:
+            if training:
+                return programs.train(size, observe=observe)
             return self.executor.bind(
-                compile(experiment, report, signature, batch_size=size, training=training, observe=observe)
+                compile(experiment, report, signature, batch_size=size, training=False, observe=observe)
             )
 
         # The largest first: the other one shares its memory.
@@ -95,7 +101,14 @@ class Stepper:
     @property
     def work(self) -> Work:
         """What a plain step must do at least."""
-        return work_of(self.plain.program)
+        parts = [work_of(bound.program) for bound in self._parts()]
+        return Work(
+            sum(work.flops for work in parts), sum(work.bytes for work in parts), max(work.resident for work in parts)
+        )
+
+    def _parts(self) -> tuple[BoundProgram, ...]:
+        """The programs of a plain step: one, or one for each micro-batch."""
+        return self.plain.programs if isinstance(self.plain, AccumulatedProgram) else (self.plain,)
 
     def close(self) -> None:
         """Let the executor's threads go."""
@@ -151,7 +164,8 @@ class Stepper:
 
     def fallbacks(self) -> tuple[str, ...]:
         """The operations that the compiled executor leaves to NumPy, each with its node: "conv2d (conv2d_1)"."""
-        left = [call for item in getattr(self.plain, "covered", ()) if not item.rows for call in item.calls]
+        covered = [item for bound in dict.fromkeys(self._parts()) for item in getattr(bound, "covered", ())]
+        left = [call for item in covered if not item.rows for call in item.calls]
         return tuple(
             f"{call.op.name} ({call.node})" if call.node else call.op.name for call in left if not call.op.view
         )

@@ -85,7 +85,8 @@ def normalization_stats(call: Call, read: Callable[[Value], np.ndarray]) -> Norm
     x, *_, running_mean, running_variance = call.inputs
     _, mean, rstd = call.outputs
     count = x.size // mean.size
-    biased = np.maximum(read(rstd).astype(np.float64) ** -2 - call.op.attributes()["epsilon"], 0.0)
+    with np.errstate(divide="ignore"):  # where values are far beyond any measure, the variance is infinite
+        biased = np.maximum(read(rstd).astype(np.float64) ** -2 - call.op.attributes()["epsilon"], 0.0)
     return NormalizationStats(
         batch_mean=read(mean).astype(np.float64),
         batch_variance=biased * (count / max(count - 1, 1)),

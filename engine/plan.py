@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from engine.builder import Builder
 from engine.data.signature import DataSignature
@@ -20,10 +21,14 @@ from engine.layers.base import Loss
 from engine.layout import Layout, layout_of
 from engine.lower import Lowered, lower
 from engine.ops.base import Call, DType, Role, Value
+from engine.ops.beside import Accumulate, AddAccumulated
 from engine.ops.normalization import BatchNorm
 from engine.placement import Placement, place
 from engine.reverse import differentiate
 from engine.update_phase import Location, UpdatePhase, span
+
+Piece = Literal["whole", "part", "last"]
+"""What a training step does with its gradient: update the parameters; add it to the others; add it and update."""
 
 
 class CompileError(ValueError):
@@ -104,6 +109,7 @@ def compile(
     batch_size: int,
     training: bool,
     observe: bool = False,
+    piece: Piece = "whole",
     alignment: int = 64,
 ) -> Program:
     """Compile one step of `experiment`, whose network `report` found sound (CompileError otherwise).
@@ -112,11 +118,12 @@ def compile(
     running statistics. With `observe`, every layer's statistics are taken in the same pass and no activation is
     overwritten; the parameters' bits are the same. `alignment` is in bytes. Where an augmentation mixes samples, the
     training step's targets are the classes' shares (`engine.lower.target_tensor`); evaluation gets class
-    numbers, and takes the averaged weights where the training says so.
+    numbers, and takes the averaged weights where the training says so. A training step may be a `piece` of one that
+    accumulates gradients (`engine.accumulation`): then its control `micro_share` is its share of the batch's samples.
     """
     if not report.ok:
         raise CompileError(next(item.message for item in report.diagnostics if item.severity == "error"))
-    return _Compiler(experiment, report, signature, batch_size, training, observe, alignment).program()
+    return _Compiler(experiment, report, signature, batch_size, training, observe, piece, alignment).program()
 
 
 class _Compiler:
@@ -128,10 +135,11 @@ class _Compiler:
         batch_size: int,
         training: bool,
         observe: bool,
+        piece: Piece,
         alignment: int,
     ) -> None:
         self.experiment, self.report = experiment, report
-        self.training, self.observe, self.alignment = training, observe, alignment
+        self.training, self.observe, self.piece, self.alignment = training, observe, piece, alignment
         self.nodes: dict[str, Node] = {node.id: node for node in experiment.network.nodes}
         self.layout = layout_of(experiment.network, report, alignment // 4)
         shapes = {item: report.nodes[item].shape or () for item in report.order}
@@ -254,12 +262,26 @@ class _Compiler:
 
     def _update(self) -> None:
         self.b.phase, self.b.node = "update", ""
+        if self.piece != "whole":
+            self._accumulate()
+        if self.piece == "part":
+            return
         if self.observe:
             self._observe_parameters()
         phase = UpdatePhase(self.b, self.experiment.training, self.layout, self.locations, norms=self.observe)
         phase.append()
         self.penalty = phase.penalty
         self.observed.norms.update(phase.norms)
+
+    def _accumulate(self) -> None:
+        whole = (self.layout.parameter_length,)
+        total = span(self.b, self.locations, 0, whole, "accumulated", Role.SLOT)
+        gradient = span(self.b, self.locations, 0, whole, "gradients", Role.GRADIENT)
+        share = self.b.control("micro_share", 1.0)
+        if self.piece == "part":
+            self.b.call(Accumulate(), total, gradient, share)
+        else:
+            self.b.call(AddAccumulated(), gradient, total, share)
 
     def _observe_parameters(self) -> None:
         for segment in self.layout.parameters:

@@ -21,7 +21,8 @@ class StateError(ValueError):
 class State:
     """The arenas of one network. `parameters`, `gradients` and `buffers` hold views by path ("dense_1/weight"), `slots`
     the optimizer's arrays by slot, then by path; with `averaged`, `averages` holds the parameters' averages (else it is
-    empty). Initial weights depend on `seed` and each array's path alone."""
+    empty); with `accumulating`, there is an arena for gradients that add up within a step. Initial weights depend on
+    `seed` and each array's path alone."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class State:
         precision: str = "float32",
         seed: int = 0,
         averaged: bool = False,
+        accumulating: bool = False,
     ) -> None:
         self.backend, self.precision = backend, precision
         self.layout: Layout = layout_of(network, report, alignment=backend.alignment // 4)
@@ -47,6 +49,8 @@ class State:
             self.arenas[f"slot:{slot.name}"] = self._zeros(length)
         if averaged:
             self.arenas["average"] = self._zeros(length)
+        if accumulating:
+            self.arenas["accumulated"] = self._zeros(length)
         self.parameters = self._views("parameters", self.layout.parameters)
         self.averages = self._views("average", self.layout.parameters) if averaged else {}
         self.gradients = self._views("gradients", self.layout.parameters)

@@ -1,4 +1,4 @@
-"""What is wrong with the update of the parameters as the training part describes it: parameter groups."""
+"""What is wrong with the update of the parameters as the training part describes it: parameter groups, accumulation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ __all__ = ["update_findings"]
 
 
 def update_findings(experiment: Experiment, report: Report, *, shaped: bool) -> Iterator[Diagnostic]:
-    """The findings about `training.groups`. `shaped`: shapes were inferred, so that parameters are known."""
+    """The findings about `training.groups` and `training.accumulate`. `shaped`: shapes were inferred, so that
+    parameters are known."""
     groups = experiment.training.groups
     ids = {node.id for node in experiment.network.nodes}
     for index, group in enumerate(groups):
@@ -48,6 +49,34 @@ def update_findings(experiment: Experiment, report: Report, *, shaped: bool) -> 
             )
     if groups and shaped:
         yield from _memberships(groups, report)
+    yield from _accumulation(experiment, report)
+
+
+def _accumulation(experiment: Experiment, report: Report) -> Iterator[Diagnostic]:
+    training = experiment.training
+    if training.accumulate > training.batch_size:
+        yield Diagnostic(
+            node="",
+            field="training.accumulate",
+            severity="warning",
+            message=f"A batch of {training.batch_size} samples cannot be divided into {training.accumulate} parts: "
+            "each sample is one.",
+            fix=Fix(
+                f"Use {training.batch_size} micro-batches",
+                lambda value: replace(value, training=replace(value.training, accumulate=training.batch_size)),
+            ),
+        )
+    if training.accumulate > 1:
+        components = {node.id: node.component for node in experiment.network.nodes}
+        reading = [item for item in report.order if getattr(components[item], "needs_batch", False)]
+        if reading:
+            yield Diagnostic(
+                node="",
+                field="training.accumulate",
+                severity="info",
+                message=f"“{shortened(reading[0])}” takes its statistics of each micro-batch, so that steps are not "
+                "those of the whole batch.",
+            )
 
 
 def _memberships(groups: tuple[ParameterGroup, ...], report: Report) -> Iterator[Diagnostic]:

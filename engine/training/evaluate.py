@@ -16,10 +16,10 @@ from engine.schema import Unknown, info_of
 from engine.training.programs import Programs
 
 if TYPE_CHECKING:
+    from engine.accumulation import Step
     from engine.backend import Device
     from engine.data.signature import DataSignature
     from engine.diagnostics import Report
-    from engine.executor import BoundProgram
     from engine.experiment import Experiment
     from engine.kinds import Metric
 
@@ -46,7 +46,7 @@ class Divergence(Exception):
     """A loss is not finite; `bound` still holds the batch, and nothing was updated. `validation`: whether the batch is
     one of an evaluation."""
 
-    def __init__(self, bound: BoundProgram, *, validation: bool = False) -> None:
+    def __init__(self, bound: Step, *, validation: bool = False) -> None:
         super().__init__("the loss is not finite")
         self.bound, self.validation = bound, validation
 

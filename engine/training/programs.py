@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from engine.accumulation import AccumulatedProgram, Step
 from engine.data.errors import memory_limit
-from engine.plan import compile
+from engine.micro_batches import micro_batches
+from engine.plan import Piece, compile
 from engine.text import bytes_text
 from engine.training.result import TrainingError
 
@@ -22,8 +24,8 @@ __all__ = ["Programs"]
 
 EVALUATION_BYTES = 8 << 20  # activations of an evaluation batch: what stays near a core's caches
 
-_Key = tuple[int, bool, bool]
-"""Batch size, whether it trains, whether it observes."""
+_Key = tuple[int, bool, bool, Piece]
+"""Batch size, whether it trains, whether it observes, which piece of a step it is."""
 
 
 def _structure(experiment: Experiment) -> tuple[object, ...]:
@@ -45,11 +47,13 @@ class Programs:
         shapes = (report.nodes[node].shape for node in report.order)
         self._floats = sum(math.prod(shape) for shape in shapes if shape is not None)  # that a sample's activations are
         self._bound: dict[_Key, BoundProgram] = {}
+        self._joined: dict[tuple[int, bool], AccumulatedProgram] = {}
 
     def adopt(self, experiment: Experiment) -> None:
         """Take over the live changes of `experiment`."""
         if _structure(experiment) != _structure(self.experiment):
             self._bound = {key: bound for key, bound in self._bound.items() if not key[1]}
+            self._joined.clear()
         self.experiment = experiment
 
     def change(self, executor: Executor) -> None:
@@ -58,6 +62,7 @@ class Programs:
         programs = {key: bound.program for key, bound in self._bound.items()}
         before = self.executor
         self._bound = self._bind_all(programs, executor)
+        self._joined.clear()
         self.executor = executor
         before.close()
 
@@ -65,13 +70,24 @@ class Programs:
         """Let the executor's threads go; nothing may be run afterwards. Closing twice is harmless."""
         self.executor.close()
 
-    def train(self, batch_size: int, *, observe: bool = False) -> BoundProgram:
+    def train(self, batch_size: int, *, observe: bool = False) -> Step:
         """One optimizer step on a batch of that size."""
-        return self._get(batch_size, True, observe)
+        joined = self._joined.get((batch_size, observe))
+        if joined is None:
+            keys = self._pieces(batch_size, observe)
+            if len(keys) == 1:
+                return self._get(keys[0])
+            joined = self._joined[batch_size, observe] = AccumulatedProgram([self._get(key) for key in keys])
+        return joined
+
+    def _pieces(self, batch_size: int, observe: bool) -> list[_Key]:
+        """The programs that make up a training step: one, or one for each micro-batch."""
+        *parts, last = micro_batches(self.experiment.training, batch_size)
+        return [*((size, True, False, "part") for size in parts), (last, True, observe, "last" if parts else "whole")]
 
     def evaluate(self, batch_size: int) -> BoundProgram:
         """Losses and predictions with dropout off and kept statistics; changes nothing."""
-        return self._get(batch_size, False, False)
+        return self._get((batch_size, False, False, "whole"))
 
     def evaluation_batches(self, size: int) -> tuple[int, ...]:
         """The batch sizes, one or two, that an evaluation of `size` samples runs."""
@@ -89,12 +105,13 @@ class Programs:
     def prepare(self, train: tuple[int, ...], evaluate: tuple[int, ...]) -> None:
         """Compile for these batch sizes (the first of `train` also observed) and bind, the largest program first, so
         that all work in one piece of memory."""
-        keys = [(size, True, False) for size in train] + [(size, False, False) for size in evaluate]
-        programs = {key: self._compile(key) for key in dict.fromkeys([*((train[0], True, True),), *keys])}
+        keys = self._pieces(train[0], True)
+        keys += [key for size in train for key in self._pieces(size, False)]
+        keys += [(size, False, False, "whole") for size in evaluate]
+        programs = {key: self._compile(key) for key in dict.fromkeys(keys)}
         self._bound |= self._bind_all(programs, self.executor)
 
-    def _get(self, batch_size: int, training: bool, observe: bool) -> BoundProgram:
-        key = (batch_size, training, observe)
+    def _get(self, key: _Key) -> BoundProgram:
         bound = self._bound.get(key)
         if bound is None:
             bound = self._bound[key] = self._bind(self._compile(key), self.executor)
@@ -114,11 +131,11 @@ class Programs:
         except MemoryError:
             raise TrainingError(
                 f"A batch of {program.batch_size} samples needs {bytes_text(program.arena_bytes)} of work memory, more "
-                f"than there is. Choose a smaller batch size, or fewer or smaller layers."
+                f"than there is. Choose a smaller batch size, more micro-batches, or fewer or smaller layers."
             ) from None
 
     def _compile(self, key: _Key) -> Program:
-        batch_size, training, observe = key
+        batch_size, training, observe, piece = key
         return compile(
             self.experiment,
             self.report,
@@ -126,5 +143,6 @@ class Programs:
             batch_size=batch_size,
             training=training,
             observe=observe,
+            piece=piece,
             alignment=self.state.backend.alignment,
         )

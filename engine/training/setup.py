@@ -94,7 +94,7 @@ def new_state(experiment: Experiment, report: Report, backend: Backend) -> State
 
     training = experiment.training
     # The system may hand out more memory than there is and kill the process later: ask before. A device says no itself.
-    arrays = 2 + len(training.optimizer.slots()) + training.averaging.keeps
+    arrays = 2 + len(training.optimizer.slots()) + training.averaging.keeps + (training.accumulate > 1)
     needed = report.parameter_count * arrays * np.dtype(training.precision).itemsize
     if backend.name == "numpy" and needed > memory_limit():
         largest = max(report.nodes, key=lambda node: report.nodes[node].parameter_count)
@@ -112,6 +112,7 @@ def new_state(experiment: Experiment, report: Report, backend: Backend) -> State
         precision=training.precision,
         seed=experiment.seed,
         averaged=training.averaging.keeps,
+        accumulating=training.accumulate > 1,
     )
 
 

@@ -19,11 +19,15 @@ from engine.training.feed import Fed, feed_of
 from engine.training.setup import losses_of
 
 if TYPE_CHECKING:
-    from engine.executor import BoundProgram, Chunk
+    from engine.accumulation import Step
+    from engine.executor import Chunk
     from engine.experiment import Experiment
     from engine.training.loop import Loop
 
 __all__ = ["Steps"]
+
+PASSING = ("gradients", "accumulated")
+"""Arenas of the state that each step fills anew."""
 
 
 class Steps:
@@ -63,7 +67,7 @@ class Steps:
         # The forward pass updates running statistics before it is known whether the loss is finite. A chunk can be
         # taken back to its failing step only from its beginning.
         arenas = loop.state.arenas if loop.state.buffers else {}
-        self._kept = {name: loop.state.backend.xp.copy(arenas[name]) for name in arenas if name != "gradients"}
+        self._kept = {name: loop.state.backend.xp.copy(arenas[name]) for name in arenas if name not in PASSING}
 
     def adopt(self, experiment: Experiment) -> None:
         """Go on with another experiment, the same but for a live field, or after another drop of the rate."""
@@ -127,9 +131,10 @@ class Steps:
             count -= 1
         return count, self.batch_size, False
 
-    def _chunks(self, bound: BoundProgram) -> ChunkPolicy:
+    def _chunks(self, bound: Step) -> ChunkPolicy:
         if self._policy is None:
             outputs = output_bytes(bound.program) if self._loop.has_metrics else 0
+            outputs *= -(-self.batch_size // bound.program.batch_size)
             self._policy = ChunkPolicy(self._loop.programs.executor, outputs)
         return self._policy
 
@@ -157,7 +162,7 @@ class Steps:
             loop.writer.rows(rows)
         loop.emit(rows)
 
-    def _show_timeline(self, bound: BoundProgram, size: int) -> None:
+    def _show_timeline(self, bound: Step, size: int) -> None:
         """Report where the time of the last step went."""
         loop, begun = self._loop, time.perf_counter()
         found = bound.timeline()
@@ -174,7 +179,7 @@ class Steps:
             if count > 1 or name == "buffers":
                 state.backend.xp.copyto(kept, state.arenas[name])
 
-    def _rewind(self, bound: BoundProgram, fed: Fed, scalars: dict[str, Any], step: int, done: int) -> None:
+    def _rewind(self, bound: Step, fed: Fed, scalars: dict[str, Any], step: int, done: int) -> None:
         """Make the kept running statistics those before the failing step, which `done` good ones came before: these
         are run once more, then the failing one, so that its batch is in place."""
         if not self._kept or not done:

@@ -88,8 +88,8 @@ def test_every_float_comes_back_exactly(value: float) -> None:
 
 def test_unknown_components_are_kept_and_saved_back_unchanged() -> None:
     def edit(experiment: dict[str, Any]) -> None:
-        experiment["network"]["nodes"][1] |= {"type": "attention", "heads": {"count": [4, None, "x"]}}
-        experiment["training"]["optimizer"] = {"type": "lion", "learning_rate": 1e-4}
+        experiment["network"]["nodes"][1] |= {"type": "telepathy", "heads": {"count": [4, None, "x"]}}
+        experiment["training"]["optimizer"] = {"type": "tiger", "learning_rate": 1e-4}
         experiment["training"]["penalties"].append({"type": "orthogonal"})
         experiment["data"]["source"] = {"type": "stars"}
 
