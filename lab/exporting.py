@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.training.database import StoreError
 from engine.training.result import TrainingError, words
 from lab.jobs import Jobs
 from lab.panels import Panel
@@ -45,14 +46,16 @@ class Export(Struct, frozen=True, kw_only=True):
     folder: Path
     weights: str = ""
     best: bool = False
+    averaged: bool = False
     pictures: str = ""
     tables: bool = False
     history: bool = False
     panels: tuple[str, ...] = ()
 
 
-def write_weights(store: RunStore, run_id: str, path: Path, *, best: bool = False) -> Path:
-    """Write the weights of a run's last (or best) checkpoint. Raises TrainingError, StoreError, WeightsError."""
+def write_weights(store: RunStore, run_id: str, path: Path, *, best: bool = False, averaged: bool = False) -> Path:
+    """Write the weights, or their averages, of a run's last (or best) checkpoint. Raises TrainingError, StoreError,
+    WeightsError."""
     from engine.export.weights import save_weights, weights_of
 
     reader = store.open(run_id)
@@ -61,8 +64,16 @@ def write_weights(store: RunStore, run_id: str, path: Path, *, best: bool = Fals
         raise TrainingError("This run has no checkpoint yet, so there are no weights to export: let it end an epoch.")
     arrays, counters = checkpoint
     step = str(counters.get("step", ""))
-    save_weights(path, weights_of(arrays), experiment=reader.experiment.name, run=run_id, step=step)
+    save_weights(path, weights_of(arrays, averaged=averaged), experiment=reader.experiment.name, run=run_id, step=step)
     return path
+
+
+def keeps_average(store: RunStore, run_id: str) -> bool:
+    """Whether the run keeps averaged weights; no when its experiment cannot be read."""
+    try:
+        return store.open(run_id).experiment.training.averaging.keeps
+    except StoreError:
+        return False
 
 
 def write_history(store: RunStore, run_id: str, path: Path) -> Path:
@@ -101,6 +112,8 @@ class ExportDialog(QDialog):
         self.weights.setEnabled(store is not None)
         self.weights_format = self._combo("Format of the weights", ".safetensors", ".npz")
         self.which = self._combo("Which checkpoint", "last checkpoint", "best checkpoint")
+        if store is not None and keeps_average(store, run_id):
+            self.which.addItems(("last checkpoint, averaged", "best checkpoint, averaged"))
         self.pictures = QCheckBox("Pictures of the panels", self)
         self.pictures.setChecked(bool(panels))
         self.pictures.setEnabled(bool(panels))
@@ -177,7 +190,8 @@ class ExportDialog(QDialog):
         return Export(
             folder=Path(self.folder.text()).expanduser(),
             weights=self.weights_format.currentText() if self.weights.isChecked() else "",
-            best=self.which.currentIndex() == 1,
+            best=self.which.currentIndex() % 2 == 1,
+            averaged=self.which.currentIndex() > 1,
             pictures=self.pictures_format.currentText() if self.pictures.isChecked() else "",
             tables=self.tables.isChecked(),
             history=self.history.isChecked(),
@@ -218,7 +232,8 @@ class ExportDialog(QDialog):
         store, run, folder = self._store, self._run, what.folder
         if what.weights and store is not None:
             path = folder / f"weights{what.weights}"
-            tasks.append(lambda: self._on_thread(lambda: write_weights(store, run, path, best=what.best)))
+            kind = {"best": what.best, "averaged": what.averaged}
+            tasks.append(lambda: self._on_thread(lambda: write_weights(store, run, path, **kind)))
         if what.history and store is not None:
             tasks.append(lambda: self._on_thread(lambda: write_history(store, run, folder / "history.csv")))
         for suffix in ([what.pictures] if what.pictures else []) + ([".csv"] if what.tables else []):

@@ -47,13 +47,16 @@ class WeightsError(Exception):
     """A weights file cannot be written, read or used for this network; the message is for people."""
 
 
-def weights_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The parameters and running statistics of a state's arrays (`State.to_host` or a checkpoint), by layer path."""
+def weights_of(arrays: Mapping[str, np.ndarray], *, averaged: bool = False) -> dict[str, np.ndarray]:
+    """The parameters and running statistics of a state's arrays (`State.to_host` or a checkpoint), by layer path; with
+    `averaged`, the parameters' averages instead of them. Raises WeightsError when there are none."""
     found = {}
     for key, array in arrays.items():
         kind, _, name = key.partition("/")
-        if kind in ("parameter", "buffer"):
+        if kind in ("average" if averaged else "parameter", "buffer"):
             found[name] = array
+    if averaged and not any(key.startswith("average/") for key in arrays):
+        raise WeightsError("There are no averaged weights: the run keeps no average (training.averaging).")
     return found
 
 

@@ -19,6 +19,7 @@ def add_export_arguments(parser: Parser) -> None:
     """RUN and what to write."""
     parser.add_argument("run", metavar="RUN", help="a run's id, the beginning of one, “last”, or FOLDER/ID")
     parser.add_argument("--weights", metavar="FILE", help="the weights of the last checkpoint (.npz or .safetensors)")
+    parser.add_argument("--averaged", action="store_true", help="export the averaged weights (training.averaging)")
     parser.add_argument("--plots", metavar="DIR", help="a picture of every panel, into this folder")
     parser.add_argument("--format", choices=("png", "svg"), default="png", help="the pictures' format")
     parser.add_argument("--csv", metavar="FILE", help="every step's and every epoch's numbers, as a table")
@@ -30,13 +31,15 @@ def run_export(options: argparse.Namespace) -> int:
 
     if options.weights is None and options.plots is None and options.csv is None:
         raise UserError("nothing to export: give --weights FILE, --plots DIR or --csv FILE")
+    if options.averaged and options.weights is None:
+        raise UserError("--averaged says which weights to export: give --weights FILE as well")
     weights = output_path(options.weights, SUFFIXES) if options.weights is not None else None
     table = output_path(options.csv, (".csv",)) if options.csv is not None else None
     plots = folder_path(options.plots) if options.plots is not None else None
     run = find_run(options.run)
     written: list[Path] = []
     if weights is not None:
-        _write_weights(run, weights)
+        _write_weights(run, weights, averaged=options.averaged)
         written.append(weights)
     if table is not None:
         from engine.export.tables import write_csv
@@ -55,16 +58,15 @@ def run_export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _write_weights(run: RunReader, path: Path) -> None:
+def _write_weights(run: RunReader, path: Path, *, averaged: bool) -> None:
     from engine.export.weights import save_weights, weights_of
 
     checkpoint = run.last_checkpoint()
     if checkpoint is None:
         raise UserError(f"the run {run.run} has no checkpoint, so there are no weights to export")
     arrays, counters = checkpoint
-    save_weights(
-        path, weights_of(arrays), experiment=run.experiment.name, run=run.run, step=str(counters.get("step", ""))
-    )
+    notes = {"run": run.run, "step": str(counters.get("step", ""))} | ({"averaged": "yes"} if averaged else {})
+    save_weights(path, weights_of(arrays, averaged=averaged), experiment=run.experiment.name, **notes)
 
 
 def _write_plots(run: RunReader, folder: Path, suffix: str) -> list[Path]:

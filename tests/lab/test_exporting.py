@@ -11,6 +11,8 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from engine.averaging import ExponentialAverage
+from engine.export.weights import load_weights
 from engine.training.result import TrainingError
 from engine.training.store import RunStore
 from engine.training.trainer import Trainer
@@ -38,6 +40,24 @@ def test_weights_and_history_are_written(store: RunStore, tmp_path: Path) -> Non
     assert len(lines) == 1 + run.steps and "loss" in lines[0]
 
 
+def test_the_averages_of_a_run_that_keeps_them(qtbot: Any, tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "store")
+    Trainer(blobs(epochs=2, averaging=ExponentialAverage(decay=0.9)), store=store, device="cpu").run()
+    run, jobs = store.list()[0].id, Jobs()
+    dialog = ExportDialog(store, run, "Blobs", (), jobs, tmp_path / "out")
+    qtbot.addWidget(dialog)
+    dialog.which.setCurrentText("last checkpoint, averaged")
+    dialog.history.setChecked(False)
+    QTest.mouseClick(dialog.go, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: dialog.status.text() == "1 file written.")
+    jobs.close()
+    checkpoint = store.open(run).last_checkpoint()
+    assert checkpoint is not None
+    found = load_weights(tmp_path / "out" / "weights.safetensors")
+    np.testing.assert_array_equal(found["dense_1/weight"], checkpoint[0]["average/dense_1/weight"])
+    assert (found["dense_1/weight"] != checkpoint[0]["parameter/dense_1/weight"]).any()
+
+
 def test_a_run_without_a_checkpoint_has_no_weights(store: RunStore, tmp_path: Path) -> None:
     writer = store.create(blobs(), "NumPy")
     writer.finish("stopped")
@@ -57,6 +77,7 @@ def dialog(qtbot: Any, store: RunStore, tmp_path: Path) -> Any:
 
 
 def test_the_button_writes_what_is_ticked(dialog: ExportDialog, qtbot: Any, tmp_path: Path) -> None:
+    assert dialog.which.count() == 2, "nothing is averaged"
     assert not dialog.pictures.isEnabled() and not dialog.show_folder.isVisible()
     QTest.keyClick(dialog.history, Qt.Key.Key_Space)
     assert not dialog.history.isChecked()

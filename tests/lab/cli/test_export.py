@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.export.weights import load_weights
+from engine.export.weights import load_weights, read_metadata
+from engine.files import save
 from engine.training.store import RunStore
 from tests.support.command import complaint, descent
+from tests.support.examples import blobs
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
@@ -27,6 +29,26 @@ def test_the_weights_of_the_last_checkpoint(finished: tuple[Path, str], tmp_path
     assert checkpoint is not None
     for name, array in arrays.items():
         np.testing.assert_array_equal(array, checkpoint[0][f"parameter/{name}"])
+
+
+def test_averaged_weights_on_request(tmp_path: Path) -> None:
+    save(blobs(epochs=2), tmp_path / "blobs.dlab")
+    done = descent(
+        "train", tmp_path / "blobs.dlab", "--set", "training.averaging=ema", "--out", tmp_path / "runs", "--json"
+    )
+    run = done.lines[-1]["run"]
+    path = tmp_path / "weights.npz"
+    assert descent("export", f"{tmp_path}/runs/{run}", "--weights", path, "--averaged").status == 0
+    checkpoint = RunStore(tmp_path / "runs").open(run).last_checkpoint()
+    assert checkpoint is not None and read_metadata(path)["averaged"] == "yes"
+    np.testing.assert_array_equal(load_weights(path)["dense_1/weight"], checkpoint[0]["average/dense_1/weight"])
+
+
+def test_a_run_without_averages_says_so(finished: tuple[Path, str], tmp_path: Path) -> None:
+    folder, run = finished
+    words = complaint("export", f"{folder}/{run}", "--weights", tmp_path / "w.npz", "--averaged")
+    assert "keeps no average" in words
+    assert "--weights FILE as well" in complaint("export", f"{folder}/{run}", "--csv", tmp_path / "t.csv", "--averaged")
 
 
 def test_the_table_holds_every_step_and_every_epoch(finished: tuple[Path, str], tmp_path: Path) -> None:
