@@ -21,6 +21,9 @@ from engine.ops.tiling import BLOCK, images_at_once
 if TYPE_CHECKING:
     from engine.builder import Builder
 
+BUNDLE = 256
+"""Channels of a group times filters of a group times groups: up to so many, groups are multiplied together."""
+
 
 def reach(size: int, dilation: int) -> int:
     """The pixels from the first to the last one under a filter of `size` with gaps."""
@@ -44,23 +47,28 @@ class _Grouped(Op):
         rows, columns = out[1:3]
         spread = (height + 2 * self.padding, width + 2 * self.padding, channels)
         if self.by_channel(channels):
-            count = max(1, min(batch, BLOCK // (rows * columns * filters)))
-            per_channel = filters // channels
-            products = Tensor((count, rows, columns, channels, per_channel))
-            tile = Tensor((columns, channels, per_channel))
-            sums = Tensor((count, rows, columns, channels) if per_channel > 1 else (1,))
-            return products, tile, sums, Tensor((count, *spread))
-        depth = math.prod(size) * channels // self.groups
+            count = max(1, min(batch, BLOCK // (rows * columns * channels)))
+            products = Tensor((count, rows, columns, channels))
+            return products, Tensor((columns, channels)), Tensor((2, columns, channels)), Tensor((count, *spread))
+        runs = self.groups // bundle(channels, filters, self.groups)
+        depth = math.prod(size) * channels // runs
         count = images_at_once(batch, rows * columns * depth)
         patches = Tensor((count, rows * columns, depth))
-        packed = Tensor((self.groups, depth, filters // self.groups))
-        results = Tensor((count * rows * columns, filters // self.groups))
+        packed = Tensor((runs, depth, filters // runs))
+        results = Tensor((count * rows * columns, filters // runs))
         return patches, packed, results, Tensor((count, *spread))
 
     def by_channel(self, channels: int) -> bool:
         """Whether every group is one channel, so that there is nothing to sum over but the window: then products of
-        whole images are added up offset by offset, and else each group is a matrix product over patches."""
+        whole images are added up offset by offset, and else each run of groups is a matrix product over patches."""
         return self.groups == channels and channels > 1
+
+
+def bundle(channels: int, filters: int, groups: int) -> int:
+    """How many groups are multiplied together, by a matrix with zeros outside its blocks: copies of a few channels and
+    products of narrow matrices cost more than multiplications by zero. It divides the groups."""
+    per_group = channels // groups * (filters // groups)
+    return max(n for n in range(1, groups + 1) if groups % n == 0 and (n == 1 or n * per_group <= BUNDLE))
 
 
 @dataclass(frozen=True)

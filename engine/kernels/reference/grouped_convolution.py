@@ -1,12 +1,13 @@
 """Convolutions in groups and with gaps. See `engine.ops.grouped_convolution`.
 
 Two ways. Where every group is one channel, the products of each offset's pixels with its weights are added up, some
-images at a time. Otherwise each group's patches are laid out as a matrix, as a plain convolution's are, and multiplied.
-Either way the gradient by the input is added up offset by offset, so that its bits do not depend on scheduling.
+images at a time. Otherwise patches are laid out as a matrix, as a plain convolution's are, and multiplied, some groups
+together. Either way the gradient by the input is added up offset by offset, so that its bits do not depend on
+scheduling.
 
-Work space by channel: products (images, rows, columns, channels, filters of a channel), one row of repeated weights
-(columns, channels, filters of a channel), sums over a channel's filters, and padded images. By group: patches (images,
-pixels, depth), packed weights (groups, depth, filters), results (images pixels, filters), and padded images.
+Work space by channel: products (images, rows, columns, channels), one row of repeated weights (columns, channels), two
+rows of sums, and padded images. By runs of groups: patches (images, pixels, depth), packed weights (runs, depth,
+filters of a run), results (images pixels, filters of a run), and padded images.
 """
 
 from __future__ import annotations
@@ -31,41 +32,113 @@ def _offsets(images: Any, size: tuple[int, ...], out: tuple[int, ...], stride: i
     rows, columns = out
     for i in range(size[0]):
         for j in range(size[1]):
-            top, left = i * dilation, j * dilation
-            yield (
-                i,
-                j,
-                images[
-                    :,
-                    top : top + stride * (rows - 1) + 1 : stride,
-                    left : left + stride * (columns - 1) + 1 : stride,
-                ],
+            down, along = (
+                slice(k * dilation, k * dilation + stride * (count - 1) + 1, stride)
+                for k, count in ((i, rows), (j, columns))
             )
+            yield i, j, images[:, down, along]
 
 
-def _patches(xp: Any, images: Any, group: slice, size: Any, out: Any, stride: int, dilation: int, patches: Any) -> Any:
-    """The windows of a group's channels as a matrix with one row for each output pixel."""
+# -- every group a channel ---------------------------------------------------------------------------------------------
+
+
+def _filters(w: Any, channels: int) -> Iterator[Any]:
+    """The weights (kh, kw, channels) of each channel's first filter, second filter, and so on: views."""
+    each = w.reshape(*w.shape[:2], channels, -1)
+    for k in range(each.shape[3]):
+        yield each[:, :, :, k]
+
+
+def _results(images: Any, channels: int) -> list[Any]:
+    """The parts (n, rows, columns, channels) of a result that those filters yield: views."""
+    each = images.reshape(*images.shape[:3], channels, -1)
+    return [each[..., k] for k in range(each.shape[4])]
+
+
+def _by_channel(
+    xp: Any, x: Any, w: Any, y: Any, work: Any, tile: Any, padded: Any, stride: int, padding: int, dilation: int
+) -> None:
+    size, out, channels = w.shape[:2], y.shape[1:3], x.shape[3]
+    for here, there in spans(x.shape[0], work.shape[0]):
+        images = _padded(xp, x[here], padded, padding)
+        t = work[there]
+        for weights, target in zip(_filters(w, channels), _results(y[here], channels), strict=True):
+            for i, j, pixels in _offsets(images, size, out, stride, dilation):
+                xp.copyto(tile, weights[i, j])
+                xp.multiply(pixels, tile, out=t if i or j else target)
+                if i or j:
+                    xp.add(target, t, out=target)
+
+
+def _by_channel_input(
+    xp: Any, dy: Any, w: Any, dx: Any, work: Any, tile: Any, padded: Any, stride: int, padding: int, dilation: int
+) -> None:
+    size, out, channels = w.shape[:2], dy.shape[1:3], dx.shape[3]
+    for here, there in spans(dx.shape[0], work.shape[0]):
+        image = padded[there] if padding else dx[here]
+        image.fill(0)
+        t = work[there]
+        for weights, gradient in zip(_filters(w, channels), _results(dy[here], channels), strict=True):
+            for i, j, pixels in _offsets(image, size, out, stride, dilation):
+                xp.copyto(tile, weights[i, j])
+                xp.multiply(gradient, tile, out=t)
+                xp.add(pixels, t, out=pixels)
+        if padding:
+            xp.copyto(dx[here], image[:, padding:-padding, padding:-padding])
+
+
+def _by_channel_weights(
+    xp: Any, x: Any, dy: Any, dw: Any, work: Any, sums: Any, padded: Any, stride: int, padding: int, dilation: int
+) -> None:
+    size, out, channels = dw.shape[:2], dy.shape[1:3], x.shape[3]
+    row, total = sums[0].reshape(-1), sums[1, 0]
+    for here, there in spans(x.shape[0], work.shape[0]):
+        images = _padded(xp, x[here], padded, padding)
+        t = work[there]
+        for target, gradient in zip(_filters(dw, channels), _results(dy[here], channels), strict=True):
+            for i, j, pixels in _offsets(images, size, out, stride, dilation):
+                xp.multiply(pixels, gradient, out=t)
+                # Over rows first, whose inner loops are long.
+                xp.sum(t.reshape(-1, row.shape[0]), axis=0, out=row)
+                xp.sum(sums[0], axis=0, out=total if here.start else target[i, j])
+                if here.start:
+                    xp.add(target[i, j], total, out=target[i, j])
+
+
+# -- groups of several channels ----------------------------------------------------------------------------------------
+
+
+def _patches(xp: Any, images: Any, channels: slice, size: Any, out: Any, stride: int, dilation: int, work: Any) -> Any:
+    """The windows of some channels as a matrix with one row for each output pixel."""
     count = images.shape[0]
-    channels = group.stop - group.start
-    part = patches[:count].reshape(count, *out, *size, channels)
+    part = work[:count].reshape(count, *out, *size, -1)
     for i, j, pixels in _offsets(images, size, out, stride, dilation):
-        xp.copyto(part[:, :, :, i, j], pixels[..., group])
-    return patches[:count].reshape(-1, patches.shape[2])
+        xp.copyto(part[:, :, :, i, j], pixels[..., channels])
+    return work[:count].reshape(-1, work.shape[2])
 
 
-def _groups(channels: int, filters: int, groups: int) -> Iterator[tuple[int, slice, slice]]:
-    """(number, channels, filters) of each group."""
-    c, f = channels // groups, filters // groups
+def _runs(channels: int, filters: int, packed: Any) -> Iterator[tuple[Any, slice, slice]]:
+    """(packed weights, channels, filters) of each run of groups."""
+    c, f = channels // packed.shape[0], filters // packed.shape[0]
+    for r, weights in enumerate(packed):
+        yield weights, slice(r * c, (r + 1) * c), slice(r * f, (r + 1) * f)
+
+
+def _blocks(w: Any, packed: Any, groups: int) -> Iterator[tuple[Any, Any]]:
+    """(weights (kh kw, channels, filters) of a group, their place in `packed`): views."""
+    area, (channels, filters) = w.shape[0] * w.shape[1], (w.shape[2], w.shape[3] // groups)
+    flat = w.reshape(area, channels, -1)
+    together = groups // packed.shape[0]
     for g in range(groups):
-        yield g, slice(g * c, (g + 1) * c), slice(g * f, (g + 1) * f)
+        run = packed[g // together].reshape(area, together, channels, together, filters)
+        place = g % together
+        yield flat[:, :, g * filters : (g + 1) * filters], run[:, place, :, place]
 
 
-def _pack(xp: Any, w: Any, packed: Any) -> None:
-    """packed (groups, depth, filters of a group) = w (kh, kw, channels of a group, filters)."""
-    depth, filters = packed.shape[1:]
-    matrix = w.reshape(depth, -1)
-    for g in range(packed.shape[0]):
-        xp.copyto(packed[g], matrix[:, g * filters : (g + 1) * filters])
+def _pack(xp: Any, w: Any, packed: Any, groups: int) -> None:
+    packed.fill(0)
+    for weights, place in _blocks(w, packed, groups):
+        xp.copyto(place, weights)
 
 
 def grouped_conv2d(
@@ -83,28 +156,20 @@ def grouped_conv2d(
     groups: int,
     dilation: int,
 ) -> None:
-    size, out = w.shape[:2], y.shape[1:3]
-    by_channel = groups == x.shape[3] > 1
     padded.fill(0)
-    if not by_channel:
-        _pack(xp, w, weights)
-    for here, there in spans(x.shape[0], work.shape[0]):
+    if groups == x.shape[3] > 1:
+        _by_channel(xp, x, w, y, work, weights, padded, stride, padding, dilation)
+        return
+    _pack(xp, w, weights, groups)
+    for here, _ in spans(x.shape[0], work.shape[0]):
         images = _padded(xp, x[here], padded, padding)
-        if by_channel:
-            t = work[there]
-            target = y[here].reshape(t.shape)
-            for i, j, pixels in _offsets(images, size, out, stride, dilation):
-                xp.copyto(weights, w[i, j].reshape(1, *weights.shape[1:]))
-                xp.multiply(pixels.reshape(*pixels.shape, 1), weights, out=t if i or j else target)
-                if i or j:
-                    xp.add(target, t, out=target)
-            continue
         target = y[here].reshape(-1, y.shape[3])
-        product = results[: target.shape[0]]
-        for g, channels, filters in _groups(x.shape[3], y.shape[3], groups):
-            rows = _patches(xp, images, channels, size, out, stride, dilation, work)
-            xp.matmul(rows, weights[g], out=product)
-            xp.copyto(target[:, filters], product)
+        product = target if weights.shape[0] == 1 else results[: target.shape[0]]
+        for run, channels, filters in _runs(x.shape[3], y.shape[3], weights):
+            rows = _patches(xp, images, channels, w.shape[:2], y.shape[1:3], stride, dilation, work)
+            xp.matmul(rows, run, out=product)
+            if weights.shape[0] > 1:
+                xp.copyto(target[:, filters], product)
 
 
 def grouped_conv2d_input_gradient(
@@ -123,32 +188,24 @@ def grouped_conv2d_input_gradient(
     dilation: int,
     x_shape: tuple[int, ...],
 ) -> None:
+    if groups == dx.shape[3] > 1:
+        _by_channel_input(xp, dy, w, dx, work, weights, padded, stride, padding, dilation)
+        return
     size, out = w.shape[:2], dy.shape[1:3]
-    by_channel = groups == dx.shape[3] > 1
-    if not by_channel:
-        _pack(xp, w, weights)
+    _pack(xp, w, weights, groups)
     for here, there in spans(dx.shape[0], work.shape[0]):
         image = padded[there] if padding else dx[here]
         image.fill(0)
-        if by_channel:
-            t = work[there]
-            gradient = dy[here].reshape(t.shape)
-            for i, j, pixels in _offsets(image, size, out, stride, dilation):
-                xp.copyto(weights, w[i, j].reshape(1, *weights.shape[1:]))
-                xp.multiply(gradient, weights, out=t)
-                if t.shape[4] > 1:
-                    xp.sum(t, axis=4, out=results[there])
-                xp.add(pixels, results[there] if t.shape[4] > 1 else t.reshape(t.shape[:4]), out=pixels)
-        else:
-            gradient = dy[here].reshape(-1, dy.shape[3])
-            part, columns = results[: gradient.shape[0]], work[there]
-            for g, channels, filters in _groups(dx.shape[3], dy.shape[3], groups):
+        gradient, columns = dy[here].reshape(-1, dy.shape[3]), work[there]
+        part = gradient if weights.shape[0] == 1 else results[: gradient.shape[0]]
+        for run, channels, filters in _runs(dx.shape[3], dy.shape[3], weights):
+            if weights.shape[0] > 1:
                 xp.copyto(part, gradient[:, filters])
-                xp.matmul(part, weights[g].T, out=columns.reshape(part.shape[0], -1))
-                windows = columns.reshape(columns.shape[0], *out, *size, -1)
-                for i, j, pixels in _offsets(image, size, out, stride, dilation):
-                    target = pixels[..., channels]
-                    xp.add(target, windows[:, :, :, i, j], out=target)
+            xp.matmul(part, run.T, out=columns.reshape(part.shape[0], -1))
+            windows = columns.reshape(columns.shape[0], *out, *size, -1)
+            for i, j, pixels in _offsets(image, size, out, stride, dilation):
+                target = pixels[..., channels]
+                xp.add(target, windows[:, :, :, i, j], out=target)
         if padding:
             xp.copyto(dx[here], image[:, padding:-padding, padding:-padding])
 
@@ -169,35 +226,24 @@ def grouped_conv2d_weight_gradient(
     dilation: int,
     size: tuple[int, int],
 ) -> None:
-    out = dy.shape[1:3]
-    by_channel = groups == x.shape[3] > 1
     padded.fill(0)
-    for here, there in spans(x.shape[0], work.shape[0]):
+    if groups == x.shape[3] > 1:
+        _by_channel_weights(xp, x, dy, dw, work, results, padded, stride, padding, dilation)
+        return
+    for here, _ in spans(x.shape[0], work.shape[0]):
         images = _padded(xp, x[here], padded, padding)
-        first = here.start == 0
-        if by_channel:
-            t = work[there]
-            gradient = dy[here].reshape(t.shape)
-            for i, j, pixels in _offsets(images, size, out, stride, dilation):
-                xp.multiply(pixels.reshape(*pixels.shape, 1), gradient, out=t)
-                target = dw[i, j, 0]
-                part = target if first else weights[0].reshape(-1)
-                xp.sum(t.reshape(-1, part.shape[0]), axis=0, out=part)
-                if not first:
-                    xp.add(target, part, out=target)
-            continue
         gradient = dy[here].reshape(-1, dy.shape[3])
-        part = results[: gradient.shape[0]]
-        matrix = dw.reshape(-1, dw.shape[3])
-        for g, channels, filters in _groups(x.shape[3], dy.shape[3], groups):
-            rows = _patches(xp, images, channels, size, out, stride, dilation, work)
-            xp.copyto(part, gradient[:, filters])
-            xp.matmul(rows.T, part, out=weights[g])
-            target = matrix[:, filters]
-            if first:
-                xp.copyto(target, weights[g])
+        part = gradient if weights.shape[0] == 1 else results[: gradient.shape[0]]
+        for run, channels, filters in _runs(x.shape[3], dy.shape[3], weights):
+            rows = _patches(xp, images, channels, size, dy.shape[1:3], stride, dilation, work)
+            if weights.shape[0] > 1:
+                xp.copyto(part, gradient[:, filters])
+            xp.matmul(rows.T, part, out=run)
+        for target, place in _blocks(dw, weights, groups):
+            if here.start:
+                xp.add(target, place, out=target)
             else:
-                xp.add(target, weights[g], out=target)
+                xp.copyto(target, place)
 
 
 KERNELS = {

