@@ -1,12 +1,16 @@
 """The numbers of many steps at once: those of the schedules, whatever steps are asked for together."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from engine.kinds import Optimizer
 from engine.optimizers import SGD, Adam, update_scalars
 from engine.penalties import L2, WeightDecay
 from engine.schedules import CosineSchedule, Drop, LinearWarmup, OneCycle, learning_rate, opposed_momenta
+from engine.schema import components_of, info_of
 from engine.training.course import BLOCK, Course
 from tests.engine.training.experiments import RICH, spiral
 
@@ -83,3 +87,22 @@ def test_drops_multiply_the_rates_that_follow() -> None:
     rates, scalars = Course(experiment, 100, 10, [Drop(20, 0.5)]).steps(0, 40)
     assert rates.tolist() == [0.3] * 20 + [0.15] * 20
     assert np.array_equal(scalars["learning_rate"], rates)
+
+
+def opposable() -> list[Optimizer]:
+    found: list[Any] = [cls() for cls in components_of("optimizer").values()]
+    return [optimizer for optimizer in found if optimizer.opposed]
+
+
+@pytest.mark.parametrize("optimizer", opposable(), ids=lambda optimizer: info_of(optimizer).tag)
+def test_every_rule_that_opposes_momentum_reads_it_step_by_step(optimizer: Optimizer) -> None:
+    """Each step's numbers are those of the rule with that step's momentum set by hand."""
+    experiment = spiral(optimizer=optimizer, schedule=OneCycle())
+    momenta = opposed_momenta(experiment.training, np.arange(100), 100, 10)
+    assert momenta is not None
+    course = Course(experiment, 100, 10)
+    for step in (0, 10, 29, 77):
+        rate, scalars = course.step(step)
+        single = replace(optimizer, **{optimizer.opposed: float(momenta[step])})
+        expected = update_scalars(replace(experiment.training, optimizer=single), rate, step + 1)
+        assert scalars == pytest.approx(expected, rel=1e-12, abs=1e-300)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from engine.clipping import ClipByGlobalNorm
 from engine.experiment import Experiment
 from engine.kinds import Stopping
 from engine.optimizers import SGD
@@ -23,12 +24,13 @@ from tests.engine.training.experiments import RICH, Log, spiral
 
 pytestmark = pytest.mark.usefixtures("singly")
 
-EDITS = {
+EDITS: dict[int, tuple[str, Any]] = {
     3: ("training.optimizer.learning_rate", 0.02),
     7: ("training.optimizer.momentum", 0.9),
     8: ("training.penalties[1].strength", 0.05),
     12: ("nodes.dropout_1.rate", 0.5),
-    16: ("training.clip_norm", 0.3),
+    16: ("training.clipping", ClipByGlobalNorm(max_norm=0.3)),
+    18: ("training.clipping.max_norm", 0.2),
     20: ("training.optimizer.learning_rate", 0.3),
 }
 
@@ -40,7 +42,7 @@ def edited(**training: Any) -> Experiment:
 
 
 def by_hand(
-    experiment: Experiment, store: RunStore, edits: dict[int, tuple[str, float]] = EDITS, **more: Any
+    experiment: Experiment, store: RunStore, edits: dict[int, tuple[str, Any]] = EDITS, **more: Any
 ) -> tuple[Result, Log]:
     """Train, with fields changed by hand after some steps."""
     control, log = Control(), Log()
@@ -67,7 +69,9 @@ def test_a_replay_repeats_the_edits_and_every_bit(tmp_path: Path) -> None:
     assert [event.step for event in log.of(Changed)] == list(EDITS)
     remade, again_result = again(reader, store)
     assert differing(reader, remade) == []
-    assert [(e.step, e.path, e.after) for e in remade.changes()[0]] == [(s, *edit) for s, edit in EDITS.items()]
+    assert [(e.step, e.path, e.after) for e in remade.changes()[0]] == [
+        (event.step, event.path, event.after) for event in reader.changes()[0]
+    ]
     assert (again_result.steps, again_result.reason, again_result.val_loss) == (30, "done", result.val_loss)
     plain = Trainer(edited(), device="cpu", executor="array", store=store).run()
     assert any("array" in words for words in differing(reader, store.open(plain.run))), "edits make a difference"
@@ -176,17 +180,17 @@ def test_every_live_field_of_the_training_part_reaches_the_steps() -> None:
     from engine.paths import set_path
 
     checked = 0
-    for kind in ("optimizer", "penalty"):
+    places = {"optimizer": "optimizer", "penalty": "penalties[0]", "clipping": "clipping"}
+    for kind, name in places.items():
         for cls in components_of(kind).values():
-            given: Any = {kind: cls()} if kind == "optimizer" else {"penalties": (cls(),)}
-            experiment = spiral(RICH, clip_norm=1.0, **given)
+            component: Any = cls()
+            given: Any = {"penalties": (component,)} if kind == "penalty" else {kind: component}
+            experiment = spiral(RICH, **given)
             for spec in fields_of(cls):
-                place = f"training.{'optimizer' if kind == 'optimizer' else 'penalties[0]'}.{spec.name}"
+                place = f"training.{name}.{spec.name}"
                 if spec.live and spec.kind == "float":
-                    other = getattr(cls(), spec.name) * 0.5 + 0.01
+                    other = getattr(component, spec.name) * 0.5 + 0.01
                     assert block(set_path(experiment, place, other)) != block(experiment), place
                     checked += 1
-    experiment = spiral(RICH, clip_norm=1.0)
-    for place in ("training.clip_norm", "nodes.dropout_1.rate"):
-        assert block(set_path(experiment, place, 0.4)) != block(experiment), place
-    assert checked >= 9
+    assert block(set_path(spiral(RICH), "nodes.dropout_1.rate", 0.4)) != block(spiral(RICH))
+    assert checked >= 20
