@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from engine.training.events import Changed, Confusion, EpochEnd, FirstLayer, Frame, StepRows, Surface
+from engine.training.events import Changed, Confusion, EpochEnd, FirstLayer, Frame, RateDropped, StepRows, Surface
 from lab.thinning import COLUMNS, COUNT, minmax_indices, thin_table
 
 __all__ = ["LiveHistory", "Moment", "Series", "smooth"]
@@ -153,6 +153,7 @@ class LiveHistory:
         self.epoch_curves: dict[str, Series] = {}
         """Columns "epoch" and "value" by "train/loss", "validation/loss", "train/accuracy" and so on."""
         self.changes: list[Changed] = []
+        self.drops: list[RateDropped] = []
         self.moments: list[Moment] = []
         self.step_count = 0
         """Steps reported in full, before any thinning."""
@@ -190,6 +191,11 @@ class LiveHistory:
                 series = self.gradients[node] = Series(("step", "epoch", "value"), "value", LAYER_ROWS)
             series.append(frame.step, frame.epoch, square**0.5)
 
+    @property
+    def turns(self) -> list[Changed | RateDropped]:
+        """Live changes and drops of the learning rate, in order of their steps."""
+        return sorted([*self.changes, *self.drops], key=lambda event: event.step)
+
     def cut(self, step: int) -> None:
         """Forget what came after `step`, as when a run goes on from a checkpoint that is older than its last row."""
         for series in (self.steps, *self.gradients.values()):
@@ -197,6 +203,7 @@ class LiveHistory:
         self.step_count = min(self.step_count, step)
         self._last_frame = min(self._last_frame, step)
         self.changes = [change for change in self.changes if change.step <= step]
+        self.drops = [drop for drop in self.drops if drop.step <= step]
         self.moments = [moment for moment in self.moments if moment.step <= step]
         self.epochs, self.epoch_curves, self._best = [event for event in self.epochs if event.step <= step], {}, None
         self._add_values(self.epochs)

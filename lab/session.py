@@ -20,6 +20,7 @@ from engine.training.events import (
     Event,
     Finished,
     Paused,
+    RateDropped,
     Resumed,
     Started,
 )
@@ -360,6 +361,8 @@ class Session(ShownRun):
             case Changed():
                 self.live.changes.append(event)
                 self._follow(event)
+            case RateDropped():
+                self.live.drops.append(event)
             case Finished():
                 self.finished = event
                 self.pausing = False

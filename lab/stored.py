@@ -15,6 +15,7 @@ from engine.training.events import (
     Finished,
     FirstLayer,
     Frame,
+    RateDropped,
     Started,
     Surface,
 )
@@ -68,6 +69,7 @@ def stored_history(reader: RunReader, *, label: str = "", up_to: int | None = No
         if isinstance(picture, Frame):
             history.add_frame(picture)
     history.changes.extend(event for event in events if isinstance(event, Changed))
+    history.drops.extend(event for event in events if isinstance(event, RateDropped))
     return StoredRun(
         run=reader.run,
         label=label or reader.summary.name,

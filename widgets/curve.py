@@ -50,20 +50,23 @@ class Curve:
         self.plot, self.name, self.tint, self.style = plot, name, tint, style
         self.width, self.opacity, self.symbols = width, opacity, symbols
         self.x = self.y = EMPTY
+        self.values = EMPTY
+        """What the read-out and exports tell of each point: `y`, unless the curve has an axis of its own."""
         self.pen = QPen()
         self._visible = True
         self._extents: dict[tuple[str, bool], tuple[float, float] | None] = {}
         self._drawn: tuple[object, Stroke] | None = None
         self.retheme()
 
-    def set(self, x: np.ndarray, y: np.ndarray) -> None:
-        """Show y over x, both of shape (n,), x ascending. NaN makes a gap, as does what a log axis cannot show."""
+    def set(self, x: np.ndarray, y: np.ndarray, values: np.ndarray | None = None) -> None:
+        """Show y over x, both of shape (n,), x ascending. NaN makes a gap, as does what a log axis cannot show.
+        `values` (n,) are what is told of the points, where they were moved to lie beside other curves."""
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         if x.shape != y.shape or x.ndim != 1:
             raise ValueError(f"a curve takes two arrays of one length, got {x.shape} and {y.shape}")
         if not x.size and not self.x.size:
             return
-        self.x, self.y = x, y
+        self.x, self.y, self.values = x, y, y if values is None else np.asarray(values, dtype=float)
         self._extents.clear()
         self._drawn = None
         self.plot.data_changed()

@@ -306,7 +306,7 @@ class Plot(pg.PlotWidget):
             index = int(np.searchsorted(curve.x, x))
             if index and (index == curve.x.size or x - curve.x[index - 1] < curve.x[index] - x):
                 index -= 1
-            found.append((curve, float(curve.x[index]), float(curve.y[index])))
+            found.append((curve, float(curve.x[index]), float(curve.values[index])))
         return found
 
     def _show_readout(self, position: QPointF) -> None:
@@ -366,11 +366,11 @@ class Plot(pg.PlotWidget):
             return []
         first = curves[0].x
         if all(curve.x is first or np.array_equal(curve.x, first) for curve in curves):
-            return [(self.x_label, first), *((curve.name or self.y_label, curve.y) for curve in curves)]
+            return [(self.x_label, first), *((curve.name or self.y_label, curve.values) for curve in curves)]
         result = []
         for curve in curves:
             name = curve.name or self.y_label
-            result += [(f"{name} {self.x_label}", curve.x), (name, curve.y)]
+            result += [(f"{name} {self.x_label}", curve.x), (name, curve.values)]
         return result
 
     def to_png(self, scale: float = 2.0) -> bytes:

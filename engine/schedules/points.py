@@ -33,11 +33,17 @@ class PointsSchedule(Schedule, frozen=True):
     """
 
     epochs: Annotated[
-        tuple[float, ...], field(ge=0, le=1e6, label="At epochs", help="The times of the points; parts are allowed.")
+        tuple[float, ...],
+        field(ge=0, le=1e6, label="At epochs", live=True, help="The times of the points; parts are allowed."),
     ] = (0.0, 10.0, 20.0)
     shares: Annotated[
         tuple[float, ...],
-        field(ge=0, le=1e4, help="What the base rate is multiplied by at each point: as many as there are times."),
+        field(
+            ge=0,
+            le=1e4,
+            live=True,
+            help="What the base rate is multiplied by at each point: as many as there are times.",
+        ),
     ] = (1.0, 0.5, 0.01)
     between: Annotated[
         Literal["linear", "logarithmic", "steps"],

@@ -1,4 +1,4 @@
-"""Live changes on an epoch axis: a thin upright line at each, with what was changed to what."""
+"""Live changes and drops of the rate on an epoch axis: a thin upright line at each, with what became what."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from msgspec import Struct
 
 from engine.differences import CLOSE
 from engine.schema import Component, info_of
+from engine.training.events import Changed, RateDropped
 from widgets.plot import Guide, Plot
 from widgets.text import number
 
 if TYPE_CHECKING:
-    from engine.training.events import Changed, Started
+    from engine.training.events import Started
     from lab.session import Session
 
 __all__ = ["ChangeMarks", "Mark", "change_words", "marks_of"]
 
 HEIGHTS = (0.80, 0.70, 0.60)
 """How high the texts stand, as shares of the plot's height."""
+DROPPED = "plateau.learning_rate"
+"""What stands for the path where the schedule itself has dropped the rate."""
 LABELLED = 8
 """Of more marks only so many bear their text, the latest."""
 
@@ -45,6 +48,8 @@ def change_words(path: str, value: Any) -> str:
         name = f"group {int(re.sub(r'[^0-9]', '', places[-1])) + 1} {name}"
     elif places[1:] == ["clipping"]:
         name = f"clipping {name}"
+    elif places[1:] == ["schedule"] and isinstance(value, tuple | list):
+        return "points moved"
     return f"{name} {_shown(value)}"
 
 
@@ -61,13 +66,15 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
-def marks_of(changes: Sequence[Changed], started: Started | None, span: float = 0.0) -> list[Mark]:
-    """The changes of a run; of those that follow within `span` epochs on another of the same value, the last."""
+def marks_of(turns: Sequence[Changed | RateDropped], started: Started | None, span: float = 0.0) -> list[Mark]:
+    """The changes of a run and the drops of its rate; of those that follow within `span` epochs on another of the same
+    value, the last."""
     if started is None:
         return []
     marks: list[Mark] = []
-    for event in changes:
-        mark = Mark(event.step / started.steps_per_epoch, event.path, change_words(event.path, event.after))
+    for event in turns:
+        path = event.path if isinstance(event, Changed) else DROPPED
+        mark = Mark(event.step / started.steps_per_epoch, path, change_words(path, event.after))
         if marks and marks[-1].path == mark.path and mark.epoch - marks[-1].epoch <= span:
             marks.pop()
         marks.append(mark)
@@ -85,13 +92,13 @@ class ChangeMarks:
     def show(self, session: Session) -> None:
         """Bring the marks up to date."""
         span = CLOSE * float(session.epochs or 0)
-        own = marks_of(session.live.changes, session.started, span)
+        own = marks_of(session.live.turns, session.started, span)
         first = len(own) - LABELLED
         self._place(self._own, [(mark.epoch, mark.text if i >= first else "") for i, mark in enumerate(own)])
         others = [
             (mark.epoch, f"{run.label}: {mark.text}")
             for run in session.overlays.values()
-            for mark in marks_of(run.history.changes, run.started, span)
+            for mark in marks_of(run.history.turns, run.started, span)
         ]
         self._place(self._others, [(epoch, text if len(others) <= LABELLED else "") for epoch, text in others], "dot")
 

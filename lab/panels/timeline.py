@@ -78,7 +78,7 @@ class Timeline(Chart):
         done = len(session.live.epochs) * self.cells // max(1, self.epochs)
         best = session.live.best_epoch()
         marks = (round(self._x(self.position())), round(self._x(best.epoch)) if best else None)
-        key = (session.run_id, self.epochs, done, session.looking, session.state, marks, len(session.live.changes))
+        key = (session.run_id, self.epochs, done, session.looking, session.state, marks, len(session.live.turns))
         if key != self._drawn:
             self._drawn = key
             self.update()
@@ -221,10 +221,10 @@ class Timeline(Chart):
         return "\n".join([*lines, *(f"changed during epoch {int(mark.epoch) + 1}: {mark.text}" for mark in near)])
 
     def marks(self) -> list[Mark]:
-        """The live changes of the run."""
+        """The live changes of the run, and the drops of its rate."""
         if self.session is None:
             return []
-        return marks_of(self.session.live.changes, self.session.started)
+        return marks_of(self.session.live.turns, self.session.started)
 
     # -- looking back --------------------------------------------------------------------------------------------------
 
