@@ -6,7 +6,7 @@ counts as a step stays the same: one update, on one batch, with one learning rat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,6 +69,13 @@ class AccumulatedProgram:
 
     def run(self, scalars: Mapping[str, float] | None = None, step: int = 0, seed: int = 0) -> bool:
         """Run one step; False when the loss of a part is not finite, in which case nothing was updated."""
+        return self._go(_run, scalars, step, seed)
+
+    def differentiate(self, scalars: dict[str, float] | None = None, step: int = 0, seed: int = 0) -> bool:
+        """Losses and gradients of a step without its update; see `BoundProgram.differentiate`."""
+        return self._go(_add_gradient, scalars, step, seed)
+
+    def _go(self, act: Callable[..., bool], scalars: Mapping[str, float] | None, step: int, seed: int) -> bool:
         self._last.state.arenas["accumulated"].fill(0)
         self._losses = dict.fromkeys(self.program.losses, 0.0)
         self._loss, start = 0.0, 0
@@ -78,7 +85,7 @@ class AccumulatedProgram:
             self._current = bound
             bound.gather(self._arrays, self._indices[start:stop])
             # A seed takes one word of two; the other one tells the parts' random numbers apart.
-            finite = bound.run({**(scalars or {}), "micro_share": share}, step, seed + (place << 32))
+            finite = act(bound, {**(scalars or {}), "micro_share": share}, step, seed + (place << 32))
             self._loss += share * bound.loss()
             for node, value in bound.losses().items():
                 self._losses[node] += share * value
@@ -153,6 +160,20 @@ class AccumulatedProgram:
     def first_nonfinite(self) -> tuple[str, str] | None:
         """The first value that was not finite, in the part that was run last; see `BoundProgram.first_nonfinite`."""
         return self._current.first_nonfinite()
+
+
+def _run(bound: BoundProgram, scalars: dict[str, float], step: int, seed: int) -> bool:
+    return bound.run(scalars, step, seed)
+
+
+def _add_gradient(bound: BoundProgram, scalars: dict[str, float], step: int, seed: int) -> bool:
+    """Add a part's gradient up without what its program does with it; the gradients are then those up to this part."""
+    finite = bound.differentiate(scalars, step, seed)
+    xp, arenas = bound.backend.xp, bound.state.arenas
+    xp.multiply(arenas["gradients"], scalars["micro_share"], out=arenas["gradients"])
+    xp.add(arenas["accumulated"], arenas["gradients"], out=arenas["accumulated"])
+    xp.copyto(arenas["gradients"], arenas["accumulated"])
+    return finite
 
 
 Step = BoundProgram | AccumulatedProgram

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from engine.averaging import ExponentialAverage
 from engine.clipping import ClipByGlobalNorm, ClipByValue
+from engine.cpu_executor import CompiledProgram
 from engine.data import peek
 from engine.experiment import Experiment
 from engine.graph import check_experiment
@@ -92,6 +93,21 @@ def test_the_gradient_of_unequal_parts_is_that_of_the_batch() -> None:
     assert apart(found[0], found[1]) < 1e-15 and apart(found[0], found[2]) < 1e-15
 
 
+def test_a_gradient_without_its_update() -> None:
+    whole, _ = run(spiral(PLAIN, precision="float64"), steps=1)
+    parts, _ = run(spiral(PLAIN, precision="float64", accumulate=3), steps=1)
+    losses, gradients = [], []
+    for trainer in (whole, parts):
+        assert trainer.loop is not None and trainer.dataset is not None
+        step, before = trainer.loop.programs.train(16), weights_of(trainer)
+        step.gather(trainer.dataset.train.arrays, np.arange(16))
+        assert step.differentiate(seed=3)
+        assert (weights_of(trainer) == before).all()
+        losses.append(step.loss())
+        gradients.append(np.concatenate([np.ravel(g) for g in trainer.loop.state.gradients.values()]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-14) and apart(gradients[0], gradients[1]) < 1e-14
+
+
 def test_batch_normalization_is_another_matter() -> None:
     options: dict[str, Any] = {"precision": "float64", "epochs": 1}
     whole, _ = run(spiral(NORMALIZED, **options), steps=1)
@@ -130,11 +146,15 @@ def test_each_part_has_a_dropout_mask_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("threads", ["array", "cpu"])
-def test_both_executors_and_instruments(threads: str) -> None:
+def test_both_executors_and_instruments(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[int] = []
+    take = CompiledProgram.run
+    monkeypatch.setattr(CompiledProgram, "run", lambda self, *a, **k: compiled.append(1) or take(self, *a, **k))
     options: dict[str, Any] = {"optimizer": Adam(learning_rate=0.01, epsilon=1e-4), "accumulate": 3, "epochs": 4}
     trainer, log = run(spiral(DROPPED, **options), executor=threads)
     reference, _ = run(spiral(DROPPED, **options))
     np.testing.assert_allclose(weights_of(trainer), weights_of(reference), rtol=1e-3, atol=1e-4)
+    assert len(compiled) >= (24 * 2 if threads == "cpu" else 0), "each part by compiled kernels"
     assert log.of(Frame)
     assert trainer.loop is not None and trainer.dataset is not None
     step = trainer.loop.programs.train(16, observe=True)
