@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["CompiledProgram", "CPUExecutor"]
 
 ALONE = 3_000_000
-"""FLOP of a step below which one thread is faster than several that wait for one another at each row."""
+"""FLOP of a step, or of a piece of it between reference kernels, below which one thread is faster than several that
+wait for one another at each row."""
 
 
 class CPUExecutor:
@@ -110,6 +111,9 @@ class CompiledProgram(BoundProgram):
         # See `engine.kernels.cpu.turns`.
         self._rotation = np.array([1, self._counters.ctypes.data], np.int64)
         self._binding, self.covered = self._cover()
+        if self.threads > 1 and self._piecework() < ALONE:
+            self.threads = 1
+            self._binding, self.covered = self._cover()
         pairs = [
             address
             for node, value in program.losses.items()
@@ -206,6 +210,13 @@ class CompiledProgram(BoundProgram):
             covered = cover(binding, keep_gradients=self._keeps_gradients)
             if binding.settle():
                 return binding, covered
+
+    def _piecework(self) -> float:
+        """FLOP of the compiled pieces between two reference kernels, on average: the threads are woken for each."""
+        run_here = (item for item in self.covered if not all(call.op.view for call in item.calls))
+        runs = [list(run) for is_table, run in groupby(run_here, key=lambda item: bool(item.rows)) if is_table]
+        flops = sum(item.label.flops for run in runs for item in run if item.label.phase != "observe")
+        return flops / max(1, len(runs))
 
     def _control_address(self, name: str) -> int:
         return int(self._control.ctypes.data) + 4 * self._index[name]

@@ -31,7 +31,7 @@ class PresetError(ValueError):
     """A preset that does not exist, in words."""
 
 
-_POINTS, _IMAGES, _NUMBERS = "Points in the plane", "Images", "Regression"
+_POINTS, _IMAGES, _NUMBERS, _SEQUENCES = "Points in the plane", "Images", "Regression", "Sequences"
 
 _PRESETS = (
     Preset("spiral-mlp", "Spiral, MLP", "Three spiral arms: watch the decision surface wind itself up.", _POINTS),
@@ -56,6 +56,12 @@ _PRESETS = (
         "diabetes-regression", "Diabetes, regression", "Ten measurements predict the course of a disease.", _NUMBERS
     ),
     Preset("sine-regression", "Sine, regression", "One number in, one number out: fit a wave through noise.", _NUMBERS),
+    Preset(
+        "tiny-transformer",
+        "Brackets, tiny transformer",
+        "One block of attention tells balanced brackets from others.",
+        _SEQUENCES,
+    ),
 )
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec.structs import replace
 
+from engine.data.augmentation.base import AugmentationStep
+from engine.data.preprocessing.base import PreprocessingStep
 from engine.diagnostics import Diagnostic, Fix, Report
 from engine.experiment import Experiment, Node
 from engine.layers.arrangement import Crop2D, Permute, Reshape, ZeroPad2D
@@ -44,15 +46,15 @@ def findings(experiment: Experiment, report: Report) -> Iterator[Diagnostic]:
                 "makes other numbers of them.",
                 fix=_rewired(node_id, nodes),
             )
-        changing = [step for step in experiment.data.preprocessing if _changes(step)]
+        changing = [item for item in (*experiment.data.preprocessing, *experiment.data.augmentation) if _changes(item)]
         if name and changing:
-            listed = ", ".join(f"“{info_of(step).label}”" for step in changing)
+            listed = ", ".join(f"“{info_of(item).label}”" for item in changing)
             yield Diagnostic(
                 node=node_id,
                 field="",
                 severity="error",
-                message=f"{label} reads whole numbers, but the preprocessing {listed} changes them.",
-                fix=Fix("Remove that preprocessing", _without_changes),
+                message=f"{label} reads whole numbers, which are changed on their way by {listed}.",
+                fix=Fix(f"Remove {listed}", _without_changes),
             )
 
 
@@ -114,11 +116,15 @@ def _rewired(node_id: str, nodes: Mapping[str, Node]) -> Fix | None:
     return Fix(f"Wire it to “{title_of(source)}”", edit)
 
 
-def _changes(step: Component) -> bool:
-    """Whether a preprocessing step makes other numbers of inputs that are all there."""
-    return getattr(step, "applies_to", "") == "inputs" and not getattr(step, "fills", False)
+def _changes(item: Component) -> bool:
+    """Whether a preprocessing step or an augmentation makes other numbers of inputs that are all there. Augmentations
+    of images alone are refused for what they are."""
+    if isinstance(item, AugmentationStep):
+        return item.probability > 0 and not item.images_only
+    return isinstance(item, PreprocessingStep) and item.applies_to == "inputs" and not item.fills
 
 
 def _without_changes(value: Experiment) -> Experiment:
-    kept = tuple(step for step in value.data.preprocessing if not _changes(step))
-    return replace(value, data=replace(value.data, preprocessing=kept))
+    kept = tuple(item for item in value.data.preprocessing if not _changes(item))
+    left = tuple(item for item in value.data.augmentation if not _changes(item))
+    return replace(value, data=replace(value.data, preprocessing=kept, augmentation=left))

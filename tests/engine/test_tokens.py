@@ -78,5 +78,12 @@ def test_preprocessing_that_scales_them_is_found_and_removed(tmp_path: Path) -> 
     spoilt = replace(experiment, data=replace(experiment.data, preprocessing=(make("preprocessing", "center"),)))
     signature = data.load(experiment.data).signature
     (found,) = check_experiment(spoilt, signature).diagnostics
-    assert found.severity == "error" and "preprocessing “Centre” changes" in found.message and found.fix is not None
-    assert found.fix.edit(spoilt) == experiment
+    assert found.severity == "error" and found.message.endswith("on their way by “Centre”.") and found.fix is not None
+    assert found.fix.label == "Remove “Centre”" and found.fix.edit(spoilt) == experiment
+
+
+def test_augmentation_that_changes_them_is_found_and_removed(tmp_path: Path) -> None:
+    experiment = experiment_on(tmp_path, tokens())
+    spoilt = replace(experiment, data=replace(experiment.data, augmentation=(make("augmentation", "mixup"),)))
+    found = check_experiment(spoilt, data.load(experiment.data).signature).of("embedding_1")
+    assert found[0].fix is not None and found[0].fix.edit(spoilt) == experiment

@@ -2,6 +2,7 @@
 
 from engine.data.sources.base import DataSource
 from engine.data.sources.builtin import Diabetes, Digits, FashionMnist, Mnist
+from engine.data.sources.sequences import Brackets, MostFrequentToken
 from engine.data.sources.synthetic import Blobs, Circles, Moons, Regression, Spirals, Xor
 
 # Lists of sources have the order of these imports: what needs no file comes first.
@@ -13,6 +14,7 @@ from engine.data.sources.npz_file import NpzFile
 
 __all__ = [
     "Blobs",
+    "Brackets",
     "Circles",
     "CsvFile",
     "DataSource",
@@ -23,6 +25,7 @@ __all__ = [
     "ImageFolder",
     "Mnist",
     "Moons",
+    "MostFrequentToken",
     "NpzFile",
     "Regression",
     "Spirals",
