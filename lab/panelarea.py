@@ -28,12 +28,13 @@ GRID = (("loss", "metrics", "activations"), ("gradients", "updates", "learning_r
 BEHIND = {
     "confusion": "metrics",
     "surface": "activations",
+    "activation_function": "loss",
     "batch": "gradients",
     "weights": "updates",
     "step_time": "learning_rate",
 }
 """Panels that stand behind others in tabs."""
-CLOSED = ("weights", "step_time", "batch")
+CLOSED = ("weights", "step_time", "batch", "activation_function")
 """Those of them that a new window does not show."""
 
 

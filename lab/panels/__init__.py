@@ -1,5 +1,6 @@
 """The live panels. `PANELS` lists them in the order in which a window shows them."""
 
+from lab.panels.activation_function import ActivationFunctionPanel
 from lab.panels.activations import ActivationsPanel
 from lab.panels.base import Panel
 from lab.panels.batch import BatchPanel
@@ -37,6 +38,7 @@ PANELS: tuple[type[Panel], ...] = (
     SurfacePanel,
     StepTimePanel,
     BatchPanel,
+    ActivationFunctionPanel,
 )
 
 
