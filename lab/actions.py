@@ -105,6 +105,9 @@ ACTIONS: tuple[Action, ...] = (
     Action(id="restart", text="Train anew with the edits", short="Edited since run", run=lambda w: w.flow.restart(),
            keys=("Ctrl+Shift+F5",), tip="The run trains what was there when it began. Press to stop it and train the "
            "network as it is now", words="restart", enabled=lambda w: w.session.state != "idle"),
+    Action(id="checks", text="Check before training…", run=errands.show_checks, keys=("F6",), icon="search",
+           words="initial loss overfit learning rate range test gradient check summary babysitting sanity",
+           tip="The first loss, learning by heart, learning rates, gradients, a summary"),
     Action(id="device_auto", text="Device: automatic", run=lambda w: errands.set_device(w, "auto"),
            checked=lambda w: w.session.device == "auto", tip="An NVIDIA GPU where there is one, else the processor"),
     Action(id="device_cpu", text="Device: processor (CPU)", run=lambda w: errands.set_device(w, "cpu"),
@@ -161,7 +164,7 @@ MENUS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("&File", ("new", "open", ">recent", "-", "save", "save_as", "-", "export", "load_weights", "-", "quit")),
     ("&Edit", ("undo", "redo", "-", "cut", "copy", "paste", "duplicate", "delete", "-", "select_all")),
     ("&Network", ("add", "-", "bypass", "arrange", "inspect", "-", "next_problem", "reload_data")),
-    ("&Run", ("train", "step", "epoch", "stop", "reset", "-", "continue", "restart", "-", ">device")),
+    ("&Run", ("train", "step", "epoch", "stop", "reset", "-", "continue", "restart", "-", "checks", "-", ">device")),
     ("&View", ("palette", "-", ">panels", ">go", "-", "fit", "zoom_in", "zoom_out", "actual_size", "-", "present",
                "restore_panels", "reset_layout", "-", ">theme", "full_screen")),
     ("&Help", ("keys", "about")),

@@ -23,6 +23,7 @@ __all__ = [
     "set_executor",
     "set_theme",
     "show_about",
+    "show_checks",
     "show_keys",
     "toggle_full_screen",
 ]
@@ -37,6 +38,13 @@ def add_layer(window: Window) -> None:
 def open_palette(window: Window) -> None:
     """The command palette."""
     window.command_palette.open()
+
+
+def show_checks(window: Window) -> None:
+    """The panel of checks before training, with all the room."""
+    window.area.open_panel("checks")
+    if not window.area.maximized:
+        window.area.toggle_maximized("checks")
 
 
 def set_theme(window: Window, mode: theme.Mode) -> None:

@@ -25,17 +25,10 @@ __all__ = ["PanelArea", "PanelDock"]
 
 GRID = (("loss", "metrics", "activations"), ("gradients", "updates", "learning_rate"))
 """What a new window shows, row by row."""
-BEHIND = {
-    "confusion": "metrics",
-    "surface": "activations",
-    "activation_function": "loss",
-    "batch": "gradients",
-    "weights": "updates",
-    "step_time": "learning_rate",
-}
+BEHIND = {panel.name: panel.behind for panel in PANELS if panel.behind}
 """Panels that stand behind others in tabs."""
-CLOSED = ("weights", "step_time", "batch", "activation_function")
-"""Those of them that a new window does not show."""
+CLOSED = tuple(panel.name for panel in PANELS if panel.closed)
+"""Those that a new window does not show."""
 
 
 class Bar(QWidget):
@@ -215,9 +208,8 @@ class PanelArea(QMainWindow):
         self.docks["metrics"].raise_()
 
     def _on_top(self, name: str) -> PanelDock:
-        behind = next((key for key, other in BEHIND.items() if other == name), None)
-        dock = self.docks[behind] if behind is not None else self.docks[name]
-        return dock if not dock.isHidden() else self.docks[name]
+        behind = (self.docks[key] for key, other in BEHIND.items() if other == name)
+        return next((dock for dock in behind if not dock.isHidden()), self.docks[name])
 
     def _follow_data(self) -> None:
         """A decision surface for two inputs, a confusion matrix for classes: open or closed with the kind of data."""

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from engine.experiment import Experiment
     from lab.session import Session
 
-__all__ = ["changed", "edited_since_run"]
+__all__ = ["changed", "edited_since_run", "substance"]
 
 
 def edited_since_run(experiment: Experiment, session: Session) -> bool:
@@ -17,7 +17,7 @@ def edited_since_run(experiment: Experiment, session: Session) -> bool:
     run = session.effective
     if run is None or run is experiment:
         return False
-    return _substance(run) != _substance(experiment)
+    return substance(run) != substance(experiment)
 
 
 def changed(experiment: Experiment, path: str, value: Any) -> Experiment:
@@ -27,6 +27,7 @@ def changed(experiment: Experiment, path: str, value: Any) -> Experiment:
     return change(experiment, path, value)[0]
 
 
-def _substance(experiment: Experiment) -> tuple[Any, ...]:
+def substance(experiment: Experiment) -> tuple[Any, ...]:
+    """What two experiments that train alike have in common: all but names, notes and places on the canvas."""
     nodes = tuple((node.id, node.component, node.inputs, node.bypass) for node in experiment.network.nodes)
     return nodes, experiment.data, experiment.training, experiment.seed

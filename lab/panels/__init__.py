@@ -4,6 +4,7 @@ from lab.panels.activation_function import ActivationFunctionPanel
 from lab.panels.activations import ActivationsPanel
 from lab.panels.base import Panel
 from lab.panels.batch import BatchPanel
+from lab.panels.checks import ChecksPanel
 from lab.panels.confusion import ConfusionPanel
 from lab.panels.gradients import GradientsPanel
 from lab.panels.learning_rate import LearningRatePanel
@@ -39,6 +40,7 @@ PANELS: tuple[type[Panel], ...] = (
     StepTimePanel,
     BatchPanel,
     ActivationFunctionPanel,
+    ChecksPanel,
 )
 
 

@@ -173,6 +173,8 @@ class ActivationFunctionPanel(Panel):
 
     name: ClassVar[str] = "activation_function"
     title: ClassVar[str] = "Activation function"
+    behind: ClassVar[str] = "loss"
+    closed: ClassVar[bool] = True
     listens: ClassVar[tuple[str, ...]] = ()
 
     def build(self) -> None:

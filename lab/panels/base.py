@@ -48,6 +48,10 @@ class Panel(QWidget):
     priority: ClassVar[float] = 0.0
     """Seconds by which the panel goes before others that wait as long."""
     looks_back: ClassVar[bool] = False
+    behind: ClassVar[str] = ""
+    """The panel behind which this one stands in a new window, as a tab."""
+    closed: ClassVar[bool] = False
+    """Whether a new window does not show it."""
 
     maximizeRequested = Signal()
     refused = Signal(str)

@@ -28,6 +28,8 @@ class BatchPanel(Panel):
 
     name: ClassVar[str] = "batch"
     title: ClassVar[str] = "Batch preview"
+    behind: ClassVar[str] = "gradients"
+    closed: ClassVar[bool] = True
     listens: ClassVar[tuple[str, ...]] = ()
     empty: ClassVar[str] = (
         "Shows the samples of a batch as the network gets them, after augmentation, with their targets.\n"

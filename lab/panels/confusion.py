@@ -122,6 +122,7 @@ class ConfusionPanel(Panel):
 
     name: ClassVar[str] = "confusion"
     title: ClassVar[str] = "Confusion matrix"
+    behind: ClassVar[str] = "metrics"
     topics: ClassVar[frozenset[str]] = frozenset({"confusion"})
     listens: ClassVar[tuple[str, ...]] = ("confusionChanged", "stateChanged")
     empty: ClassVar[str] = (

@@ -191,6 +191,8 @@ class StepTimePanel(Panel):
 
     name: ClassVar[str] = "step_time"
     title: ClassVar[str] = "Where does the step go"
+    behind: ClassVar[str] = "learning_rate"
+    closed: ClassVar[bool] = True
     topics: ClassVar[frozenset[str]] = frozenset({"timeline"})
     listens: ClassVar[tuple[str, ...]] = ("timelineChanged", "stateChanged")
     empty: ClassVar[str] = (

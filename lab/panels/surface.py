@@ -161,6 +161,7 @@ class SurfacePanel(Panel):
 
     name: ClassVar[str] = "surface"
     title: ClassVar[str] = "Decision surface"
+    behind: ClassVar[str] = "activations"
     topics: ClassVar[frozenset[str]] = frozenset({"surface"})
     listens: ClassVar[tuple[str, ...]] = ("surfaceChanged", "stateChanged")
     empty: ClassVar[str] = f"{WHAT}\nChoose a two-dimensional data set, such as the spirals, and press Train."

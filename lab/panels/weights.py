@@ -138,6 +138,8 @@ class WeightsPanel(Panel):
 
     name: ClassVar[str] = "weights"
     title: ClassVar[str] = "Weights"
+    behind: ClassVar[str] = "updates"
+    closed: ClassVar[bool] = True
     topics: ClassVar[frozenset[str]] = frozenset({"weights", "filters"})
     listens: ClassVar[tuple[str, ...]] = ("frameChanged", "filtersChanged", "stateChanged")
     empty: ClassVar[str] = (
