@@ -37,9 +37,11 @@ MAX_BYTES = 16 * 1024**3
 
 LAYOUT = (
     "Arrays are named NODE/NAME. Dense weight: (inputs, units), y = x W + b; transpose it for PyTorch's Linear. "
-    "Convolution weight: (kernel height, kernel width, input channels, output channels); PyTorch's is "
-    "weight.transpose(3, 2, 0, 1). Images are (batch, height, width, channels); Flatten keeps the order height, width, "
-    "channels. Batch normalization: gamma, beta, running_mean, running_var (unbiased), one value per channel."
+    "Convolution weight: (kernel height, kernel width, input channels / groups, output channels), of a transposed one "
+    "(kernel height, kernel width, output channels, input channels); PyTorch's is weight.transpose(3, 2, 0, 1). Images "
+    "are (batch, height, width, channels); Flatten keeps the order height, width, channels. Batch normalization: "
+    "gamma, beta, running_mean, running_var (unbiased), one value per channel. Layer normalization over the sample: "
+    "gamma and beta of its shape. Weights that a layer standardizes are stored as they are learned, before that."
 )
 
 
