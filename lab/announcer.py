@@ -6,11 +6,14 @@ from PySide6.QtCore import QObject, Signal
 
 from engine.training.events import (
     Checkpointed,
+    ConditionMet,
     Diverged,
     Event,
     ExecutorChanged,
     Failed,
     Finished,
+    RateDropped,
+    Restored,
     Started,
     Unsaved,
     WeightsScaled,
@@ -19,6 +22,7 @@ from lab.flow import Flow
 from lab.notices import Notices
 from lab.runs import RunsTab
 from lab.statusbar import StatusBar
+from widgets.text import number
 
 __all__ = ["Announcer"]
 
@@ -34,6 +38,8 @@ class Announcer(QObject):
     ) -> None:
         super().__init__(parent)
         self._flow, self._notices, self._status, self._runs = flow, notices, status, runs
+        self._ended = ""
+        """Why a stop condition ended the run, and what was put back."""
         session = flow.session
         session.eventArrived.connect(self._on_event)
         session.stateChanged.connect(self._on_state)
@@ -50,6 +56,7 @@ class Announcer(QObject):
 
     def _on_state(self, state: str) -> None:
         if state == "starting":
+            self._ended = ""
             self._notices.clear("run")
             self._notices.clear("blocked")
 
@@ -76,8 +83,15 @@ class Announcer(QObject):
                 self._status.say(f"From step {event.step:,} on: {event.device}.")
             case Checkpointed() | Started():
                 self._notices.clear("unsaved")
+            case RateDropped():
+                self._status.say(f"Step {event.step:,}: the learning rate drops to {number(event.after, 3)}.")
+            case ConditionMet():
+                self._ended = event.message
+            case Restored():
+                self._ended = f"{self._ended} The state of step {event.best_step:,}, the best one, is back.".strip()
             case Finished(reason="done"):
-                self._status.say(f"Training is done: {self._flow.session.live.step_count:,} steps.")
+                words = self._ended or f"{self._flow.session.live.step_count:,} steps."
+                self._status.say(f"Training is done: {words}")
             case Finished(reason="stopped"):
                 kept = self._flow.session.store is not None
                 self._status.say("Stopped. Continue goes on from here." if kept else "Stopped.")

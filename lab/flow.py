@@ -6,7 +6,7 @@ run from its last checkpoint. Finished: train anew. A network with errors is nev
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 from PySide6.QtCore import QObject, Qt, Signal
@@ -16,6 +16,9 @@ from engine.training.result import words
 from lab.document import Document
 from lab.session import Session
 from lab.substance import edited_since_run
+
+if TYPE_CHECKING:
+    from engine.training.replay import Replay
 
 __all__ = ["PRIMARY", "WAITING", "Flow", "Primary"]
 
@@ -138,6 +141,10 @@ class Flow(QObject):
             run = replace(run, training=replace(run.training, epochs=epochs))
             arguments["epochs"] = epochs
         return self._start(run, paused=paused, resume=session.run_id, **arguments)
+
+    def replay(self, replay: Replay) -> bool:
+        """Make a stored run anew, with what was done to it by hand; False when it was refused."""
+        return self._start(replay.experiment, replay=replay)
 
     def _start(self, experiment: Experiment, **arguments: Any) -> bool:
         try:

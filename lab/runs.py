@@ -41,10 +41,12 @@ REASONS = 3
 
 class RunsTab(QWidget):
     """`opened(run, go_on)` carries a stored run whose experiment and curves are to be shown, and whether it is to be
-    continued; `exportRequested` a stored run to export; `listed` follows every reading of the list."""
+    continued; `exportRequested` a stored run to export; `replayRequested` what it takes to make a run anew; `listed`
+    follows every reading of the list."""
 
     opened = Signal(object, bool)
     exportRequested = Signal(object)
+    replayRequested = Signal(object)
     listed = Signal()
     said = Signal(str)
 
@@ -256,7 +258,7 @@ class RunsTab(QWidget):
         if run.status == "running":
             return "This run is going on."
         if run.status == "done":
-            return "This run is done: it has trained all its epochs."
+            return "This run is done: it has trained all its epochs, or a stop condition has ended it."
         if not run.resumable:
             return "This run has no checkpoint to go on from: it ended before its first epoch did."
         return "Another run goes on: stop it first." if self.session.active else ""
@@ -279,6 +281,14 @@ class RunsTab(QWidget):
     def resume_run(self, run_id: str) -> None:
         """Continue a run that stopped short."""
         self._read(run_id, lambda run: self.opened.emit(run, True))
+
+    def replay_run(self, run_id: str) -> None:
+        """Train a run anew, with its edits at their steps."""
+        from engine.training.replay import replay_of
+
+        store = self.session.store
+        if store is not None:
+            self._jobs.run(lambda: replay_of(store.open(run_id)), self.replayRequested.emit, self.said.emit)
 
     def export_run(self, run_id: str) -> None:
         self._read(run_id, self.exportRequested.emit)
@@ -330,6 +340,10 @@ class RunsTab(QWidget):
         for run in self.selected()[:1]:
             self.resume_run(run.id)
 
+    def _on_replay(self) -> None:
+        for run in self.selected()[:1]:
+            self.replay_run(run.id)
+
     def _on_export(self) -> None:
         for run in self.selected()[:1]:
             self.export_run(run.id)
@@ -376,6 +390,7 @@ class RunsTab(QWidget):
         for text, method, enabled in (
             ("Open", self._on_open, one),
             ("Continue", self._on_resume, one and self.can_resume(runs[0])),
+            ("Replay with its edits", self._on_replay, one and idle and not self.session.active),
             ("Hide the curves" if shown else "Overlay the curves", self._on_overlay, True),
             ("Export…", self._on_export, one),
             ("Delete…", self._on_delete, idle),

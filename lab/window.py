@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QHideEvent, QKeyEvent, QShowEvent
@@ -43,6 +44,9 @@ from lab.stored import StoredRun
 from lab.taking import Taking
 from lab.transport import TopBar
 from widgets.text import shortened
+
+if TYPE_CHECKING:
+    from engine.training.replay import Replay
 
 __all__ = ["Window"]
 
@@ -172,6 +176,7 @@ class Window(QMainWindow):
         self.jobs.problem.connect(self.announcer.refuse)
         self.runs.opened.connect(self._on_run_opened)
         self.runs.exportRequested.connect(self.taking.export_stored)
+        self.runs.replayRequested.connect(self._on_replay)
         self.palette_tab.addRequested.connect(self.add_component)
         document.changed.connect(self.shelf.look)
         self.canvas.inspectRequested.connect(self._on_inspect)
@@ -273,6 +278,17 @@ class Window(QMainWindow):
         self.session.show_run(run)
         if go_on:
             self.flow.carry_on()
+
+    def _on_replay(self, replay: Replay) -> None:
+        if self.session.active:
+            self.announcer.refuse("A run goes on. Stop it before another one is replayed.")
+            return
+        if self.document.experiment != replay.experiment:
+            if not self.filing.may_leave():
+                return
+            self.filing.put(replay.experiment, None)
+        if self.flow.replay(replay):
+            self.status.say(f"Replaying the run {replay.run} with {len(replay.acts)} edits.")
 
     # -- what actions call ---------------------------------------------------------------------------------------------
 

@@ -189,6 +189,12 @@ class Form(QWidget):
             theme.signals.changed.connect(self._retheme)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
 
+    def insert_below(self, name: str, widget: QWidget) -> None:
+        """Put a widget beneath the row of a field."""
+        layout = self._more.layout() if self.rows[name].spec.advanced else self._layout
+        assert isinstance(layout, QVBoxLayout)
+        layout.insertWidget(layout.indexOf(self.rows[name]) + 1, widget)
+
     # -- the value -----------------------------------------------------------------------------------------------------
 
     @property

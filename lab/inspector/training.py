@@ -11,6 +11,7 @@ from engine.experiment import Experiment, TrainingSpec
 from engine.schema import SchemaError, fields_of, validate
 from lab.inspector.findings import Findings, sentence
 from lab.inspector.live import LiveLink, differences
+from lab.inspector.scaling import BatchScaling
 from widgets.form import Form, Severity
 from widgets.layout import Section, SidePanel, label
 
@@ -43,6 +44,8 @@ class TrainingInspector(SidePanel):
         self.problem.hide()
         self.form = Form(TrainingSpec)
         self.form.valueEdited.connect(self._on_edited)
+        self.scaling = BatchScaling(document)
+        self.form.insert_below("batch_size", self.scaling)
         section.body.addWidget(self.form)
         section.body.addWidget(self.problem)
         self.findings = Findings(document)

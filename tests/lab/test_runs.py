@@ -214,3 +214,35 @@ def test_a_button_that_is_off_says_why_and_the_focus_is_seen(
     before = runs.list.grab().toImage()
     runs.list.setFocus(Qt.FocusReason.TabFocusReason)
     assert runs.list.currentRow() == 0 and runs.list.grab().toImage() != before
+
+
+def test_replaying_a_run_makes_it_anew_with_its_edits(make_window: MakeWindow, qtbot: Any, tmp_path: Path) -> None:
+    from engine.training.replay import differing
+
+    store, control = RunStore(tmp_path / "store"), Control()
+
+    def report(event: Event) -> None:
+        if isinstance(event, StepRows) and event.step < 9:
+            control.set("training.optimizer.learning_rate", 0.3)
+
+    Trainer(blobs(epochs=3), store=store, device="cpu", control=control, report=report).run()
+    window = make_window(fake=False, store=store)
+    window.show_left("runs")
+    settled(qtbot, window)
+    old = window.runs.summaries[0]
+    window.runs.select(old.id)
+    item = window.runs.list.visualItemRect(window.runs.list.item(0)).center()
+    window.runs.list.customContextMenuRequested.emit(item)
+    menu = window.runs._menu
+    assert menu is not None
+    replay = next(action for action in menu.actions() if action.text() == "Replay with its edits")
+    assert replay.isEnabled()
+    menu.setActiveAction(replay)
+    QTest.keyClick(menu, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.session.finished is not None and window.session.finished.reason == "done")
+    new = window.session.run_id
+    assert new is not None and new != old.id
+    edits = [(event.step, event.path) for event in store.open(old.id).changes()[0]]
+    assert edits and [(event.step, event.path) for event in window.session.live.changes] == edits
+    qtbot.waitUntil(lambda: not window.session.active)
+    assert differing(store.open(old.id), store.open(new)) == []
