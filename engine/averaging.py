@@ -31,11 +31,11 @@ class NoAveraging(Averaging, frozen=True):
 
 @component(
     "ema",
-    label="Exponential moving average",
+    label="Moving average",
     formula="a ← d a + (1 − d) w  after each update",
     source="Polyak, Juditsky: Acceleration of stochastic approximation by averaging (1992), with exponential weights "
     "as in Tarvainen, Valpola: Mean teachers are better role models (NIPS 2017)",
-    synonyms=("EMA", "Polyak averaging", "weight averaging", "mean teacher", "swa_utils", "moving average"),
+    synonyms=("EMA", "exponential moving average", "Polyak averaging", "mean teacher", "swa_utils"),
     avoid="Short runs and learning rates that fall to nearly zero: the average lags about 1 / (1 − d) steps behind, "
     "and at a rate near zero the weights hardly move, so that there is nothing left to average out.",
     differs="PyTorch's AveragedModel begins with a copy of the weights after the first update (“first weights” here); "

@@ -12,7 +12,7 @@ from engine.kinds import Penalty
 from engine.schema import field, info_of
 from engine.text import number_text
 
-__all__ = ["ParameterGroup", "group_of", "is_penalized", "renamed", "treatment", "without", "words"]
+__all__ = ["ParameterGroup", "group_of", "is_penalized", "own_group", "renamed", "treatment", "without", "words"]
 
 
 class ParameterGroup(Struct, frozen=True, kw_only=True):
@@ -62,6 +62,11 @@ def group_of(groups: Sequence[ParameterGroup], node: str, decay: bool) -> int:
         if (not group.nodes or node in group.nodes) and group.parameters in ("all", "weights" if decay else "biases"):
             return index
     return -1
+
+
+def own_group(groups: Sequence[ParameterGroup], node: str) -> int | None:
+    """The index of the first group that names this node and no other, or None."""
+    return next((index for index, group in enumerate(groups) if group.nodes == (node,)), None)
 
 
 def is_penalized(group: ParameterGroup | None, decay: bool) -> bool:

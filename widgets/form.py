@@ -231,7 +231,8 @@ class Form(QWidget):
             if inner is not None:
                 prefix = f"{name}."
                 inner({path[len(prefix) :]: note for path, note in notes.items() if path.startswith(prefix)})
-        if any(name in self.rows and self.rows[name].spec.advanced for name in notes) and self._fold is not None:
+        rows = (self.rows.get(path.split(".")[0]) for path in notes)
+        if any(row is not None and row.spec.advanced for row in rows) and self._fold is not None:
             self._fold.setChecked(True)
 
     # -- advanced fields -----------------------------------------------------------------------------------------------

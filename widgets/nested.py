@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec import Struct
@@ -40,6 +41,11 @@ def successor(cls: type[Struct], before: Struct | None) -> Struct | None:
         if spec.required and spec.name not in kept:
             return None
     return cls(**kept)
+
+
+def noun_of(cls: type[Struct]) -> str:
+    """What people call a value of a plain struct: "parameter group" for `ParameterGroup`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", cls.__name__).lower()
 
 
 class Inset(QWidget):
@@ -171,11 +177,11 @@ class _Item(QFrame):
         head = QHBoxLayout()
         head.setSpacing(1)
         self.info = info_of(value) if isinstance(value, Component) else None
-        self.name = self.info.label if self.info else self.cls.__name__
-        title = ElidedLabel(self.name, "title")
+        self.name = self.info.label if self.info else noun_of(self.cls).capitalize()
+        self.title = ElidedLabel(self.name, "title")
         if self.info:
-            title.setToolTip(f"<p>{self.info.summary}</p>")
-        head.addWidget(title, 1)
+            self.title.setToolTip(f"<p>{self.info.summary}</p>")
+        head.addWidget(self.title, 1)
         self.buttons: dict[str, QToolButton] = {}
         for action, icon, words in (
             ("help", "help", "What is"),
@@ -240,7 +246,7 @@ class ListOfComponentsEditor(Editor):
         self._stack.setSpacing(5)
         column.addLayout(self._stack)
         self.add = QPushButton()
-        noun = spec.component_kind or "item"
+        noun = spec.component_kind or (noun_of(spec.struct) if spec.struct is not None else "item")
         article = "an" if noun[0] in "aeiou" else "a"
         self.add.setText(f"Add {article} {noun}" if noun != "preprocessing" else "Add a preprocessing step")
         self.add.setProperty("kind", "fold")
@@ -293,6 +299,8 @@ class ListOfComponentsEditor(Editor):
             card.buttons["down"].setEnabled(index < len(self._items) - 1)
             card.buttons["up"].setVisible(len(self._items) > 1)
             card.buttons["down"].setVisible(len(self._items) > 1)
+            if card.info is None:
+                card.title.setText(f"{card.name} {index + 1}")
 
     def _insert(self, index: int, value: Struct) -> None:
         card = _Item(value, self.label_width)
@@ -322,7 +330,7 @@ class ListOfComponentsEditor(Editor):
         elif self.spec.component_kind:
             self.menu.popup(self.add.mapToGlobal(QPoint(0, self.add.height())))
         elif self.spec.struct is not None:
-            value = successor(self.spec.struct, self._values[-1] if self._values else None)
+            value = successor(self.spec.struct, None)
             if value is not None:
                 self._change([*self._values, value])
 

@@ -17,6 +17,7 @@ from engine.schema import SchemaError, Unknown, fields_of, info_of
 from lab.inspector.channels import ChannelsSection
 from lab.inspector.facts import deviation_notes, layer_facts, parameter_facts
 from lab.inspector.findings import Findings, sentence
+from lab.inspector.group import GroupSection
 from lab.inspector.live import differences, plain_text
 from lab.inspector.node import NodeSection
 from lab.inspector.normalization import NormalizationSection
@@ -71,9 +72,18 @@ class LayerInspector(SidePanel):
         self.weights = WeightsSection()
         self.channels = ChannelsSection()
         self.normalization = NormalizationSection()
+        self.group = GroupSection(document)
         self.node = NodeSection(document)
         self.node.renamed.connect(self._on_renamed)
-        for section in (self.normalization, self.weights, self.channels, self.parameters, self.shapes, self.node):
+        for section in (
+            self.normalization,
+            self.weights,
+            self.channels,
+            self.parameters,
+            self.group,
+            self.shapes,
+            self.node,
+        ):
             self.add(section)
         self._watching = (self.weights, self.normalization, self.channels)
         document.changed.connect(self._on_changed)
@@ -158,7 +168,7 @@ class LayerInspector(SidePanel):
         same = len(kinds) == 1
         self.node.setVisible(one)
         if not nodes:
-            for section in (self.shapes, self.parameters, *self._watching):
+            for section in (self.shapes, self.parameters, self.group, *self._watching):
                 section.hide()
             self._set_form(None)
             return
@@ -231,7 +241,9 @@ class LayerInspector(SidePanel):
         self.shapes.setVisible(bool(shapes))
         counted = node_report is not None and bool(node_report.parameters)
         self.parameters.setVisible(counted)
+        self.group.setVisible(counted)
         if node_report is not None and counted:
+            self.group.show_node(last.id, node_report.parameters)
             self.parameters.figure.setText(f"{node_report.parameter_count:,}")
             self.parameter_facts.set_facts(parameter_facts(node_report))
 

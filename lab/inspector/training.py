@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -99,8 +100,8 @@ class TrainingInspector(SidePanel):
             notes |= differences(run.training, experiment.training)
         rest = []
         for item in self.document.report.diagnostics:
-            name = item.field.removeprefix("training.")
-            if item.node or name == item.field:
+            name = re.sub(r"\[(\d+)\]", r".\1", item.field.removeprefix("training."))
+            if item.node or not item.field.startswith("training."):
                 continue
             if name.split(".")[0] in self.form.rows and item.severity != "info":
                 notes[name] = (item.severity, item.message)
