@@ -27,6 +27,8 @@ GRID = (("loss", "metrics", "activations"), ("gradients", "updates", "learning_r
 """What a new window shows, row by row."""
 BEHIND = {panel.name: panel.behind for panel in PANELS if panel.behind}
 """Panels that stand behind others in tabs."""
+WAITING = tuple(panel.name for panel in PANELS if panel.waits_behind)
+"""Those of them that come to the front only when they are asked for."""
 CLOSED = tuple(panel.name for panel in PANELS if panel.closed)
 """Those that a new window does not show."""
 
@@ -161,6 +163,11 @@ class PanelArea(QMainWindow):
         """The names of the panels that are open, also behind a tab."""
         return tuple(name for name, dock in self.docks.items() if not dock.isHidden())
 
+    @property
+    def busy(self) -> bool:
+        """Whether a panel that is seen still works on what it is to show."""
+        return any(panel.busy for panel in self.panels if panel.isVisible())
+
     def toggles(self) -> Iterable[QAction]:
         """The actions that open and close the panels."""
         return [dock.toggleViewAction() for dock in self.docks.values()]
@@ -208,7 +215,7 @@ class PanelArea(QMainWindow):
         self.docks["metrics"].raise_()
 
     def _on_top(self, name: str) -> PanelDock:
-        behind = (self.docks[key] for key, other in BEHIND.items() if other == name)
+        behind = (self.docks[key] for key, other in BEHIND.items() if other == name and key not in WAITING)
         return next((dock for dock in behind if not dock.isHidden()), self.docks[name])
 
     def _follow_data(self) -> None:
@@ -304,7 +311,7 @@ class PanelArea(QMainWindow):
                 panel.set_view_state(state)
 
     def stop(self) -> None:
-        """Let go of the session, for the end of the window."""
+        """Let go of the session and of threads, for the end of the window."""
         for panel in self.panels:
             panel.stop()
 

@@ -264,4 +264,4 @@ def _component_titles(stage: StageFacts) -> tuple[str, str]:
     """The axes of the first two principal components, with their shares of the variance."""
     total = float(stage.spectrum.sum())
     shares = stage.spectrum[:2] / total if total > 0 else np.zeros(2)
-    return f"1st component, {shares[0]:.0%} of the variance", f"2nd component, {shares[1]:.0%}"
+    return f"PC 1 ({shares[0]:.0%} of variance)", f"PC 2 ({shares[1]:.0%})"

@@ -90,7 +90,9 @@ def _print(dataset: Dataset, every: list[DataFacts]) -> None:
     first = every[0]
     _print_counts(first)
     print()
-    rows = [("STAGE", "SHAPE", "MEAN", "DEVIATION", "COND COVARIANCE", "COND SECOND MOMENT", "RANK")]
+    rows: list[tuple[str, ...]] = [
+        ("STAGE", "SHAPE", "MEAN", "DEVIATION", "COND COVARIANCE", "COND SECOND MOMENT", "RANK")
+    ]
     for facts in every:
         stage = facts.after
         rows.append(

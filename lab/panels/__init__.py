@@ -6,6 +6,7 @@ from lab.panels.base import Panel
 from lab.panels.batch import BatchPanel
 from lab.panels.checks import ChecksPanel
 from lab.panels.confusion import ConfusionPanel
+from lab.panels.data import DataPanel
 from lab.panels.gradients import GradientsPanel
 from lab.panels.learning_rate import LearningRatePanel
 from lab.panels.loss import LossPanel
@@ -41,6 +42,7 @@ PANELS: tuple[type[Panel], ...] = (
     BatchPanel,
     ActivationFunctionPanel,
     ChecksPanel,
+    DataPanel,
 )
 
 

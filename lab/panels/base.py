@@ -52,6 +52,8 @@ class Panel(QWidget):
     """The panel behind which this one stands in a new window, as a tab."""
     closed: ClassVar[bool] = False
     """Whether a new window does not show it."""
+    waits_behind: ClassVar[bool] = False
+    """Whether a panel that stands behind another comes to the front only when it is asked for."""
 
     maximizeRequested = Signal()
     refused = Signal(str)
@@ -137,6 +139,15 @@ class Panel(QWidget):
         for action in self._toggles():
             if isinstance(state.get(action.objectName()), bool):
                 action.setChecked(state[action.objectName()])
+
+    @property
+    def busy(self) -> bool:
+        """Whether the panel works on what it is to show, so that a picture of it is worth waiting for."""
+        return False
+
+    def stop(self) -> None:
+        """Let go of threads and of the session, for the end of the window."""
+        self.set_session(None)
 
     # -- wiring --------------------------------------------------------------------------------------------------------
 

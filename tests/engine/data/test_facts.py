@@ -138,7 +138,7 @@ def test_more_are_shown_along_their_principal_components() -> None:
     assert stage.cloud is not None
     np.testing.assert_allclose(stage.cloud.points, peer.transform(TABLE[data.train.indices]), atol=1e-9)
     first, second = peer.explained_variance_ratio_
-    assert stage.cloud.axes == (f"1st component, {first:.0%} of the variance", f"2nd component, {second:.0%}")
+    assert stage.cloud.axes == (f"PC 1 ({first:.0%} of variance)", f"PC 2 ({second:.0%})")
 
 
 def test_chosen_features_keep_their_names_through_the_steps() -> None:

@@ -8,8 +8,11 @@ import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from engine.data import load
+from engine.data.facts import data_facts
 from lab.panels import Panel
 from lab.panels.batch import BatchPanel
+from lab.panels.data import DataPanel
 from lab.session import Session
 from tests.lab import fakes
 from widgets import theme
@@ -33,6 +36,8 @@ def show(qtbot: QtBot, session: Session) -> Callable[..., Panel]:
         panel.set_session(shown)
         if isinstance(panel, BatchPanel) and shown is session:
             panel.take(fakes.batch())  # of the document, not of the session
+        if isinstance(panel, DataPanel) and shown is session:
+            panel.show_facts(data_facts(load(fakes.experiment().data)))
         panel.resize(420, 300)
         panel.show()
         panel.refresh()
