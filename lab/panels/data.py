@@ -54,7 +54,7 @@ class DataPanel(Panel):
     def build(self) -> None:
         self._facts: DataFacts | None = None
         self._problem = ""
-        self._stale = True
+        self._stale, self._waiting = True, False
         self._measure: Facts = _measure
         self._loader = Loader("data-facts", self)
         self._loader.loaded.connect(self.show_facts)
@@ -114,11 +114,15 @@ class DataPanel(Panel):
         super().set_document(document)
         if document is not None:
             document.changed.connect(self._on_changed)
-            document.signatureChanged.connect(self._mark_stale)
+            document.signatureChanged.connect(self._on_signature)
         self._mark_stale()
 
     def _on_changed(self, before: Experiment, after: Experiment) -> None:
         if before.data is not after.data:
+            self._mark_stale()
+
+    def _on_signature(self) -> None:
+        if not self._waiting:  # what is being measured is of these data
             self._mark_stale()
 
     def _mark_stale(self) -> None:
@@ -133,13 +137,13 @@ class DataPanel(Panel):
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
-        if self._loader.busy:
+        if self._waiting:
             self._loader.cancel()
-            self._stale = True
+            self._stale, self._waiting = True, False
 
     @property
     def busy(self) -> bool:
-        return self._loader.busy
+        return self._waiting
 
     def stop(self) -> None:
         super().stop()
@@ -148,7 +152,7 @@ class DataPanel(Panel):
     def _load(self) -> None:
         if self.document is None:
             return
-        self._stale = False
+        self._stale, self._waiting = False, True
         spec, measure = self.document.experiment.data, self._measure
         step, axes = self.stage.currentData(), self._axes()
         self._loader.submit(lambda: measure(spec, step, axes))
@@ -160,13 +164,13 @@ class DataPanel(Panel):
 
     def show_facts(self, facts: DataFacts) -> None:
         """Show what was measured."""
-        self._facts, self._problem = facts, ""
+        self._facts, self._problem, self._waiting = facts, "", False
         self._fill_stages(facts)
         self._fill_axes(facts)
         self.hasten()
 
     def _on_failed(self, error: Exception) -> None:
-        self._facts = None
+        self._facts, self._waiting = None, False
         self._problem = getattr(error, "message", "") or str(error) or type(error).__name__
         self.hasten()
 
@@ -257,7 +261,7 @@ class DataPanel(Panel):
     def caption(self) -> str:
         facts = self._facts
         assert facts is not None
-        if self._loader.busy:
+        if self._waiting:
             return "reading…"
         change = f"κ {condition_number(facts.before)}"
         if facts.after.step:
@@ -271,7 +275,7 @@ class DataPanel(Panel):
         if self._problem:
             words = self._problem[:1].upper() + self._problem[1:]
             return f"The data cannot be shown. {words.rstrip('.')}.\nMend it under Data, and they appear here."
-        if self._loader.busy:
+        if self._waiting:
             return f"{self.empty.partition(chr(10))[0]}\nReading the data…"
         return self.empty
 
