@@ -163,11 +163,6 @@ class PanelArea(QMainWindow):
         """The names of the panels that are open, also behind a tab."""
         return tuple(name for name, dock in self.docks.items() if not dock.isHidden())
 
-    @property
-    def busy(self) -> bool:
-        """Whether a panel that is seen still works on what it is to show."""
-        return any(panel.busy for panel in self.panels if panel.isVisible())
-
     def toggles(self) -> Iterable[QAction]:
         """The actions that open and close the panels."""
         return [dock.toggleViewAction() for dock in self.docks.values()]
@@ -311,7 +306,7 @@ class PanelArea(QMainWindow):
                 panel.set_view_state(state)
 
     def stop(self) -> None:
-        """Let go of the session and of threads, for the end of the window."""
+        """Let go of the session, for the end of the window."""
         for panel in self.panels:
             panel.stop()
 

@@ -139,7 +139,7 @@ def _train(app: QApplication, window: Window, held: Held) -> None:
     from engine.training.result import TrainingError
 
     deadline = time.monotonic() + LOAD_SECONDS
-    while (window.document.loading or window.area.busy) and time.monotonic() < deadline:
+    while window.document.loading and time.monotonic() < deadline:
         _settle(app, 0.02)
     if not held.at:
         return

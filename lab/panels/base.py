@@ -140,15 +140,6 @@ class Panel(QWidget):
             if isinstance(state.get(action.objectName()), bool):
                 action.setChecked(state[action.objectName()])
 
-    @property
-    def busy(self) -> bool:
-        """Whether the panel works on what it is to show, so that a picture of it is worth waiting for."""
-        return False
-
-    def stop(self) -> None:
-        """Let go of threads and of the session, for the end of the window."""
-        self.set_session(None)
-
     # -- wiring --------------------------------------------------------------------------------------------------------
 
     def set_session(self, session: Session | None) -> None:
