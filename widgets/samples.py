@@ -16,6 +16,9 @@ from widgets.text import number, shortened
 
 __all__ = ["Samples", "to_image"]
 
+MOST_TOKENS = 100_000
+"""Whole numbers from here on are rather measurements than tokens."""
+
 
 def to_image(values: np.ndarray, low: float, high: float) -> QImage:
     """A picture of an array (height, width, channels): one channel as grey, three as colours, more as their mean;
@@ -32,7 +35,8 @@ def to_image(values: np.ndarray, low: float, high: float) -> QImage:
 
 class Samples(QWidget):
     """Shows samples (N, ...) of one input: a grid of images where they are (h, w, c), a scatter plot where there are
-    two features, or one feature and a number to predict, else the rows as numbers."""
+    two features, or one feature and a number to predict; rows of token numbers where all are whole, counted from 0 and
+    without names; else the rows as numbers."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -67,14 +71,20 @@ class Samples(QWidget):
 
     @property
     def shown_as(self) -> str:
-        """ "images", "points", "rows" or "nothing"."""
+        """ "images", "points", "tokens", "rows" or "nothing"."""
         if not len(self._values):
             return "nothing"
         if self._images:
             return "images"
         if self._values.ndim == 2 and (self._values.shape[1] == 2 or self._is_curve()):
             return "points"
-        return "rows"
+        return "tokens" if self._are_tokens() else "rows"
+
+    def _are_tokens(self) -> bool:
+        values = self._values
+        if values.ndim != 2 or values.shape[1] < 3 or self._names or values.dtype.kind not in "iuf":
+            return False
+        return bool((values == np.rint(values)).all() and values.min() >= 0 and values.max() < MOST_TOKENS)
 
     def _is_curve(self) -> bool:
         return self._values.shape[1] == 1 and self._targets is not None and self._targets.ndim == 1
@@ -89,7 +99,7 @@ class Samples(QWidget):
                 return -(-len(self._images) // columns) * (cell + 17)
             case "points":
                 return min(width, 280)
-            case "rows":
+            case "rows" | "tokens":
                 return 20 + 17 * min(len(self._values), 14)
         return 20
 
@@ -111,7 +121,7 @@ class Samples(QWidget):
                 self._paint_images(painter)
             case "points":
                 self._paint_points(painter)
-            case "rows":
+            case "rows" | "tokens":
                 self._paint_rows(painter)
 
     def _paint_images(self, painter: QPainter) -> None:
@@ -165,10 +175,17 @@ class Samples(QWidget):
         columns = max(1, min(flat.shape[1], int((self.width() - 64) // 62)))
         names = [shortened(name) for name in self._names] or [f"x{i}" for i in range(flat.shape[1])]
         metrics = QFontMetricsF(theme.mono_font(11))
+        tokens = self._token_rows() if self.shown_as == "tokens" else ()
+        if tokens:
+            columns = 0
         painter.setFont(theme.mono_font(11))
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         painter.setPen(QColor(colors.text_dim))
         painter.drawText(QRectF(0, 0, 58, 16), Qt.AlignmentFlag.AlignVCenter, "target")
+        if tokens:
+            painter.drawText(
+                QRectF(62, 0, self.width() - 62, 16), Qt.AlignmentFlag.AlignVCenter, f"{flat.shape[1]} tokens"
+            )
         for column in range(columns):
             last = column == columns - 1 and flat.shape[1] > columns
             text = f"… {flat.shape[1]}" if last else metrics.elidedText(names[column], Qt.TextElideMode.ElideRight, 58)
@@ -183,10 +200,19 @@ class Samples(QWidget):
                 Qt.AlignmentFlag.AlignVCenter,
                 metrics.elidedText(shortened(label), Qt.TextElideMode.ElideRight, 56),
             )
+            if tokens:
+                width = self.width() - 62.0
+                text = metrics.elidedText(tokens[row], Qt.TextElideMode.ElideRight, width)
+                painter.drawText(QRectF(62, y, width, 16), Qt.AlignmentFlag.AlignVCenter, text)
             for column in range(columns):
                 last = column == columns - 1 and flat.shape[1] > columns
                 text = "…" if last else number(float(flat[row, column]), 3)
                 painter.drawText(QRectF(62 + column * 62, y, 60, 16), right, text)
+
+    def _token_rows(self) -> tuple[str, ...]:
+        """Each sample's tokens as a text; digits stand close together."""
+        between = "" if self._values.max() < 10 else " "
+        return tuple(between.join(str(int(token)) for token in row) for row in self._values[:14])
 
 
 def _padded(values: np.ndarray) -> tuple[float, float]:

@@ -82,7 +82,7 @@ class ScaledDotProductAttention(Layer, frozen=True):
     "self_attention",
     label="Self-attention",
     group="Sequence",
-    formula="y = [head₁, …] Wₒ + bₒ, head = softmax(q kᵀ / √d) v, q = x W_q + b_q, …",
+    formula="y = [head₁ … headₕ] Wₒ + bₒ, head = softmax(q kᵀ / √d) v",
     source="Vaswani et al. 2017, Attention is all you need, section 3.2.2",
     synonyms=("multi-head attention", "mha", "multihead", "transformer", "causal", "masked attention"),
     avoid="Time and memory grow with the square of the number of positions. It does not know their order: add "

@@ -84,4 +84,5 @@ class WeightsSection(Section):
             part.setVisible(index < len(mine))
             if index < len(mine):
                 part.show_stats(*mine[index])
-                part.name.setVisible(index > 0)
+                # One array needs no name; of several of one shape each does.
+                part.name.setVisible(index > 0 or [len(item[1]) for item in mine].count(2) > 1)

@@ -57,6 +57,9 @@ def test_images_from_arrays(qapp):
         (np.random.default_rng(0).random((30, 1)), np.arange(30.0), "points"),
         (np.random.default_rng(0).random((30, 1)), None, "rows"),
         (np.random.default_rng(0).random((30, 13)), None, "rows"),
+        (np.random.default_rng(0).integers(0, 6, (30, 13)), None, "tokens"),
+        (np.random.default_rng(0).integers(0, 600, (30, 60)).astype(np.float32), None, "tokens"),
+        (np.random.default_rng(0).integers(-6, 6, (30, 13)), None, "rows"),
         (np.zeros((0, 4)), None, "nothing"),
     ],
 )
@@ -70,3 +73,14 @@ def test_samples_are_shown_as_what_they_are(qtbot, values, targets, shown):
     image = samples.grab().toImage()
     colors = {image.pixelColor(x, y).name() for x in range(0, 280, 2) for y in range(0, image.height(), 2)}
     assert (len(colors) > 4) == (shown != "nothing")
+
+
+def test_tokens_are_written_out_and_measurements_with_names_are_not(qtbot):
+    samples = Samples()
+    qtbot.addWidget(samples)
+    samples.set_samples(np.array([[0.0, 1.0, 1.0, 9.0]]), ["a"])
+    assert samples._token_rows() == ("0119",)
+    samples.set_samples(np.array([[0, 10, 1, 9]]), ["a"])
+    assert samples._token_rows() == ("0 10 1 9",)
+    samples.set_samples(np.array([[0.0, 1.0, 1.0, 9.0]]), ["a"], names=["rooms", "doors", "floors", "age"])
+    assert samples.shown_as == "rows"

@@ -45,11 +45,11 @@ class _Tokens(DataSource, frozen=True):
 
 @component(
     "brackets",
-    label="Balanced brackets",
+    label="Brackets",
     group="Sequences",
     formula="class = 1 where every bracket is closed by its own kind, in the right order",
     source="Chomsky and Schützenberger, “The algebraic theory of context-free languages”, 1963 (Dyck languages)",
-    synonyms=("parentheses", "dyck", "tokens", "sequence", "transformer", "attention"),
+    synonyms=("balanced", "parentheses", "dyck", "tokens", "sequence", "transformer", "attention"),
     avoid="Few pairs make few different sequences (10 pairs: 16,796 balanced ones of one kind), so that many samples "
     "stand in the training and in the validation part.",
 )
@@ -73,7 +73,7 @@ class Brackets(_Tokens, frozen=True):
         return 2 * self.pairs
 
     def names(self) -> tuple[str, ...]:
-        return ("not balanced", "balanced")
+        return ("broken", "balanced")
 
     def sequences(self, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         whole = self._balanced(len(labels), rng)
