@@ -93,8 +93,8 @@ class DepthwiseConv2D(Layer, frozen=True):
     "which shows as a checkerboard.",
     differs="It is the gradient of a convolution by its input, and does not undo one: “deconvolution” is a misnomer. "
     "The weight has the shape size × size × filters × channels, where PyTorch keeps channels × filters × size × size. "
-    "The initializer's fan-in counts the input channels under the whole filter, and its fan-out the filters; PyTorch "
-    "takes these two the other way round.",
+    "The initializer's fan-in is how many inputs meet in an output on average, channels × size² / s²; PyTorch and "
+    "Keras take filters × size² there.",
 )
 class ConvTranspose2D(Layer, frozen=True):
     """Makes images larger: each pixel of the input paints its filters, s pixels apart, onto the output.
@@ -151,7 +151,7 @@ class ConvTranspose2D(Layer, frozen=True):
         area = self.size * self.size
         weight, *bias = affine_parameters(
             (self.size, self.size, self.filters, channels),
-            area * channels,
+            max(1, round(area * channels / self.stride**2)),
             area * self.filters,
             self.weight_init,
             self.bias_init if self.use_bias else None,

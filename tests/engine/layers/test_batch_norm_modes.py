@@ -128,7 +128,7 @@ class Network:
         network = chain(
             make("layer", "input"), *hidden, make("layer", "dense", units=10), make("loss", "softmax_cross_entropy")
         )
-        training = replace(blobs().training, optimizer=SGD(learning_rate=rate), penalties=(), clip_norm=0.0)
+        training = replace(blobs().training, optimizer=SGD(learning_rate=rate), penalties=())
         self.experiment: Experiment = replace(blobs(), network=network, training=training)
         self.report = check(network, self.SIGNATURE)
         self.rate = rate

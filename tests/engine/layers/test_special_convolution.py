@@ -138,7 +138,7 @@ def test_parameters_and_fans() -> None:
     weight, bias = DepthwiseConv2D(multiplier=2).parameters((shape,))
     assert (weight.shape, weight.fan_in, weight.fan_out, bias.shape) == ((3, 3, 1, 12), 9, 18, (12,))
     weight, bias = ConvTranspose2D(filters=5, size=3).parameters((shape,))
-    assert (weight.shape, weight.fan_in, weight.fan_out, bias.shape) == ((3, 3, 5, 6), 54, 45, (5,))
+    assert (weight.shape, weight.fan_in, weight.fan_out, bias.shape) == ((3, 3, 5, 6), 14, 45, (5,))
     assert weight.decay and not bias.decay
     titles = [layer.title() for layer in (DepthwiseConv2D(), ConvTranspose2D())]
     assert titles == ["Depthwise 3×3", "ConvT 2×2"]
