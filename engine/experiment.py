@@ -97,8 +97,8 @@ class DataSpec(Struct, frozen=True, kw_only=True):
     augmentation: Annotated[
         tuple[Augmentation | Unknown, ...],
         field(
-            help="Random changes of the training samples, one after the other, drawn anew for every batch. They act on "
-            "what preprocessing leaves: after centring, 0 is the mean."
+            help="Random changes of the training samples, one after the other, drawn anew for every batch. Images are "
+            "moved as they are in the source; all else acts on what preprocessing leaves."
         ),
     ] = ()
 

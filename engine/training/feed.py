@@ -17,9 +17,8 @@ import numpy as np
 from engine.training.prefetch import Prefetch
 
 if TYPE_CHECKING:
-    from engine.data import Batches, Part
+    from engine.data import Batches, Dataset, Part
     from engine.data.augmentation import Samples
-    from engine.data.signature import DataSignature
     from engine.experiment import Experiment
     from engine.layers.base import Loss
 
@@ -91,8 +90,7 @@ class AugmentedFeed:
     def __init__(
         self,
         experiment: Experiment,
-        part: Part,
-        signature: DataSignature,
+        dataset: Dataset,
         batches: Batches,
         *,
         inputs: Sequence[str],
@@ -103,9 +101,16 @@ class AugmentedFeed:
         from engine.data.augmentation import Augmenter
         from engine.lower import target_tensor
 
+        part, signature = dataset.train, dataset.signature
         targets = tuple(dict.fromkeys(loss.target for loss in losses))
         self._augmenter = Augmenter(
-            experiment.data.augmentation, part.arrays, signature, experiment.seed, inputs=inputs, targets=targets
+            experiment.data.augmentation,
+            part.arrays,
+            signature,
+            experiment.seed,
+            inputs=inputs,
+            targets=targets,
+            fitted=dataset.fitted,
         )
         self._part, self._batches = part, batches
         mixes = self._augmenter.mixes
@@ -198,8 +203,7 @@ class AugmentedFeed:
 
 def feed_of(
     experiment: Experiment,
-    part: Part,
-    signature: DataSignature,
+    dataset: Dataset,
     batches: Batches,
     *,
     inputs: Sequence[str],
@@ -208,8 +212,8 @@ def feed_of(
 ) -> Feed:
     """The feed that the experiment asks for."""
     if not any(getattr(item, "probability", 0) > 0 for item in experiment.data.augmentation):
-        return PlainFeed(part, batches)
-    return AugmentedFeed(experiment, part, signature, batches, inputs=inputs, losses=losses, total=total)
+        return PlainFeed(dataset.train, batches)
+    return AugmentedFeed(experiment, dataset, batches, inputs=inputs, losses=losses, total=total)
 
 
 def _workers() -> int:

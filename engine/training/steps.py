@@ -53,8 +53,7 @@ class Steps:
         self.course = Course(experiment, self.total, self.per_epoch, loop.following.drops)
         self.feed = feed_of(
             experiment,
-            train,
-            loop.dataset.signature,
+            loop.dataset,
             batches,
             inputs=loop.inputs,
             losses=losses_of(experiment, loop.report),

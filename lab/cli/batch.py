@@ -17,7 +17,8 @@ __all__ = ["add_batch_arguments", "run_batch"]
 
 LISTED = 40
 """Samples that the table lists."""
-SIZE = (960, 720)
+SIZE, MARGIN = (960, 720), 8
+"""The picture at most, in pixels, and what is left free beneath the samples."""
 
 
 def add_batch_arguments(parser: Parser) -> None:
@@ -90,4 +91,6 @@ def _draw(preview: BatchPreview, out: Path, theme_name: str) -> None:
     chart.setStyleSheet(f"background: {theme.current().panel}")
     chart.resize(*SIZE)
     chart.set_preview(preview)
-    write_atomically(out, png_of(chart.grab()))
+    picture = chart.grab()
+    used = min(picture.height(), round((chart.bottom + MARGIN) * picture.devicePixelRatio()))
+    write_atomically(out, png_of(picture.copy(0, 0, picture.width(), used)))

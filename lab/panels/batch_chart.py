@@ -17,7 +17,7 @@ from widgets.text import number, shortened
 
 __all__ = ["BatchChart"]
 
-IMAGE = 34.0
+IMAGE = 28.0
 """The smallest picture that can be judged, in pixels."""
 LABEL = 16.0
 ROW = 18.0
@@ -48,6 +48,11 @@ class BatchChart(Chart):
             )
             self.setAccessibleName(f"A batch of {len(preview.before)} images")
         self.update()
+
+    @property
+    def bottom(self) -> float:
+        """Where the last drawing ended, in pixels."""
+        return max((cell.bottom() for cell, _ in self._cells), default=0.0)
 
     def words(self) -> str:
         """What is drawn where."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 
-from engine.data.augmentation.base import AugmentationStep, Fill, Probability, Samples
+from engine.data.augmentation.base import AugmentationStep, Background, Probability, Samples
 from engine.data.augmentation.draws import Draws
 from engine.data.augmentation.shifts import padded
 from engine.schema import component, field
@@ -19,13 +19,13 @@ _PIXELS = 1 << 14
 
 
 def resample(
-    images: np.ndarray, matrices: np.ndarray, fill: float = 0.0, interpolation: Interpolation = "bilinear"
+    images: np.ndarray, matrices: np.ndarray, fill: float | np.ndarray = 0.0, interpolation: Interpolation = "bilinear"
 ) -> np.ndarray:
     """Images (n, height, width, channels) under linear maps about their centres, (n, 2, 2).
 
     `matrices` lead from a place of the result to the place in the image that it shows, both as (row, column) from the
-    centre ((H - 1) / 2, (W - 1) / 2), in pixels. Outside of the image lies `fill`, which bilinear interpolation mixes
-    with the outermost pixels.
+    centre ((H - 1) / 2, (W - 1) / 2), in pixels. Outside of the image lies `fill` (a number, or one for each channel),
+    which bilinear interpolation mixes with the outermost pixels.
     """
     count, height, width = images.shape[:3]
     out = np.empty_like(images)
@@ -36,7 +36,9 @@ def resample(
     return out
 
 
-def _resample(images: np.ndarray, m: np.ndarray, fill: float, interpolation: Interpolation, out: np.ndarray) -> None:
+def _resample(
+    images: np.ndarray, m: np.ndarray, fill: float | np.ndarray, interpolation: Interpolation, out: np.ndarray
+) -> None:
     count, height, width, channels = images.shape
     # A border of one pixel holds what lies outside; every place beyond it is moved onto it.
     flat = padded(images, 1, 1, fill=fill).reshape(-1, channels)
@@ -87,14 +89,15 @@ _INTERPOLATION = field(
 
 
 class AffineStep(AugmentationStep, frozen=True):
-    """A linear map of the plane. Neighbours in the list that fill and interpolate alike are made in one go, so that
-    pixels are interpolated once; see `engine.data.augmentation.pipeline`."""
+    """A linear map of the plane. Neighbours in the list with the same background and interpolation are made in one go,
+    so that pixels are interpolated once; see `engine.data.augmentation.pipeline`."""
 
     images_only: ClassVar[bool] = True
+    moves: ClassVar[bool] = True
 
     if TYPE_CHECKING:
         interpolation: Interpolation = "bilinear"
-        fill: float = 0.0
+        background: float = 0.0
 
     def inverse(self, draws: Draws) -> np.ndarray:
         """float64 (n, 2, 2): from a place in the result to its place in the image, as (row, column)."""
@@ -105,15 +108,16 @@ class AffineStep(AugmentationStep, frozen=True):
         return np.where(draws.chosen(self.probability)[:, None, None], self.inverse(draws), np.eye(2))
 
     def apply(self, samples: Samples, draws: Draws) -> None:
-        move(samples, self.matrices(draws), self.fill, self.interpolation)
+        move(samples, self.matrices(draws), self.background, self.interpolation)
 
 
-def move(samples: Samples, matrices: np.ndarray, fill: float, interpolation: Interpolation) -> None:
+def move(samples: Samples, matrices: np.ndarray, background: float, interpolation: Interpolation) -> None:
     """Resample the images whose matrix is not the identity."""
     changed = np.flatnonzero((matrices != np.eye(2)).any(axis=(1, 2)))
-    for _, images in samples.images():
+    for name, images in samples.images():
         if len(changed):
-            images[changed] = resample(images[changed], matrices[changed], fill, interpolation)
+            level = samples.level(name, background)
+            images[changed] = resample(images[changed], matrices[changed], level, interpolation)
 
 
 def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -147,7 +151,7 @@ class Rotate(AffineStep, frozen=True):
         float, field(ge=0, le=180, unit="°", search=(5, 30), help="The largest angle, to either side.")
     ] = 15.0
     interpolation: Annotated[Interpolation, _INTERPOLATION] = "bilinear"
-    fill: Fill = 0.0
+    background: Background = 0.0
     probability: Probability = 1.0
 
     def inverse(self, draws: Draws) -> np.ndarray:
@@ -175,7 +179,7 @@ class Scale(AffineStep, frozen=True):
     smallest: Annotated[float, field(ge=0.05, le=20, help="The smallest factor; below 1 images shrink.")] = 0.9
     largest: Annotated[float, field(ge=0.05, le=20, help="The largest factor, at least the smallest one.")] = 1.1
     interpolation: Annotated[Interpolation, _INTERPOLATION] = "bilinear"
-    fill: Fill = 0.0
+    background: Background = 0.0
     probability: Probability = 1.0
 
     def inverse(self, draws: Draws) -> np.ndarray:
@@ -208,7 +212,7 @@ class Shear(AffineStep, frozen=True):
         float, field(ge=0, le=80, unit="°", search=(5, 30), help="The largest slant, to either side.")
     ] = 10.0
     interpolation: Annotated[Interpolation, _INTERPOLATION] = "bilinear"
-    fill: Fill = 0.0
+    background: Background = 0.0
     probability: Probability = 1.0
 
     def inverse(self, draws: Draws) -> np.ndarray:

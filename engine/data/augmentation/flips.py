@@ -33,6 +33,7 @@ class HorizontalFlip(AugmentationStep, frozen=True):
     """
 
     images_only: ClassVar[bool] = True
+    moves: ClassVar[bool] = True
 
     probability: Probability = 0.5
 
@@ -58,6 +59,7 @@ class VerticalFlip(AugmentationStep, frozen=True):
     """
 
     images_only: ClassVar[bool] = True
+    moves: ClassVar[bool] = True
 
     probability: Probability = 0.5
 

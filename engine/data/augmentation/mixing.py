@@ -141,5 +141,7 @@ class CutMix(_Mixing, frozen=True):
             boxes = clipped_boxes(draws, "box", (height, width), sides, of_batches=self.each == "batch")
             np.copyto(images, images[partners], where=boxes.mask())
             pasted.append(boxes.area)
+        if not pasted:
+            return  # a table: `findings` says so
         # Images of other sizes, where there are several inputs, have boxes of nearly the same share.
         mix_targets(samples, partners, (1 - np.mean(pasted, axis=0)).astype(np.float32))

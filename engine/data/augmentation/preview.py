@@ -66,6 +66,7 @@ def preview_batch(experiment: Experiment, dataset: Dataset, step: int, name: str
         experiment.seed,
         inputs=names,
         targets=tuple(signature.targets),
+        fitted=dataset.fitted,
     )
     samples = augmenter.prepare(rows[np.newaxis], step)
     target = next((key for key, found in signature.targets.items() if found.classes), "")

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from engine.data.augmentation.base import AugmentationStep, Fill, Probability, Samples
+from engine.data.augmentation.base import AugmentationStep, Background, Probability, Samples
 from engine.data.augmentation.draws import Draws
 from engine.schema import component, field
 
@@ -16,8 +16,11 @@ __all__ = ["RandomCrop", "Shift", "padded", "windows"]
 Border = Literal["constant", "edge", "reflect"]
 
 
-def padded(images: np.ndarray, rows: int, columns: int, border: Border = "constant", fill: float = 0.0) -> np.ndarray:
-    """Images (n, height, width, channels) with so many rows and columns more on each side."""
+def padded(
+    images: np.ndarray, rows: int, columns: int, border: Border = "constant", fill: float | np.ndarray = 0.0
+) -> np.ndarray:
+    """Images (n, height, width, channels) with so many rows and columns more on each side. `fill` is a number, or one
+    for each channel."""
     if border != "constant":
         return np.pad(images, ((0, 0), (rows, rows), (columns, columns), (0, 0)), border)
     count, height, width, channels = images.shape
@@ -56,11 +59,12 @@ class Shift(AugmentationStep, frozen=True):
     """
 
     images_only: ClassVar[bool] = True
+    moves: ClassVar[bool] = True
 
     pixels: Annotated[
         int, field(ge=0, le=1024, unit="px", search=(1, 4), help="How far at most, up, down, left and right.")
     ] = 1
-    fill: Fill = 0.0
+    background: Background = 0.0
     probability: Probability = 1.0
 
     def apply(self, samples: Samples, draws: Draws) -> None:
@@ -72,7 +76,8 @@ class Shift(AugmentationStep, frozen=True):
             # Farther than its size, an image is gone.
             rows, columns = min(self.pixels, height), min(self.pixels, width)
             top, left = rows - np.clip(down, -rows, rows), columns - np.clip(right, -columns, columns)
-            samples.inputs[name] = windows(padded(images, rows, columns, fill=self.fill), top, left, height, width)
+            wide = padded(images, rows, columns, fill=samples.level(name, self.background))
+            samples.inputs[name] = windows(wide, top, left, height, width)
 
 
 @component(
@@ -94,6 +99,7 @@ class RandomCrop(AugmentationStep, frozen=True):
     """
 
     images_only: ClassVar[bool] = True
+    moves: ClassVar[bool] = True
 
     padding: Annotated[
         int, field(ge=0, le=64, unit="px", search=(1, 8), help="Pixels that are added on each side before cutting.")
@@ -102,10 +108,10 @@ class RandomCrop(AugmentationStep, frozen=True):
         Border,
         field(
             advanced=True,
-            help="What is added. constant: the fill value; edge: the outermost pixels again; reflect: a mirror image.",
+            help="What is added. constant: the background; edge: the outermost pixels again; reflect: a mirror image.",
         ),
     ] = "constant"
-    fill: Fill = 0.0
+    background: Background = 0.0
     probability: Probability = 1.0
 
     def apply(self, samples: Samples, draws: Draws) -> None:
@@ -113,5 +119,5 @@ class RandomCrop(AugmentationStep, frozen=True):
         top = np.where(chosen, draws.whole("top", 0, 2 * p), p)
         left = np.where(chosen, draws.whole("left", 0, 2 * p), p)
         for name, images in samples.images():
-            wide = padded(images, p, p, self.border, self.fill)
+            wide = padded(images, p, p, self.border, samples.level(name, self.background))
             samples.inputs[name] = windows(wide, top, left, *images.shape[1:3])

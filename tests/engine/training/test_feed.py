@@ -75,7 +75,7 @@ def feed(experiment: Experiment, workers: int | None, epochs: int = 3) -> Augmen
     part = dataset.train
     batches = Batches(part.size, training.batch_size, training.shuffle, training.drop_last, experiment.seed)
     return AugmentedFeed(
-        experiment, part, dataset.signature, batches, inputs=("x",), losses=losses_of(experiment, report),
+        experiment, dataset, batches, inputs=("x",), losses=losses_of(experiment, report),
         total=epochs * batches.steps_per_epoch, workers=workers,
     )  # fmt: skip
 
@@ -138,7 +138,7 @@ def test_mixed_classes_become_shares_and_metrics_get_the_largest() -> None:
 def test_without_augmentation_the_data_are_read_as_they_are() -> None:
     experiment = digits(Cutout(probability=0.0))
     dataset = data.load(experiment.data)
-    source = feed_of(experiment, dataset.train, dataset.signature, Batches(110, 16), inputs=("x",), losses=(), total=21)
+    source = feed_of(experiment, dataset, Batches(110, 16), inputs=("x",), losses=(), total=21)
     assert isinstance(source, PlainFeed)
     fed = source.take(2, 3)
     assert fed.arrays is dataset.train.arrays and fed.compared is fed.arrays

@@ -68,7 +68,7 @@ def test_a_shift_moves_every_pixel(pixels: int) -> None:
     draws = Draws(SEED, 0, 1, 30, 0)
     down, right = draws.whole("down", -pixels, pixels), draws.whole("right", -pixels, pixels)
     expected = [shifted(image, *by, 0.5) for image, *by in zip(x, down, right, strict=True)]
-    np.testing.assert_array_equal(changed(Shift(pixels=pixels, fill=0.5), x), expected)
+    np.testing.assert_array_equal(changed(Shift(pixels=pixels, background=0.5), x), expected)
     assert abs(down).max() == abs(right).max() == pixels
 
 
@@ -86,7 +86,7 @@ def test_a_crop_is_a_window_of_numpys_padding(border: Any) -> None:
     more: dict[str, Any] = {"constant_values": -1.5} if border == "constant" else {}
     wide = np.pad(x, ((0, 0), (3, 3), (3, 3), (0, 0)), mode=border, **more)
     expected = [wide[k, top[k] : top[k] + 6, left[k] : left[k] + 5] for k in range(30)]
-    np.testing.assert_array_equal(changed(RandomCrop(padding=3, border=border, fill=-1.5), x), expected)
+    np.testing.assert_array_equal(changed(RandomCrop(padding=3, border=border, background=-1.5), x), expected)
     assert len(set(zip(top.tolist(), left.tolist(), strict=True))) > 20
 
 
@@ -216,7 +216,7 @@ def test_the_maps_of_a_list_come_one_after_the_other() -> None:
     assert abs(expected - backwards).max() > 0.1
 
 
-def test_maps_with_other_fills_are_not_joined() -> None:
+def test_maps_with_other_backgrounds_are_not_joined() -> None:
     x = images(6, 9, 9)
-    steps = (Rotate(degrees=40, fill=3.0), Shear(degrees=40))
+    steps = (Rotate(degrees=40, background=3.0), Shear(degrees=40))
     np.testing.assert_array_equal(prepared(x, *steps), changed(steps[1], changed(steps[0], x), index=1))
