@@ -21,7 +21,7 @@ from widgets import theme
 Show = Callable[..., Panel]
 NAMES = (
     "loss", "metrics", "activations", "gradients", "updates", "learning_rate", "weights", "confusion", "surface",
-    "step_time", "batch", "activation_function", "data",
+    "step_time", "batch", "activation_function", "checks", "data",
 )  # fmt: skip
 
 
