@@ -22,6 +22,9 @@ __all__ = ["ComponentEditor", "Inset", "ListOfComponentsEditor", "StructEditor",
 
 INDENT = 12
 
+NOUNS = {"preprocessing": "a preprocessing step", "stopping": "a stop condition"}
+"""What one of a kind is called where the kind's name is no noun."""
+
 Notes = dict[str, tuple[Severity, str]]
 
 
@@ -248,7 +251,7 @@ class ListOfComponentsEditor(Editor):
         self.add = QPushButton()
         noun = spec.component_kind or (noun_of(spec.struct) if spec.struct is not None else "item")
         article = "an" if noun[0] in "aeiou" else "a"
-        self.add.setText(f"Add {article} {noun}" if noun != "preprocessing" else "Add a preprocessing step")
+        self.add.setText(f"Add {NOUNS.get(noun, f'{article} {noun}')}")
         self.add.setProperty("kind", "fold")
         self.add.setAccessibleDescription(spec.help)
         self.add.clicked.connect(self._on_add)

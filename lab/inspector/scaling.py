@@ -13,7 +13,7 @@ from engine.schema import SchemaError, Unknown, fields_of
 from widgets import theme
 from widgets.layout import label
 from widgets.number import NumberField
-from widgets.text import full, number
+from widgets.text import full
 
 if TYPE_CHECKING:
     from lab.document import Document
@@ -142,7 +142,7 @@ class BatchScaling(QWidget):
             self.words.setText(f"Batches of {batch} at rate {full(rate)}: change the batch size first.")
         else:
             self.words.setText(
-                f"Batch {reference} → {batch} ({number(batch / reference, 3)} times); the rate is {full(rate)} now."
+                f"Batch {reference} → {batch} ({batch / reference:.4g} times); the rate is {full(rate)} now."
             )
         if batch != reference and not self.fold.isChecked():
             self.fold.setChecked(True)

@@ -9,10 +9,12 @@ from msgspec.structs import replace
 from PySide6.QtWidgets import QWidget
 
 from engine.experiment import Experiment, TrainingSpec
-from engine.schema import SchemaError, fields_of, validate
+from engine.results import LOSS
+from engine.schema import SchemaError, fields_of, info_of, validate
 from lab.inspector.findings import Findings, sentence
 from lab.inspector.live import LiveLink, differences
 from lab.inspector.scaling import BatchScaling
+from widgets.fields import TextEditor
 from widgets.form import Form, Severity
 from widgets.layout import Section, SidePanel, label
 
@@ -87,7 +89,16 @@ class TrainingInspector(SidePanel):
     def _show(self, experiment: Experiment) -> None:
         self.form.set_value(experiment.training)
         self.seed_form.set_value(experiment)
+        self._offer_metrics()
         self._show_notes()
+
+    def _offer_metrics(self) -> None:
+        """Let fields that name what is watched offer what there is."""
+        taken = (info_of(metric).tag for metric in self.document.experiment.training.metrics)
+        offered = (LOSS, *taken)
+        for editor in self.form.findChildren(TextEditor):
+            if editor.spec.name == "metric":
+                editor.entry.suggest(offered)
 
     def _show_notes(self) -> None:
         notes: dict[str, tuple[Severity, str]] = {}

@@ -24,6 +24,10 @@ __all__ = ["LearningRatePanel", "course_name"]
 POINTS = 600
 TABLE_POINTS = 20_000
 EMPTY = np.empty(0)
+HINT = (
+    "<p>Drag a point to change the course. A double-click adds one, a right-click or Delete takes one away; the arrow "
+    "keys choose one, and with Shift they move it.</p>"
+)
 ROOM = 1.12
 """How much higher than the curve the axis reaches while points can be drawn upwards."""
 BAND = (0.08, 0.92)
@@ -230,10 +234,12 @@ class LearningRatePanel(Panel):
         schedule, built = self._editable(), self._built()
         if not isinstance(schedule, PointsSchedule) or built is None or not schedule.points():
             self.handles.set_points(None)
+            self.plot.setToolTip("")
             return
         base = float(built.training.optimizer.learning_rate)
         points = [(epoch + built.start, share * base) for epoch, share in schedule.points()]
         self.handles.set_points(points, built.start)
+        self.plot.setToolTip(HINT)
 
     def _schedule(self, points: list[Point]) -> PointsSchedule | None:
         """The document's schedule with its points there."""
@@ -290,7 +296,7 @@ class LearningRatePanel(Panel):
             return ""
         words = course_name(plan.training)
         if self.handles.active:
-            return f"{words} · drag, double-click, right-click"
+            return f"{words} · drag the points"
         _, momenta = self._momenta(plan)
         return f"{words} · momentum {momenta.min():g}–{momenta.max():g}" if len(momenta) else words
 

@@ -81,3 +81,16 @@ def test_a_rate_set_by_hand_is_right_for_the_batch_it_was_set_at(inspector, docu
     set_batch(document, 8 * size)
     document.apply("Rate", edits.set_path(document.experiment, "training.optimizer.learning_rate", 0.0321))
     assert inspector.scaling.reference_batch() == 8 * size
+
+
+def test_fields_that_name_what_is_watched_offer_what_there_is(inspector, document):
+    from engine.schedules import PlateauSchedule
+    from widgets.fields import TextEditor
+
+    document.apply("Plateau", edits.set_path(document.experiment, "training.schedule", PlateauSchedule()))
+    (editor,) = [item for item in inspector.form.findChildren(TextEditor) if item.spec.name == "metric"]
+    editor.entry.setFocus()
+    editor.entry.selectAll()
+    QTest.keyClicks(editor.entry, "acc")
+    completer = editor.entry.completer()
+    assert completer.currentCompletion() == "accuracy"
