@@ -95,9 +95,10 @@ def programs_for(experiment: Experiment, dataset: Dataset) -> tuple[Report, Prog
     from engine import backend
     from engine.executor import ArrayExecutor
     from engine.training.programs import Programs
-    from engine.training.setup import check_targets, checked, new_state
+    from engine.training.setup import check_targets, check_tokens, checked, new_state
 
     report = checked(experiment, dataset.signature)
     check_targets(experiment, report, dataset)
+    check_tokens(experiment, report, dataset)
     state = new_state(experiment, report, backend.choose("cpu"))
     return report, Programs(experiment, report, dataset.signature, ArrayExecutor(state))

@@ -41,7 +41,9 @@ LAYOUT = (
     "(kernel height, kernel width, output channels, input channels); PyTorch's is weight.transpose(3, 2, 0, 1). Images "
     "are (batch, height, width, channels); Flatten keeps the order height, width, channels. Batch normalization: "
     "gamma, beta, running_mean, running_var (unbiased), one value per channel. Layer normalization over the sample: "
-    "gamma and beta of its shape. Weights that a layer standardizes are stored as they are learned, before that."
+    "gamma and beta of its shape. Embedding weight: (vocabulary, width). Self-attention: query_, key_, value_ and "
+    "output_weight, (inputs, outputs), the features of a head side by side. Weights that a layer standardizes are "
+    "stored as they are learned, before that."
 )
 
 

@@ -69,6 +69,10 @@ class Input(Layer, frozen=True):
     formula="y = x W + b",
     source="Goodfellow, Bengio, Courville 2016, Deep Learning, section 6.1",
     synonyms=("fully connected", "linear", "affine", "fc", "inner product"),
+    avoid="On raw images of more than a few thousand pixels: every unit then has a weight for every pixel, and what is "
+    "learned at one place is not known at another. Convolutions first.",
+    differs="PyTorch's Linear keeps the weight as units × inputs and computes x Wᵀ + b; many notes write W x + b for a "
+    "column x. Here a row x is multiplied by W of inputs × units, as in Keras: the same numbers, transposed.",
 )
 class Dense(Layer, frozen=True):
     """Every output is a weighted sum of all inputs, plus a bias.
@@ -119,9 +123,13 @@ class Dense(Layer, frozen=True):
     formula="y[(i w + j) c + k] = x[i, j, k]",
     source="LeCun et al. 1998, Gradient-based learning applied to document recognition, section II",
     synonyms=("reshape", "vector", "unroll"),
+    avoid="Behind many channels of large images it gives the next dense layer very many weights: the global average is "
+    "far smaller. For other shapes than a vector there is Reshape.",
+    differs="With channels last the values of one pixel stand together; PyTorch's Flatten of channels-first images "
+    "gives them channel by channel, so that weights of the next layer are in another order.",
 )
 class Flatten(Layer, frozen=True):
-    """Lays the pixels of an image out as one vector: row by row, and within a pixel channel by channel.
+    """Lays the pixels of an image, or the positions of a sequence, out as one vector, and each one's channels together.
 
     Dense layers read vectors, so it stands between the convolutions and the first dense layer. It has nothing to learn
     and costs no time.

@@ -68,8 +68,8 @@ class LayerNorm(Layer, frozen=True):
     over: Annotated[
         Literal["sample", "channels"],
         field(
-            help="“sample”: over all values of a sample; “channels”: of an image, over each pixel's channels apart. "
-            "Vectors make no difference."
+            help="“sample”: over all values of a sample; “channels”: over those of each pixel of an image or "
+            "position of a sequence, apart. Vectors make no difference."
         ),
     ] = "sample"
     affine: Annotated[

@@ -90,15 +90,15 @@ class Brackets(_Tokens, frozen=True):
     def _balanced(self, count: int, rng: np.random.Generator) -> np.ndarray:
         # Of the rotations of n + 1 ups and n downs exactly one stays above zero (Dvoretzky and Motzkin's cycle lemma):
         # it begins behind the last place where the sum is smallest. Without its first step it is a balanced sequence.
-        steps = np.tile(np.where(np.arange(2 * self.pairs + 1) <= self.pairs, 1, -1), (count, 1))
-        steps = rng.permuted(steps, axis=1)
-        length = steps.shape[1]
+        length = 2 * self.pairs + 1
+        ordered = np.tile(np.where(np.arange(length) <= self.pairs, 1, -1), (count, 1))
+        steps: np.ndarray = rng.permuted(ordered, axis=1)
         lowest = length - 1 - np.argmin(np.cumsum(steps, axis=1)[:, ::-1], axis=1)
         places = (lowest[:, None] + 2 + np.arange(length - 1)) % length
         opens = np.take_along_axis(steps, places, axis=1) > 0
 
-        tokens = np.empty(opens.shape, np.int64)
-        kinds = rng.integers(0, self.kinds, opens.shape)
+        tokens = np.empty((count, length - 1), np.int64)
+        kinds = rng.integers(0, self.kinds, tokens.shape)
         stack, depth, rows = np.zeros((count, self.pairs + 1), np.int64), np.zeros(count, np.int64), np.arange(count)
         for t in range(tokens.shape[1]):
             opening = opens[:, t]
