@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.ops.base import Call, Value
+from engine.ops.beside import ClipValue
 from engine.ops.observe import STATISTICS, UNIT_STATISTICS
 from engine.statistics import ChannelStats, NormalizationStats, ParameterStats, TensorStats
 
@@ -54,12 +55,15 @@ def read_observations(program: Program, read: Callable[[Value], np.ndarray]) -> 
 
     sizes = {node: value.size for node, value in (*program.predictions.items(), *program.outputs.items())}
     parameters = {}
+    # What cuts elements off leaves nothing of the gradient as it arrived but its statistics.
+    cut = any(isinstance(call.op, ClipValue) for call in program.calls)
     for name in observed.weights:
         segment = program.layout.by_name[name]
         weights = stats(observed.weights[name], segment.size)
         gradients = stats(observed.gradients[name], segment.size)
         if name in observed.norms:
             gradient, weight, update = np.sqrt(read(observed.norms[name]).astype(np.float64))
+            gradient = gradients.norm if cut else gradient
         else:  # frozen: no rule has taken its norms
             gradient, weight, update = gradients.norm, weights.norm, 0.0
         parameters[name] = ParameterStats(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
 from lab.panels.base import Panel, Rows
 from lab.panels.marks import ChangeMarks
 from lab.panels.waiting import NEXT_STEPS, waiting_text
 from widgets.plot import Curve, Plot
+from widgets.text import number
 
 __all__ = ["GradientsPanel"]
 
@@ -76,7 +79,26 @@ class GradientsPanel(Panel):
         if len(steps) > 1:
             gap = round((steps[-1] - steps[0]) / (len(steps) - 1))
             parts.append(f"a point every {gap} steps" if gap > 1 else "every step")
+        clipped = self._clipped()
+        parts += [clipped] if clipped else []
         return " · ".join([*parts, "L2 · log y" if self.log_y.isChecked() else "L2"])
+
+    def _clipped(self) -> str:
+        """How many of the norms lie above the clipping's bound, in words; nothing where no norm is clipped."""
+        assert self.session is not None
+        experiment = self.session.experiment
+        training = experiment.training if experiment is not None else None
+        bound = training.clipping.scalars().get("max_norm") if training is not None else None
+        if training is None or bound is None:
+            return ""
+        frozen = {node for group in training.groups if group.frozen for node in group.nodes}
+        norms = [series["value"] for node, series in self.session.live.gradients.items() if node not in frozen]
+        if training.clipping.reach == "network":
+            length = min(len(values) for values in norms) if norms else 0
+            norms = [np.sqrt(sum(values[-length:] ** 2 for values in norms))] if length else []
+        total = sum(len(values) for values in norms)
+        above = sum(int(np.count_nonzero(values > bound)) for values in norms)
+        return f"{above} of {total} clipped to {number(bound, 3)}" if total else ""
 
     def empty_text(self) -> str:
         return waiting_text(self.session, self.empty, NEXT_STEPS)

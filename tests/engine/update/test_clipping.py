@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.clipping import ClipByGlobalNorm, ClipByLayerNorm, ClipByValue
+from engine.clipping import ClipByGlobalNorm, ClipByLayerNorm, ClipByValue, NoClipping
 from engine.groups import ParameterGroup
 from engine.kinds import Clipping
 from engine.optimizers import SGD, Adam
@@ -52,6 +52,18 @@ def test_a_wide_bound_changes_nothing() -> None:
         bound.step(3)
         for name, array in free.state.parameters.items():
             np.testing.assert_array_equal(bound.state.parameters[name], array, err_msg=name)
+
+
+def test_the_norms_that_are_told_are_those_before_clipping() -> None:
+    norms = []
+    for clipping in (NoClipping(), ClipByValue(max_value=1e-4), ClipByGlobalNorm(max_norm=1e-4)):
+        ours = Ours(small(optimizer=SGD(learning_rate=0.0001), clipping=clipping), observe=True)
+        ours.step()
+        told = ours.program.observations().parameters
+        norms.append([told[name].gradient_norm for name in sorted(told)])
+        assert told["dense_1/weight"].gradient is not None
+        assert told["dense_1/weight"].gradient.norm == pytest.approx(told["dense_1/weight"].gradient_norm, rel=1e-9)
+    np.testing.assert_allclose(norms[1:], [norms[0]] * 2, rtol=1e-9)
 
 
 def test_a_layer_is_bounded_by_itself_and_frozen_ones_do_not_count() -> None:

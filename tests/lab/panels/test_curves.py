@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from engine.clipping import ClipByGlobalNorm, ClipByLayerNorm, ClipByValue
+from engine.kinds import Clipping
 from engine.schedules import learning_rate
 from engine.training.events import EpochEnd
 from lab.live import LiveHistory
@@ -20,6 +22,7 @@ from lab.panels.metrics import MetricsPanel
 from lab.session import Session
 from lab.stored import StoredRun
 from tests.lab import fakes
+from widgets.text import number
 
 Show = Callable[..., Panel]
 
@@ -179,6 +182,26 @@ def test_gradient_norms_are_those_of_the_frames(show: Show, session: Session) ->
     ]
     np.testing.assert_allclose(panel.curves["dense_1"].y, expected, rtol=1e-12)
     assert len(list(panel.table()[1])) == 12 * len(fakes.GRADIENTS)
+
+
+def test_the_caption_counts_what_was_clipped(show: Show, session: Session) -> None:
+    panel = show(GradientsPanel)
+    assert isinstance(panel, GradientsPanel) and session.experiment is not None
+    assert "clipped" not in panel.caption()
+    values = [series["value"] for series in session.live.gradients.values()]
+
+    def clipping(component: Clipping) -> str:
+        training = replace(session.experiment.training, clipping=component)
+        session.experiment = replace(session.experiment, training=training)
+        return panel.caption()
+
+    bound = float(np.median(np.concatenate(values)))
+    above = sum(int((series > bound).sum()) for series in values)
+    assert f"{above} of {12 * len(values)} clipped to {number(bound, 3)}" in clipping(ClipByLayerNorm(max_norm=bound))
+    whole = np.sqrt(sum(series**2 for series in values))
+    bound = float(np.sort(whole)[3]) * 1.0001
+    assert f"{int((whole > bound).sum())} of 12 clipped" in clipping(ClipByGlobalNorm(max_norm=bound))
+    assert "clipped" not in clipping(ClipByValue())
 
 
 def test_another_network_gets_other_curves(show: Show, session: Session) -> None:
