@@ -11,7 +11,7 @@ import numpy as np
 from engine.data.errors import DataError, require_memory
 from engine.data.preprocessing.applying import fit_all, outline_after, transformed
 from engine.data.preprocessing.base import PreprocessingStep
-from engine.data.preprocessing.transformation import Transformation
+from engine.data.preprocessing.transformation import Transformation, feature_name
 from engine.data.raw import Raw
 from engine.data.signature import DataSignature
 from engine.data.split import divide
@@ -191,6 +191,28 @@ def _fit(
     return fitted, {name: labels["inputs" if name in raw.inputs else "targets"] for name in fitted if fitted[name]}
 
 
+def _constant(raw: Raw, training: np.ndarray) -> list[str]:
+    """A remark on the columns of tables that are the same in all training samples. (Images have such pixels often, and
+    nothing can be done about a single one.)"""
+    notes = []
+    for name, array in raw.inputs.items():
+        if array.ndim != 2 or len(training) < 2 or name in raw.missing:
+            continue
+        same = np.ones(array.shape[1], dtype=bool)
+        rows = max(1, 2**20 // array.shape[1])
+        for start in range(0, len(training), rows):
+            same &= (array[training[start : start + rows]] == array[training[0]]).all(axis=0)
+            if not same.any():
+                break
+        places = np.flatnonzero(same)
+        if len(places):
+            titles = [feature_name(raw.input_names, int(place), array.shape[1:]) for place in places[:6]]
+            more = f" and {len(places) - 6} more" if len(places) > 6 else ""
+            ends = ("is", "tells") if len(places) == 1 else ("are", "tell")
+            notes.append(f"{', '.join(titles)}{more} {ends[0]} the same in all training samples and {ends[1]} nothing")
+    return notes
+
+
 def _info(source: DataSource, raw: Raw, parts: dict[str, Part]) -> DataInfo:
     about = info_of(source)
     notes = list(raw.notes)
@@ -206,6 +228,7 @@ def _info(source: DataSource, raw: Raw, parts: dict[str, Part]) -> DataInfo:
             notes.append(
                 f"the training part has no sample of the {'class' if len(absent) == 1 else 'classes'} {listed}"
             )
+    notes += _constant(raw, parts["train"].indices)
     if not parts["validation"].size:
         notes.append("there is no validation part: nothing will tell learning from memorizing")
     return DataInfo(about.label, about.source, source.licence, counts, tuple(notes))

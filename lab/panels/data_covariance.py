@@ -29,8 +29,10 @@ class Covariance(Part):
         self.values = correlation(stage.covariance) if correlations else stage.covariance
 
     def titles(self) -> tuple[str, ...]:
-        stage = super().titles()
-        return f"{'Correlations' if self.correlations else 'Covariance'} · {stage[0]}", *stage
+        stage, shown = super().titles(), len(self.stage.features)
+        some = f", {shown} of {self.stage.size:,} features" if shown < self.stage.size else ""
+        what = "Correlations" if self.correlations else "Covariance"
+        return f"{what}{some} · {stage[0]}", f"{what} · {stage[0]}", *stage
 
     def figures(self) -> tuple[str, ...]:
         return condition_texts(self.stage)

@@ -157,7 +157,7 @@ class Counts(Part):
     """Samples of each class and part: bars of the training part, then paler the validation and the test part."""
 
     def titles(self) -> tuple[str, ...]:
-        return ("Samples of each class", "Samples") if self.facts.class_names else ("Samples of each part", "Samples")
+        return ("Samples of each class", "Samples") if self.facts.class_names else ("Samples and target", "Samples")
 
     def figures(self) -> tuple[str, ...]:
         return ("training, validation, test",) if self.facts.class_names else ()
@@ -176,6 +176,9 @@ class Counts(Part):
     def body(self, painter: QPainter, area: QRectF) -> None:
         rows = self.rows()
         self._lines: list[tuple[QRectF, str]] = []
+        if not self.facts.class_names and area.height() >= 150 and len(self.facts.targets):
+            self._target(painter, area.adjusted(0, 24.0 * len(rows) + 10, 0, 0))
+            area = QRectF(area.left(), area.top(), area.width(), 24.0 * len(rows))
         fits = max(1, int(area.height() // 15))
         shown = rows if len(rows) <= fits else rows[: fits - 1]
         height = min(24.0, area.height() / (len(shown) + (len(shown) < len(rows))))
@@ -224,6 +227,24 @@ class Counts(Part):
                 area.top() + (len(shown) + 0.5) * height,
                 f"and {len(rows) - len(shown):,} more",
             )
+
+    def _target(self, painter: QPainter, area: QRectF) -> None:
+        """How the number to be predicted is distributed in the training part."""
+        counts, edges = np.histogram(self.facts.targets, bins=max(8, min(40, int(area.width() // 10))))
+        plot = area.adjusted(0, 4, 0, -18)
+        Chart.bars(painter, counts, plot, theme.color("accent"), float(counts.max()))
+        Chart.line(painter, plot.left(), plot.bottom(), plot.right(), plot.bottom(), theme.color("border"))
+        painter.setFont(theme.mono_font(10))
+        painter.setPen(theme.color("text_dim"))
+        draw_text(painter, plot.left(), plot.bottom() + 10, number(float(edges[0]), 3))
+        mean = f"target, mean {number(float(self.facts.targets.mean()), 3)}"
+        draw_text(painter, plot.center().x(), plot.bottom() + 10, mean, "center")
+        draw_text(painter, plot.right(), plot.bottom() + 10, number(float(edges[-1]), 3), "right")
+        width = plot.width() / len(counts)
+        for i, count in enumerate(counts.tolist()):
+            bar = QRectF(plot.left() + i * width, plot.top(), width, plot.height())
+            span = f"{number(float(edges[i]), 3)} to {number(float(edges[i + 1]), 3)}"
+            self._lines.append((bar, f"target {span}: {count:,} training samples"))
 
     def tip(self, position: QPointF) -> str:
         return next((text for line, text in self._lines if line.contains(position)), "")

@@ -104,6 +104,26 @@ def test_information_about_the_data() -> None:
     assert load(DataSpec(source=Blobs(samples=90))).info.notes == ()
 
 
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ([0], "column “a” is the same in all training samples and tells nothing"),
+        ([0, 2], "column “a”, column “c” are the same in all training samples and tell nothing"),
+        ([], ""),
+    ],
+)
+def test_columns_that_tell_nothing_are_remarked_on(columns: list[int], words: str) -> None:
+    table = np.random.default_rng(0).normal(size=(30, 3))
+    table[:24, columns] = 4.0  # the validation part may differ
+    raw = Raw(
+        {"x": table}, {"y": np.arange(30) % 2}, {"y": TargetSignature(classes=2, class_names=("no", "yes"))},
+        input_names=("a", "b", "c"),
+    )  # fmt: skip
+    spec = DataSpec(source=Blobs(), split=SplitSpec(validation=6, shuffle=False))
+    notes = assemble(spec, Blobs(), raw).info.notes
+    assert notes == ((words,) if words else ())
+
+
 def test_several_inputs_are_preprocessed_each_by_itself(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     left, right = rng.normal(3, 2, (40, 4)), rng.normal(-5, 9, (40, 6, 6))
