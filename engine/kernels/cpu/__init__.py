@@ -27,6 +27,7 @@ MODULES = (
     "normalization",
     "normalization_gradient",
     "update",
+    "rules",
     "fused_update",
     "observe",
     "units",

@@ -23,7 +23,22 @@ from engine.kernels.cpu.rows import Binding, Row, rows_of
 from engine.ops.base import Call, Value
 from engine.ops.update import COMMON, ClipScale, GradientNorm, PenaltyValue, UpdateAdam, UpdateRule, UpdateSGD
 
-__all__ = ["NUMBERS", "adam", "adam_numbers", "adam_rows", "flags_of", "scalars_of", "sgd", "sgd_numbers", "sgd_rows"]
+__all__ = [
+    "NUMBERS",
+    "adam",
+    "adam_numbers",
+    "adam_rows",
+    "common_numbers",
+    "effective",
+    "flags_of",
+    "keep_sums",
+    "scalars_of",
+    "sgd",
+    "sgd_numbers",
+    "sgd_rows",
+    "update_arguments",
+    "update_row",
+]
 
 PIECE = 1 << 14
 """Elements that a thread takes at a time."""
@@ -42,8 +57,15 @@ SUMS_SPACE = 2 * SUMS
 # What a rule's block of numbers begins with; the rule's own follow.
 RATE, L1, L2, KEEP, CLIP, PENALIZED, OWN = range(7)
 
-HAS_L1, HAS_L2, HAS_DECAY, HAS_CLIP, NESTEROV = (1 << bit for bit in range(5))
-FLAG_BITS = {"has_l1": HAS_L1, "has_l2": HAS_L2, "has_decay": HAS_DECAY, "has_clip": HAS_CLIP, "nesterov": NESTEROV}
+HAS_L1, HAS_L2, HAS_DECAY, HAS_CLIP, NESTEROV, INSIDE = (1 << bit for bit in range(6))
+FLAG_BITS = {
+    "has_l1": HAS_L1,
+    "has_l2": HAS_L2,
+    "has_decay": HAS_DECAY,
+    "has_clip": HAS_CLIP,
+    "nesterov": NESTEROV,
+    "inside": INSIDE,
+}
 
 # The arguments of an update kernel; its slots come last. KEPT are the sums of each piece, and FINISHED counts pieces.
 SHARED, PIECES, COUNT, SCALARS, FLAGS, NORMS, KEPT, FINISHED, PARAMETER, GRADIENT, SLOTS = range(11)
@@ -53,7 +75,7 @@ ONE = 1
 
 
 @device
-def _common(numbers: int, scalars: int, flags: int) -> None:
+def common_numbers(numbers: int, scalars: int, flags: int) -> None:
     """The first of a rule's numbers, from the addresses of the operation's scalars."""
     n, at = f32(numbers), i64(scalars)
     n[RATE] = f32(at[0])[0]
@@ -65,7 +87,7 @@ def _common(numbers: int, scalars: int, flags: int) -> None:
 
 
 @device
-def _effective(g: Any, p: Any, clip: Any, l1: Any, l2: Any, penalized: bool) -> Any:
+def effective(g: Any, p: Any, clip: Any, l1: Any, l2: Any, penalized: bool) -> Any:
     """The gradient that the rule sees: clipped, with the penalties' gradients."""
     clipped = g * clip
     sign = F(1) if p > F(0) else (F(-1) if p < F(0) else p)
@@ -80,7 +102,7 @@ def _effective(g: Any, p: Any, clip: Any, l1: Any, l2: Any, penalized: bool) -> 
 def sgd_numbers(numbers: int, scalars: int, flags: int) -> None:
     """Fill the block of numbers (`NUMBERS` float32) of `sgd` for this step. `scalars`: the addresses, int64, of the
     operation's scalars in their order; `flags`: `HAS_L1` and so on, as `flags_of` puts them together."""
-    _common(numbers, scalars, flags)
+    common_numbers(numbers, scalars, flags)
     n, at = f32(numbers), i64(scalars)
     n[OWN] = f32(at[5])[0]
     n[OWN + 1] = F(1) if flags & NESTEROV else F(0)
@@ -97,7 +119,7 @@ def sgd(parameter: int, gradient: int, velocity: int, count: int, numbers: int, 
         gg, pp, uu = F(0), F(0), F(0)
         for i in range(first, min(first + RUN, count)):
             old = p[i]
-            d = _effective(g[i], old, clip, l1, l2, penalized)
+            d = effective(g[i], old, clip, l1, l2, penalized)
             moved = fma(momentum, v[i], d)
             new = fma(rate, fma(momentum, moved, d) if nesterov else moved, old * keep)
             gg += g[i] * g[i]
@@ -134,7 +156,7 @@ def update_sgd(a: Any, me: int, team: int, step: int) -> None:
         at, count = piece * PIECE * 4, min(PIECE, a[COUNT] - piece * PIECE)
         clear(sums, 8 * SUMS)
         sgd(a[PARAMETER] + at, a[GRADIENT] + at, a[SLOTS] + at, count, numbers, sums)
-        _keep_sums(a, piece, sums)
+        keep_sums(a, piece, sums)
         piece = next_piece(a[SHARED], a[PIECES], me, piece)
 
 
@@ -144,7 +166,7 @@ def update_sgd(a: Any, me: int, team: int, step: int) -> None:
 @device
 def adam_numbers(numbers: int, scalars: int, flags: int) -> None:
     """Fill the block of numbers of `adam`, as `sgd_numbers` does."""
-    _common(numbers, scalars, flags)
+    common_numbers(numbers, scalars, flags)
     n, at = f32(numbers), i64(scalars)
     correction = f32(at[9])[0]
     n[OWN] = f32(at[5])[0]
@@ -165,7 +187,7 @@ def adam(parameter: int, gradient: int, mean: int, square: int, count: int, numb
         gg, pp, uu = F(0), F(0), F(0)
         for i in range(first, min(first + RUN, count)):
             old = p[i]
-            d = _effective(g[i], old, clip, l1, l2, penalized)
+            d = effective(g[i], old, clip, l1, l2, penalized)
             moved = fma(mean_rest, d - m[i], m[i])
             spread = fma(square_rest, d * d, square_keep * s[i])
             new = fma(size, moved / (math.sqrt(spread) + epsilon), old * keep)
@@ -212,7 +234,7 @@ def update_adam(a: Any, me: int, team: int, step: int) -> None:
         at, count = piece * PIECE * 4, min(PIECE, a[COUNT] - piece * PIECE)
         clear(sums, 8 * SUMS)
         adam(a[PARAMETER] + at, a[GRADIENT] + at, a[SLOTS] + at, a[SLOTS + 1] + at, count, numbers, sums)
-        _keep_sums(a, piece, sums)
+        keep_sums(a, piece, sums)
         piece = next_piece(a[SHARED], a[PIECES], me, piece)
 
 
@@ -220,7 +242,7 @@ def update_adam(a: Any, me: int, team: int, step: int) -> None:
 
 
 @device
-def _keep_sums(a: Any, piece: int, sums: int) -> None:
+def keep_sums(a: Any, piece: int, sums: int) -> None:
     """Keep a piece's sums where the norms are wanted; the last piece adds all of them, in their order."""
     if a[NORMS] == 0:
         return
@@ -316,6 +338,13 @@ def _update(call: Call, m: Binding) -> list[Row]:
 
 def update_row(call: Call, m: Binding, first: int, last: int) -> Row:
     """The update of the elements from `first` up to `last` of an update call's span."""
+    arguments = update_arguments(call, m, first, last)
+    # Nothing that comes after an update in a step reads what it wrote.
+    return Row(call.op.name, arguments, barrier=int(arguments[PIECES] > 1))
+
+
+def update_arguments(call: Call, m: Binding, first: int, last: int) -> list[int]:
+    """The arguments of such a row."""
     op = call.op
     assert isinstance(op, UpdateRule)
     slots = call.inputs[len(call.inputs) - len(op.SLOTS) :]
@@ -334,8 +363,7 @@ def update_row(call: Call, m: Binding, first: int, last: int) -> Row:
         GRADIENT: m.address(call.inputs[1]) + at,
     }
     arguments |= {SLOTS + i: m.address(slot) + at for i, slot in enumerate(slots)}
-    # Nothing that comes after an update in a step reads what it wrote.
-    return Row(op.name, [arguments[i] for i in range(len(arguments))], barrier=int(pieces > 1))
+    return [arguments[i] for i in range(len(arguments))]
 
 
 def _add_up(m: Binding, arrays: Sequence[Value], result: Value, l1: int, l2: int) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from itertools import product
 
@@ -10,6 +11,18 @@ import pytest
 
 from engine.kernels.cpu.update import PIECE
 from engine.ops.base import Op
+from engine.ops.rules import (
+    UpdateAdadelta,
+    UpdateAdagrad,
+    UpdateAdamax,
+    UpdateAMSGrad,
+    UpdateCenteredRMSprop,
+    UpdateLion,
+    UpdateNadam,
+    UpdateRAdam,
+    UpdateRateInside,
+    UpdateRMSprop,
+)
 from engine.ops.update import ClipScale, GradientNorm, PenaltyValue, UpdateAdam, UpdateRule, UpdateSGD
 from tests.support.compiled import Bench
 from tests.support.interpreter import Interpreter
@@ -18,7 +31,18 @@ SCALARS = (0.01, 1e-3, 1e-2, 0.99, 0.7)
 RULES: dict[type[UpdateRule], tuple[float, ...]] = {
     UpdateSGD: (0.9,),
     UpdateAdam: (0.1, 0.999, 0.001, 0.03, 0.5, 1e-8),
+    UpdateRateInside: (0.9,),
+    UpdateAdagrad: (1e-3,),
+    UpdateAdadelta: (0.9, 0.1, 1e-3),
+    UpdateRMSprop: (0.9, 0.1, 0.8, 1e-3),
+    UpdateCenteredRMSprop: (0.9, 0.1, 0.8, 1e-3),
+    UpdateAMSGrad: (0.1, 0.999, 0.001, 0.03, 0.5, 1e-3),
+    UpdateNadam: (0.1, 0.999, 0.001, 0.01, 0.03, 0.5, 1e-3),
+    UpdateRAdam: (0.1, 0.999, 0.001, 0.01, 0.02, 1e-3),
+    UpdateAdamax: (0.1, 0.999, 0.03, 1e-3),
+    UpdateLion: (0.1, 0.01),
 }
+each_rule = pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.name)
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["1 thread", "2 threads"])
@@ -43,12 +67,21 @@ def arrays_for(op: UpdateRule, count: int, seed: int = 0) -> list[np.ndarray]:
     p[::7] = 0.0
     scalars = [np.array([value], np.float32) for value in (*SCALARS, *RULES[type(op)])]
     slots = [rng.uniform(0.01, 1, count).astype(np.float32) for _ in op.SLOTS]
+    if isinstance(op, UpdateCenteredRMSprop):
+        slots[1] *= slots[0]  # no mean is larger than the root of the mean square
     return [p, g, *scalars, *slots]
 
 
 def every_rule() -> list[UpdateRule]:
     found: list[UpdateRule] = [UpdateSGD(*flags) for flags in product((False, True), repeat=6)]
-    return found + [UpdateAdam(*flags) for flags in product((False, True), repeat=5)]
+    found += [UpdateAdam(*flags) for flags in product((False, True), repeat=5)]
+    for kind in RULES:
+        if kind not in (UpdateSGD, UpdateAdam):
+            # What comes before them is one function: each flag alone, and all of them.
+            flags = len(dataclasses.fields(kind))
+            for on in (*((i,) for i in range(flags)), range(flags)):
+                found.append(kind(*(i in on for i in range(flags))))
+    return found
 
 
 def test_every_rule_with_every_flag(bench: Bench) -> None:
@@ -62,14 +95,15 @@ def test_every_rule_with_every_flag(bench: Bench) -> None:
                     np.testing.assert_allclose(compiled, reference, rtol=1e-5, atol=2e-6, err_msg=f"{op} {count}")
 
 
-@pytest.mark.parametrize("rule", [UpdateSGD(norms=True), UpdateAdam(norms=True)], ids=["sgd", "adam"])
-def test_norms_of_many_pieces(bench: Bench, rule: UpdateRule) -> None:
+@each_rule
+def test_norms_of_many_pieces(bench: Bench, kind: type[UpdateRule]) -> None:
+    rule = kind(norms=True)
     sums, reference = both(bench, rule, *arrays_for(rule, 7 * PIECE + 3), times=3)[-1]
     np.testing.assert_allclose(sums[:2], reference[:2], rtol=1e-6)
     np.testing.assert_allclose(sums[2], reference[2], rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", [UpdateSGD, UpdateAdam])
+@each_rule
 def test_an_element_s_bits_depend_on_nothing_around_it(bench: Bench, kind: type[UpdateRule]) -> None:
     arrays = arrays_for(kind(), 3 * PIECE)
     with_norms = both(bench, kind(norms=True), *arrays)[0][0]
@@ -79,8 +113,9 @@ def test_an_element_s_bits_depend_on_nothing_around_it(bench: Bench, kind: type[
         np.testing.assert_array_equal(both(bench, kind(), *part)[0][0], with_norms[first : first + count])
 
 
-@pytest.mark.parametrize("rule", [UpdateSGD(True, True, True, True), UpdateAdam(True, True, True, True)])
-def test_what_is_not_finite_stays_with_its_element(bench: Bench, rule: UpdateRule) -> None:
+@each_rule
+def test_what_is_not_finite_stays_with_its_element(bench: Bench, kind: type[UpdateRule]) -> None:
+    rule = kind(True, True, True, True)
     arrays = arrays_for(rule, 100)
     arrays[1][[3, 50]] = np.nan, np.inf
     compiled, reference = both(bench, rule, *arrays)[0]
