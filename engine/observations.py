@@ -92,10 +92,10 @@ def normalization_stats(call: Call, read: Callable[[Value], np.ndarray]) -> Norm
     with np.errstate(divide="ignore"):  # where values are far beyond any measure, the variance is infinite
         biased = np.maximum(read(rstd).astype(np.float64) ** -2 - call.op.attributes()["epsilon"], 0.0)
     return NormalizationStats(
-        batch_mean=read(mean).astype(np.float64),
-        batch_variance=biased * (count / max(count - 1, 1)),
-        running_mean=read(running_mean).astype(np.float64),
-        running_variance=read(running_variance).astype(np.float64),
+        batch_mean=read(mean).astype(np.float32),
+        batch_variance=(biased * (count / max(count - 1, 1))).astype(np.float32),
+        running_mean=read(running_mean).astype(np.float32),
+        running_variance=read(running_variance).astype(np.float32),
     )
 
 

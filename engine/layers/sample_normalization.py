@@ -54,24 +54,25 @@ def _lone(what: str, shape: Shape, fix: tuple[object, ...] | None = ("bypass",))
     avoid="In convolutional networks on large batches, where batch normalization usually trains better; right before "
     "the last layer where the size of the whole vector carries the answer, for that is taken away.",
     differs="It does not bring values into the range 0 to 1, as notes sometimes say: each sample gets mean 0 and "
-    "variance 1. Over the whole sample it is PyTorch's LayerNorm(x.shape[1:]) with one γ and β for each element; over "
-    "the channels it is Keras's default, LayerNorm as in transformers. Group normalization with one group has the same "
-    "statistics as the first, with one γ and β for each channel.",
+    "variance 1. Over the channels it is what transformers use, Keras's default and PyTorch's LayerNorm(channels). "
+    "Over the whole sample it is the paper's, and PyTorch's LayerNorm(x.shape[1:]) with one γ and β for each element; "
+    "group normalization with one group has the same statistics, with one γ and β for each channel.",
 )
 class LayerNorm(Layer, frozen=True):
     """Normalizes each sample by itself to mean 0 and variance 1; then scales and shifts.
 
-    μ and the biased variance σ² are taken over the features of a vector, over all pixels and channels of an image, or
-    over the channels of each pixel. Training and evaluation compute the same, and so do all batch sizes, down to one.
+    μ and the biased variance σ² are taken over the features of a vector; of images and sequences over the channels of
+    each pixel or position by itself, or over the whole sample. Training and evaluation compute the same, and so do all
+    batch sizes, down to one.
     """
 
     over: Annotated[
         Literal["sample", "channels"],
         field(
-            help="“sample”: over all values of a sample; “channels”: over those of each pixel of an image or "
-            "position of a sequence, apart. Vectors make no difference."
+            help="“channels”: over the last axis, for each pixel or position by itself; “sample”: over all values of a "
+            "sample together. For vectors both are the same."
         ),
-    ] = "sample"
+    ] = "channels"
     affine: Annotated[
         bool, field(label="Scale and shift", help="Learn γ and β. Without them the output stays normalized.")
     ] = True
@@ -84,8 +85,9 @@ class LayerNorm(Layer, frozen=True):
     def infer(self, shapes: tuple[Shape, ...]) -> Shape:
         (shape,) = shapes
         if math.prod(self._width(shape)) == 1:
-            many = math.prod(shape) > 1
-            raise _lone("Each pixel" if many else "A sample", shape, ("set", "over", "sample") if many else ("bypass",))
+            if math.prod(shape) == 1:
+                raise _lone("A sample", shape)
+            raise _lone("Each pixel" if len(shape) == 3 else "Each position", shape, ("set", "over", "sample"))
         return shape
 
     def parameters(self, shapes: tuple[Shape, ...]) -> tuple[ParameterSpec, ...]:

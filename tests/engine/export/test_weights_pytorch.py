@@ -34,7 +34,7 @@ def layers() -> list[Any]:
         make("layer", "depthwise_conv2d", multiplier=2, **drawn),
         make("layer", "group_norm", groups=4),
         make("layer", "conv_transpose2d", filters=5, size=3, padding=1, output_padding=1, **drawn),
-        make("layer", "layer_norm"),
+        make("layer", "layer_norm", over="sample"),
         make("layer", "instance_norm", affine=True),
         make("layer", "adaptive_max_pool2d", height=3, width=2),
         make("layer", "flatten"),

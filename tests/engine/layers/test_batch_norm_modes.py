@@ -57,7 +57,8 @@ def test_running_averages_are_so_far_after_so_many_steps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "pairs"), [(BatchNorm(), 6), (LayerNorm(), 8), (InstanceNorm(), 48), (GroupNorm(groups=3), 24)]
+    ("layer", "pairs"),
+    [(BatchNorm(), 6), (LayerNorm(over="sample"), 8), (InstanceNorm(), 48), (GroupNorm(groups=3), 24)],
 )
 def test_pairs_of_statistics_of_eight_images_of_six_channels(layer: Layer, pairs: int) -> None:
     lone = Lone(layer, np.random.default_rng(0).standard_normal((8, 5, 5, 6)))

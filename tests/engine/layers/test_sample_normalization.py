@@ -25,8 +25,8 @@ def whole(x: np.ndarray, layer: Layer) -> np.ndarray:
 
 def test_each_sample_gets_mean_zero_and_variance_one() -> None:
     for axes, layer in (
-        ((1, 2, 3), LayerNorm(affine=False)),
-        ((3,), LayerNorm(over="channels", affine=False)),
+        ((1, 2, 3), LayerNorm(over="sample", affine=False)),
+        ((3,), LayerNorm(affine=False)),
         ((1, 2), InstanceNorm()),
     ):
         y = whole(draw(8, 5, 5, 6), layer)
@@ -36,13 +36,13 @@ def test_each_sample_gets_mean_zero_and_variance_one() -> None:
 
 def test_one_group_is_layer_norm_and_a_group_for_each_channel_instance_norm() -> None:
     x = draw(8, 5, 5, 6)
-    np.testing.assert_allclose(whole(x, GroupNorm(groups=1)), whole(x, LayerNorm()), atol=1e-14)
+    np.testing.assert_allclose(whole(x, GroupNorm(groups=1)), whole(x, LayerNorm(over="sample")), atol=1e-14)
     np.testing.assert_allclose(whole(x, GroupNorm(groups=6)), whole(x, InstanceNorm()), atol=1e-14)
 
 
 def test_a_sample_does_not_depend_on_its_companions() -> None:
     x = draw(8, 5, 5, 6)
-    for layer in (LayerNorm(), LayerNorm(over="channels"), GroupNorm(groups=3), InstanceNorm()):
+    for layer in (LayerNorm(), LayerNorm(over="sample"), GroupNorm(groups=3), InstanceNorm()):
         np.testing.assert_allclose(whole(x[:1], layer), whole(x, layer)[:1], atol=1e-14)
     assert np.abs(whole(x[:2], BatchNorm()) - whole(x, BatchNorm())[:2]).max() > 0.1
 
@@ -57,12 +57,12 @@ def test_layer_norm_is_pytorchs(shape: tuple[int, ...], affine: bool, epsilon: f
     def reference(x: Any, p: dict[str, Any]) -> Any:
         return torch.nn.functional.layer_norm(x, x.shape[1:], p.get("gamma"), p.get("beta"), epsilon)
 
-    check_against(reference, LayerNorm(affine=affine, epsilon=epsilon), draw(*shape))
+    check_against(reference, LayerNorm(over="sample", affine=affine, epsilon=epsilon), draw(*shape))
 
     def by_pixel(x: Any, p: dict[str, Any]) -> Any:
         return torch.nn.functional.layer_norm(x, x.shape[-1:], p.get("gamma"), p.get("beta"), epsilon)
 
-    check_against(by_pixel, LayerNorm(over="channels", affine=affine, epsilon=epsilon), draw(*shape))
+    check_against(by_pixel, LayerNorm(affine=affine, epsilon=epsilon), draw(*shape))
 
 
 @pytest.mark.parity
@@ -93,8 +93,8 @@ def test_instance_norm_is_pytorchs(affine: bool) -> None:
 
 def test_parameters_have_the_shape_of_what_they_scale() -> None:
     shape = (5, 4, 6)
-    assert [spec.shape for spec in LayerNorm().parameters((shape,))] == [shape, shape]
-    assert [spec.shape for spec in LayerNorm(over="channels").parameters((shape,))] == [(6,), (6,)]
+    assert [spec.shape for spec in LayerNorm(over="sample").parameters((shape,))] == [shape, shape]
+    assert [spec.shape for spec in LayerNorm().parameters((shape,))] == [(6,), (6,)]
     assert [spec.shape for spec in GroupNorm(groups=2).parameters((shape,))] == [(6,), (6,)]
     assert InstanceNorm().parameters((shape,)) == ()
     assert not any(spec.decay for spec in LayerNorm().parameters((shape,)))
@@ -109,7 +109,8 @@ def test_parameters_have_the_shape_of_what_they_scale() -> None:
         (GroupNorm(groups=6), (1, 1, 6), "Each group of images", "", ("set", "groups", 1)),
         (GroupNorm(groups=1), (1,), "A sample of vectors of 1", "", ("bypass",)),
         (LayerNorm(), (1, 1, 1), "A sample of images", "", ("bypass",)),
-        (LayerNorm(over="channels"), (4, 4, 1), "Each pixel", "", ("set", "over", "sample")),
+        (LayerNorm(), (7, 1), "Each position of", "", ("set", "over", "sample")),
+        (LayerNorm(), (4, 4, 1), "Each pixel", "", ("set", "over", "sample")),
         (InstanceNorm(), (1, 1, 5), "Each channel of images", "", ("bypass",)),
         (InstanceNorm(), (64,), "needs images", "", None),
     ],
