@@ -41,12 +41,14 @@ REASONS = 3
 
 class RunsTab(QWidget):
     """`opened(run, go_on)` carries a stored run whose experiment and curves are to be shown, and whether it is to be
-    continued; `exportRequested` a stored run to export; `replayRequested` what it takes to make a run anew; `listed`
-    follows every reading of the list."""
+    continued; `exportRequested` a stored run to export; `replayRequested` what it takes to make a run anew;
+    `weightsRequested` the id of a run whose best weights new runs are to start from; `listed` follows every reading of
+    the list."""
 
     opened = Signal(object, bool)
     exportRequested = Signal(object)
     replayRequested = Signal(object)
+    weightsRequested = Signal(str)
     listed = Signal()
     said = Signal(str)
 
@@ -340,6 +342,10 @@ class RunsTab(QWidget):
         for run in self.selected()[:1]:
             self.resume_run(run.id)
 
+    def _on_weights(self) -> None:
+        for run in self.selected()[:1]:
+            self.weightsRequested.emit(run.id)
+
     def _on_replay(self) -> None:
         for run in self.selected()[:1]:
             self.replay_run(run.id)
@@ -391,6 +397,7 @@ class RunsTab(QWidget):
             ("Open", self._on_open, one),
             ("Continue", self._on_resume, one and self.can_resume(runs[0])),
             ("Replay with its edits", self._on_replay, one and idle and not self.session.active),
+            ("Start new runs from its best weights", self._on_weights, one and runs[0].checkpoints > 0),
             ("Hide the curves" if shown else "Overlay the curves", self._on_overlay, True),
             ("Export…", self._on_export, one),
             ("Delete…", self._on_delete, idle),

@@ -78,6 +78,27 @@ class Taking(QObject):
 
         self._jobs.run(work, lambda arrays: self._on_weights(arrays, path.name), self._refuse)
 
+    def use_best(self, run_id: str) -> None:
+        """Let new runs start from the best state of a stored run, if its weights fit the network."""
+        network, report = self._flow.document.experiment.network, self._flow.document.report
+        store = self._flow.session.store
+        if store is None:
+            return
+
+        def work() -> tuple[dict[str, Any], str]:
+            from engine.export.weights import match, weights_of
+            from engine.training.result import TrainingError
+
+            reader = store.open(run_id)
+            checkpoint = reader.best_checkpoint() or reader.last_checkpoint()
+            if checkpoint is None:
+                raise TrainingError("This run has no checkpoint yet, so there are no weights to start from.")
+            arrays = weights_of(checkpoint[0])
+            match(arrays, network, report)
+            return arrays, f"{reader.summary.name}, step {checkpoint[1]['step']:,}"
+
+        self._jobs.run(work, lambda found: self._on_weights(*found), self._refuse)
+
     def _refuse(self, text: str) -> None:
         self._notices.show_notice(text, "warning")
 

@@ -177,6 +177,7 @@ class Window(QMainWindow):
         self.runs.opened.connect(self._on_run_opened)
         self.runs.exportRequested.connect(self.taking.export_stored)
         self.runs.replayRequested.connect(self._on_replay)
+        self.runs.weightsRequested.connect(self.taking.use_best)
         self.palette_tab.addRequested.connect(self.add_component)
         document.changed.connect(self.shelf.look)
         self.canvas.inspectRequested.connect(self._on_inspect)

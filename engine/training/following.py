@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Following", "results_of"]
 
+SCHEDULE = "schedule"
+"""Where the schedule's memory is kept; a stop condition's is under its place in the list."""
+
 
 def results_of(end: EpochEnd, heads: Sequence[Head]) -> Results:
     """The results that an epoch's end reports, as those read them who follow."""
@@ -63,6 +66,13 @@ class Following:
     def adopt(self, training: TrainingSpec) -> None:
         """Go on with another training part: the same but for a live field."""
         self._training = training
+
+    def go_on(self) -> None:
+        """The run is prolonged: whatever ended it is forgotten, and patience begins anew."""
+        self.met = "", ""
+        for place, memory in self._memories.items():
+            if place != SCHEDULE and "waited" in memory:
+                memory["waited"] = 0
 
     @property
     def over(self) -> bool:
@@ -116,7 +126,7 @@ class Following:
                 self.met = info_of(item).tag, reason
         if results.step <= self._training.warmup.length(steps_per_epoch):
             return None
-        scale = self._training.schedule.review(self._memories.setdefault("schedule", {}), results)
+        scale = self._training.schedule.review(self._memories.setdefault(SCHEDULE, {}), results)
         if scale is None:
             return None
         drop = Drop(results.step, scale)

@@ -292,6 +292,8 @@ class Loop:
 
     def prolong(self, epochs: int) -> None:
         """Go on to another number of epochs, with the course of a run that is so long."""
+        if epochs > self.experiment.training.epochs:
+            self.following.go_on()
         self.adopt(replace(self.experiment, training=replace(self.experiment.training, epochs=epochs)))
         self.steps.total = self.total_steps = epochs * self.steps_per_epoch
         self.steps.adopt(self.experiment)

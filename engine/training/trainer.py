@@ -145,6 +145,7 @@ class Trainer:
         from engine import backend
 
         arrays, counters = self._stored()
+        prolonged = counters is not None and (self._epochs or 0) > self.experiment.training.epochs
         if self._epochs is not None:
             self.experiment = replace(self.experiment, training=replace(self.experiment.training, epochs=self._epochs))
         if self.control.stopping:
@@ -197,6 +198,8 @@ class Trainer:
             replay=self._replay,
         )
         self.loop.keeper.held = best
+        if prolonged:
+            self.loop.following.go_on()
         self._event(
             events.Started(
                 run=self.run_id,

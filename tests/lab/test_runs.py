@@ -216,6 +216,18 @@ def test_a_button_that_is_off_says_why_and_the_focus_is_seen(
     assert runs.list.currentRow() == 0 and runs.list.grab().toImage() != before
 
 
+def choose(window: Window, text: str) -> None:
+    """Open the menu of the selected run and take an entry."""
+    item = window.runs.list.visualItemRect(window.runs.list.item(0)).center()
+    window.runs.list.customContextMenuRequested.emit(item)
+    menu = window.runs._menu
+    assert menu is not None
+    entry = next(action for action in menu.actions() if action.text() == text)
+    assert entry.isEnabled()
+    menu.setActiveAction(entry)
+    QTest.keyClick(menu, Qt.Key.Key_Return)
+
+
 def test_replaying_a_run_makes_it_anew_with_its_edits(make_window: MakeWindow, qtbot: Any, tmp_path: Path) -> None:
     from engine.training.replay import differing
 
@@ -231,14 +243,7 @@ def test_replaying_a_run_makes_it_anew_with_its_edits(make_window: MakeWindow, q
     settled(qtbot, window)
     old = window.runs.summaries[0]
     window.runs.select(old.id)
-    item = window.runs.list.visualItemRect(window.runs.list.item(0)).center()
-    window.runs.list.customContextMenuRequested.emit(item)
-    menu = window.runs._menu
-    assert menu is not None
-    replay = next(action for action in menu.actions() if action.text() == "Replay with its edits")
-    assert replay.isEnabled()
-    menu.setActiveAction(replay)
-    QTest.keyClick(menu, Qt.Key.Key_Return)
+    choose(window, "Replay with its edits")
     qtbot.waitUntil(lambda: window.session.finished is not None and window.session.finished.reason == "done")
     new = window.session.run_id
     assert new is not None and new != old.id
@@ -246,3 +251,18 @@ def test_replaying_a_run_makes_it_anew_with_its_edits(make_window: MakeWindow, q
     assert edits and [(event.step, event.path) for event in window.session.live.changes] == edits
     qtbot.waitUntil(lambda: not window.session.active)
     assert differing(store.open(old.id), store.open(new)) == []
+
+
+def test_new_runs_start_from_the_best_weights_of_a_run(make_window: MakeWindow, qtbot: Any, store: RunStore) -> None:
+    window = make_window(fake=False, store=store)
+    window.show_left("runs")
+    settled(qtbot, window)
+    run = window.runs.summaries[0]
+    window.document.replace(store.open(run.id).experiment)
+    window.runs.select(run.id)
+    choose(window, "Start new runs from its best weights")
+    qtbot.waitUntil(lambda: window.flow.weights is not None)
+    best = store.open(run.id).best_checkpoint()
+    assert best is not None and window.flow.weights is not None
+    assert window.flow.weights["dense_1/weight"].tobytes() == best[0]["parameter/dense_1/weight"].tobytes()
+    assert f"step {best[1]['step']}" in window.notices.texts[-1]

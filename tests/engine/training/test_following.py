@@ -66,7 +66,6 @@ def test_stopping_and_resuming_changes_no_bit(schedule: Schedule, tmp_path: Path
     store = RunStore(tmp_path)
     _, part = run(experiment, log, store=store, steps=10)
     assert (part.steps, part.reason) == (10, "stopped")
-    run(experiment, log, store=store, resume=part.run, steps=18)
     resumed, result = run(experiment, log, store=store, resume=part.run)
     assert weights(whole) == weights(resumed)
     assert whole_log.of(Restored) or isinstance(schedule, CosineSchedule), "the last state is not the best one"
@@ -155,6 +154,20 @@ def test_a_run_that_is_prolonged_goes_on_from_its_last_state(tmp_path: Path) -> 
     _, first = run(replace_epochs(experiment, 8), store=store)
     more, _ = run(experiment, store=store, resume=first.run, epochs=12)
     assert weights(whole) == weights(more)
+
+
+def test_prolonging_a_run_that_was_ended_early_begins_its_patience_anew(tmp_path: Path) -> None:
+    from engine.training.replay import differing, replay_of
+
+    store = RunStore(tmp_path)
+    experiment = rising(stopping=(EarlyStopping(patience=2),))
+    _, first = run(experiment, store=store)
+    assert first.message
+    _, more = run(experiment, store=store, resume=first.run, epochs=40)
+    assert more.epochs >= first.epochs + 2
+    reader = store.open(first.run)
+    again = Trainer(experiment, device="cpu", store=store, replay=replay_of(reader)).run()
+    assert differing(reader, store.open(again.run)) == []
 
 
 def test_a_metric_can_be_watched() -> None:

@@ -11,11 +11,11 @@ from engine.experiment import Experiment
 from engine.kinds import Stopping
 from engine.optimizers import SGD
 from engine.penalties import L1, L2, WeightDecay
-from engine.schedules import CosineSchedule, PlateauSchedule
+from engine.schedules import CosineSchedule, PlateauSchedule, PointsSchedule
 from engine.schema import fields_of
 from engine.stopping import EarlyStopping, StopAfterTime
 from engine.training.control import Control
-from engine.training.events import Changed, Checkpointed, ConditionMet, Event, StepRows
+from engine.training.events import Changed, Checkpointed, ConditionMet, Event, StepRow, StepRows
 from engine.training.replay import differing, replay_of
 from engine.training.result import Result, TrainingError
 from engine.training.store import RunReader, RunStore
@@ -88,6 +88,23 @@ def test_a_run_that_was_stopped_resumed_and_prolonged_is_replayed_in_one_go(tmp_
     remade, found = again(reader, store)
     assert (found.steps, found.reason) == (27, "stopped")
     assert differing(reader, remade) == []
+
+
+def test_points_of_the_course_moved_during_a_run_are_resumed_and_replayed(tmp_path: Path) -> None:
+    experiment = edited(schedule=PointsSchedule(epochs=(0, 5), shares=(1, 0.1)))
+    edits: dict[int, tuple[str, Any]] = {
+        5: ("training.schedule.shares", (1.0, 0.5)),
+        13: ("training.schedule.epochs", (0.0, 2.5)),
+    }
+    store = RunStore(tmp_path)
+    whole, log = by_hand(experiment, store, edits)
+    rates = [row.learning_rate for row in log.of(StepRow)]
+    assert rates[5] == pytest.approx(0.1 * (1 - 0.5 * 5 / 30)) and rates[-1] == pytest.approx(0.05)
+    part, _ = by_hand(experiment, RunStore(tmp_path / "other"), edits, steps=15)
+    by_hand(experiment, RunStore(tmp_path / "other"), edits, resume=part.run)
+    reader = store.open(whole.run)
+    assert differing(reader, RunStore(tmp_path / "other").open(part.run)) == []
+    assert differing(reader, again(reader, store)[0]) == []
 
 
 @pytest.mark.parametrize("stopping", [EarlyStopping(patience=2), StopAfterTime(duration=0.25, unit="minutes")])
