@@ -7,14 +7,20 @@ which nothing reads a loss. Shapes are not checked here: a network may be wrong 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
 
 from engine import groups, paths, wiring
-from engine.experiment import NODE_ID_RULE, Experiment, NetworkSpec, Node, is_node_id, node_to_plain, nodes_from_plain
+from engine.blocks import blocks_after
+from engine.experiment import (
+    NODE_ID_RULE,
+    Experiment,
+    NetworkSpec,
+    Node,
+    is_node_id,
+)
 from engine.layers.base import Loss, NodeComponent
 from engine.schema import SchemaError, Unknown, info_of
 
@@ -23,13 +29,11 @@ __all__ = [
     "add_node",
     "bypass",
     "connect",
-    "copy_nodes",
     "disconnect",
-    "duplicate",
     "insert_before",
     "insert_on_edge",
     "move",
-    "paste_nodes",
+    "node_of",
     "remove_nodes",
     "rename",
     "replace_component",
@@ -39,9 +43,8 @@ __all__ = [
     "set_title",
     "unique_id",
     "why_not_connect",
+    "with_nodes",
 ]
-
-CLIPBOARD_FORMAT = "descent-lab-nodes"
 
 
 class EditError(SchemaError):
@@ -78,8 +81,8 @@ def add_node(
     _check_id(network, new_id)
     if after is None or component.max_inputs == 0:
         place = at or wiring.free_place(network, wiring.beside_all(network))
-        return _with_nodes(experiment, (*network.nodes, Node(id=new_id, component=component, position=place)))
-    source = _node(network, after)
+        return with_nodes(experiment, (*network.nodes, Node(id=new_id, component=component, position=place)))
+    source = node_of(network, after)
     if isinstance(source.component, Loss):
         raise EditError(after, "nothing can follow a loss")
     rewired = () if isinstance(component, Loss) else tuple(wiring.readers(network, after))
@@ -95,7 +98,7 @@ def add_node(
             nodes = list(wiring.make_room(nodes, rewired, at))
         else:
             at = wiring.free_place(network, at)
-    return _with_nodes(experiment, (*nodes, Node(id=new_id, component=component, inputs=(after,), position=at)))
+    return with_nodes(experiment, (*nodes, Node(id=new_id, component=component, inputs=(after,), position=at)))
 
 
 def insert_on_edge(
@@ -109,7 +112,7 @@ def insert_on_edge(
 ) -> Experiment:
     """Put a node on the wire from `source` to `target`; what else reads `source` goes on reading it."""
     network = experiment.network
-    reader = _node(network, target)
+    reader = node_of(network, target)
     if source not in reader.inputs:
         raise EditError(target, f"there is no wire from “{source}” to “{target}”")
     if isinstance(component, Loss) or component.max_inputs == 0:
@@ -121,17 +124,17 @@ def insert_on_edge(
         for node in network.nodes
     ]
     if at is None:
-        start = _node(network, source).position
+        start = node_of(network, source).position
         at = (start[0] + wiring.STEP[0], (start[1] + reader.position[1]) / 2)
         nodes = list(wiring.make_room(nodes, (target,), at))
-    return _with_nodes(experiment, (*nodes, Node(id=new_id, component=component, inputs=(source,), position=at)))
+    return with_nodes(experiment, (*nodes, Node(id=new_id, component=component, inputs=(source,), position=at)))
 
 
 def insert_before(
     experiment: Experiment, component: NodeComponent, target: str, *, node_id: str | None = None
 ) -> Experiment:
     """Put a node on the first wire that arrives at `target`."""
-    inputs = _node(experiment.network, target).inputs
+    inputs = node_of(experiment.network, target).inputs
     if not inputs:
         raise EditError(target, f"“{target}” reads nothing yet")
     return insert_on_edge(experiment, component, inputs[0], target, node_id=node_id)
@@ -142,7 +145,7 @@ def remove_nodes(experiment: Experiment, ids: Iterable[str], *, reconnect: bool 
     first."""
     network, gone = experiment.network, set(ids)
     for node_id in gone:
-        _node(network, node_id)
+        node_of(network, node_id)
     by_id = {node.id: node for node in network.nodes}
 
     def heir(node_id: str) -> str | None:
@@ -168,12 +171,12 @@ def remove_nodes(experiment: Experiment, ids: Iterable[str], *, reconnect: bool 
                     inputs.append(new)
             node = replace(node, inputs=tuple(inputs))
         kept.append(node)
-    return _with_nodes(_with_groups(experiment, groups.without(experiment.training.groups, gone)), kept)
+    return with_nodes(_with_groups(experiment, groups.without(experiment.training.groups, gone)), kept)
 
 
 def replace_component(experiment: Experiment, node_id: str, component: NodeComponent) -> Experiment:
     """Give a node another component; its id, place and title stay, and as many of its wires as the new one takes."""
-    node = _node(experiment.network, node_id)
+    node = node_of(experiment.network, node_id)
     if isinstance(component, Loss) and any(True for _ in wiring.readers(experiment.network, node_id)):
         raise EditError(node_id, "other nodes read this one, and nothing can follow a loss")
     inputs = node.inputs if component.max_inputs is None else node.inputs[: component.max_inputs]
@@ -183,11 +186,15 @@ def replace_component(experiment: Experiment, node_id: str, component: NodeCompo
 def rename(experiment: Experiment, node_id: str, new_id: str) -> Experiment:
     """Give a node another id; wires and parameter groups follow. Random numbers are keyed by ids: a renamed node gets
     other weights."""
-    _node(experiment.network, node_id)
+    node_of(experiment.network, node_id)
     if new_id == node_id:
         return experiment
     _check_id(experiment.network, new_id)
-    return _with_nodes(
+    blocks = tuple(
+        replace(block, nodes=tuple(new_id if item == node_id else item for item in block.nodes))
+        for block in experiment.network.blocks
+    )
+    renamed = with_nodes(
         _with_groups(experiment, groups.renamed(experiment.training.groups, node_id, new_id)),
         (
             replace(
@@ -198,20 +205,21 @@ def rename(experiment: Experiment, node_id: str, new_id: str) -> Experiment:
             for node in experiment.network.nodes
         ),
     )
+    return replace(renamed, network=replace(renamed.network, blocks=blocks))
 
 
 def set_title(experiment: Experiment, node_id: str, title: str) -> Experiment:
     """Set the text that a node shows instead of its component's; "" goes back to that."""
     return _with_node(
-        experiment, replace(_node(experiment.network, node_id), title=title.strip().encode(errors="replace").decode())
+        experiment, replace(node_of(experiment.network, node_id), title=title.strip().encode(errors="replace").decode())
     )
 
 
 def move(experiment: Experiment, positions: Mapping[str, tuple[float, float]]) -> Experiment:
     """Put nodes at new places."""
     for node_id in positions:
-        _node(experiment.network, node_id)
-    return _with_nodes(
+        node_of(experiment.network, node_id)
+    return with_nodes(
         experiment,
         (
             replace(node, position=(float(positions[node.id][0]), float(positions[node.id][1])))
@@ -225,12 +233,12 @@ def move(experiment: Experiment, positions: Mapping[str, tuple[float, float]]) -
 def bypass(experiment: Experiment, ids: Iterable[str], on: bool | None = None) -> Experiment:
     """Take nodes out of the network without deleting them, or put them back; without `on`, all are turned to the
     opposite of the first."""
-    chosen = [_node(experiment.network, node_id) for node_id in ids]
+    chosen = [node_of(experiment.network, node_id) for node_id in ids]
     if not chosen:
         return experiment
     state = not chosen[0].bypass if on is None else on
     names = {node.id for node in chosen}
-    return _with_nodes(
+    return with_nodes(
         experiment, (replace(node, bypass=state) if node.id in names else node for node in experiment.network.nodes)
     )
 
@@ -243,7 +251,7 @@ def why_not_connect(network: NetworkSpec, source: str, target: str, *, replacing
 
     `replacing` says that the new wire may take the place of the only one that a node can read.
     """
-    start, end = _node(network, source), _node(network, target)
+    start, end = node_of(network, source), node_of(network, target)
     if source == target:
         return "a node cannot read its own output"
     if isinstance(start.component, Loss):
@@ -266,14 +274,14 @@ def connect(experiment: Experiment, source: str, target: str, *, replacing: bool
     reason = why_not_connect(experiment.network, source, target, replacing=replacing)
     if reason:
         raise EditError(target, reason)
-    node = _node(experiment.network, target)
+    node = node_of(experiment.network, target)
     single = replacing and isinstance(node.component, NodeComponent) and node.component.max_inputs == 1
     return _with_node(experiment, replace(node, inputs=(source,) if single else (*node.inputs, source)))
 
 
 def disconnect(experiment: Experiment, source: str, target: str) -> Experiment:
     """Take the wire from `source` to `target` away. `source` may be an id that no longer exists."""
-    node = _node(experiment.network, target)
+    node = node_of(experiment.network, target)
     if source not in node.inputs:
         raise EditError(target, f"there is no wire from “{source}” to “{target}”")
     return _with_node(experiment, replace(node, inputs=_replaced_once(node.inputs, source, ())))
@@ -284,7 +292,7 @@ def disconnect(experiment: Experiment, source: str, target: str) -> Experiment:
 
 def set_field(experiment: Experiment, node_id: str, name: str, value: Any) -> Experiment:
     """Set one field of a node's component. The value is checked against the declaration."""
-    _node(experiment.network, node_id)
+    node_of(experiment.network, node_id)
     return set_path(experiment, f"nodes.{node_id}.{name}", value)
 
 
@@ -304,75 +312,11 @@ def set_text(experiment: Experiment, path: str, text: str) -> Experiment:
         raise EditError(error.path, error.message) from error
 
 
-# -- clipboard ---------------------------------------------------------------------------------------------------------
-
-
-def copy_nodes(experiment: Experiment, ids: Iterable[str]) -> str:
-    """The chosen nodes as text (JSON, as in a file), with the wires among them."""
-    chosen = set(ids)
-    for node_id in chosen:
-        _node(experiment.network, node_id)
-    nodes = [
-        node_to_plain(replace(node, inputs=tuple(item for item in node.inputs if item in chosen)))
-        for node in experiment.network.nodes
-        if node.id in chosen
-    ]
-    return json.dumps({"format": CLIPBOARD_FORMAT, "version": 1, "nodes": nodes}, ensure_ascii=False, indent=1)
-
-
-def paste_nodes(
-    experiment: Experiment,
-    text: str,
-    *,
-    at: tuple[float, float] | None = None,
-    offset: tuple[float, float] = (40.0, 40.0),
-) -> Experiment:
-    """Add the nodes of a text made by `copy_nodes`, under new ids, with the wires among them.
-
-    Their upper left corner goes to `at`, or else each is moved by `offset`. They come last in `network.nodes`.
-    """
-    try:
-        plain = json.loads(text)
-        if (
-            not isinstance(plain, dict)
-            or plain.get("format") != CLIPBOARD_FORMAT
-            or not isinstance(plain.get("nodes"), list)
-        ):
-            raise ValueError
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise EditError("", "the clipboard holds no nodes") from None
-    try:
-        nodes = nodes_from_plain(plain["nodes"], "nodes")
-    except SchemaError as error:
-        raise EditError(error.path, f"cannot be pasted: {error.message}") from error
-    if at is not None and nodes:
-        offset = (at[0] - min(n.position[0] for n in nodes), at[1] - min(n.position[1] for n in nodes))
-    network = experiment.network
-    new_ids: dict[str, str] = {}
-    for node in nodes:
-        new_ids[node.id] = unique_id(network, info_of(node.component).tag)
-        network = NetworkSpec(nodes=(*network.nodes, replace(node, id=new_ids[node.id])))
-    pasted = (
-        replace(
-            node,
-            id=new_ids[node.id],
-            inputs=tuple(new_ids[item] for item in node.inputs if item in new_ids),
-            position=(node.position[0] + offset[0], node.position[1] + offset[1]),
-        )
-        for node in nodes
-    )
-    return _with_nodes(experiment, (*experiment.network.nodes, *pasted))
-
-
-def duplicate(experiment: Experiment, ids: Iterable[str]) -> Experiment:
-    """Copy and paste in one edit."""
-    return paste_nodes(experiment, copy_nodes(experiment, ids))
-
-
 # -- helpers -----------------------------------------------------------------------------------------------------------
 
 
-def _node(network: NetworkSpec, node_id: str) -> Node:
+def node_of(network: NetworkSpec, node_id: str) -> Node:
+    """The node of that id. Raises EditError."""
     try:
         return network.node(node_id)
     except KeyError:
@@ -386,8 +330,11 @@ def _check_id(network: NetworkSpec, node_id: str) -> None:
         raise EditError("id", f"there is a node “{node_id}” already")
 
 
-def _with_nodes(experiment: Experiment, nodes: Iterable[Node]) -> Experiment:
-    return replace(experiment, network=NetworkSpec(nodes=tuple(map(wiring.on_canvas, nodes))))
+def with_nodes(experiment: Experiment, nodes: Iterable[Node]) -> Experiment:
+    """The experiment with other nodes; groups keep those of theirs that are left."""
+    placed = tuple(map(wiring.on_canvas, nodes))
+    network = experiment.network
+    return replace(experiment, network=NetworkSpec(nodes=placed, blocks=blocks_after(network, placed)))
 
 
 def _with_groups(experiment: Experiment, found: tuple[groups.ParameterGroup, ...]) -> Experiment:
@@ -397,7 +344,7 @@ def _with_groups(experiment: Experiment, found: tuple[groups.ParameterGroup, ...
 
 
 def _with_node(experiment: Experiment, new: Node) -> Experiment:
-    return _with_nodes(experiment, (new if node.id == new.id else node for node in experiment.network.nodes))
+    return with_nodes(experiment, (new if node.id == new.id else node for node in experiment.network.nodes))
 
 
 def _replaced_once(items: tuple[str, ...], old: str, new: tuple[str, ...]) -> tuple[str, ...]:

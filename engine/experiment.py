@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from msgspec import Struct
@@ -36,9 +38,9 @@ from engine.schema import (
     require,
     to_plain,
 )
-from engine.text import number_text
+from engine.text import number_text, shortened
 
-__all__ = ["DataSpec", "Experiment", "NetworkSpec", "Node", "SplitSpec", "TrainingSpec"]
+__all__ = ["Block", "DataSpec", "Experiment", "NetworkSpec", "Node", "SplitSpec", "TrainingSpec"]
 
 
 class Node(Struct, frozen=True, kw_only=True):
@@ -56,10 +58,24 @@ class Node(Struct, frozen=True, kw_only=True):
     title: str = ""
 
 
+MOST_REPEATS = 100
+
+
+class Block(Struct, frozen=True, kw_only=True):
+    """Nodes that are repeated `repeat` times in a row, each time with weights of their own; see `engine.blocks`. A node
+    belongs to one block at most."""
+
+    nodes: tuple[str, ...]
+    repeat: int = 2
+    title: str = ""
+
+
 class NetworkSpec(Struct, frozen=True, kw_only=True):
-    """The nodes of a directed acyclic graph; each edge is an entry of some node's `inputs`."""
+    """The nodes of a directed acyclic graph; each edge is an entry of some node's `inputs`. `blocks` are the groups of
+    nodes that are repeated."""
 
     nodes: tuple[Node, ...] = ()
+    blocks: tuple[Block, ...] = ()
 
     def node(self, node_id: str) -> Node:
         """The node of that id. Raises KeyError."""
@@ -177,14 +193,19 @@ class Experiment(Struct, frozen=True, kw_only=True):
 # A node's own keys in a file; a component's fields stand beside them, so no component may use these names.
 NODE_KEYS = ("id", "type", "inputs", "position", "bypass", "title")
 
-NODE_ID_RULE = "expected a name of 1 to 80 printable characters without “/”"
+NODE_ID_RULE = (
+    "expected a name of 1 to 80 printable characters without “/”, and without “·” and a number at its end, as "
+    "repetitions are called"
+)
+COPY = re.compile(r"·([2-9]|[1-9]\d+)$")
+"""How the ids of a block's copies end, from the second on."""
 FARTHEST = 1e7
 """The largest coordinate of a node's place on the canvas."""
 
 
 def is_node_id(text: str) -> bool:
     """Whether a node may have this id."""
-    return 0 < len(text) <= 80 and "/" not in text and text.isprintable()
+    return 0 < len(text) <= 80 and "/" not in text and text.isprintable() and not COPY.search(text)
 
 
 def experiment_to_plain(experiment: Experiment) -> dict[str, Any]:
@@ -194,9 +215,53 @@ def experiment_to_plain(experiment: Experiment) -> dict[str, Any]:
         "notes": experiment.notes,
         "seed": experiment.seed,
         "data": to_plain(experiment.data),
-        "network": {"nodes": [node_to_plain(node) for node in experiment.network.nodes]},
+        "network": network_to_plain(experiment.network),
         "training": to_plain(experiment.training),
     }
+
+
+def network_to_plain(network: NetworkSpec) -> dict[str, Any]:
+    """The nodes, and the blocks where there are any."""
+    plain: dict[str, Any] = {"nodes": [node_to_plain(node) for node in network.nodes]}
+    if network.blocks:
+        plain["blocks"] = [block_to_plain(block) for block in network.blocks]
+    return plain
+
+
+def block_to_plain(block: Block) -> dict[str, Any]:
+    """One block as JSON types."""
+    title = {"title": block.title} if block.title else {}
+    return {"nodes": list(block.nodes), "repeat": block.repeat, **title}
+
+
+def blocks_from_plain(plain: Any, path: str, ids: Collection[str]) -> tuple[Block, ...]:
+    """The blocks that JSON types describe, of nodes with these ids. Raises SchemaError."""
+    if not isinstance(plain, list):
+        raise SchemaError(path, "expected a list of groups")
+    blocks: list[Block] = []
+    taken: dict[str, int] = {}
+    for i, item in enumerate(plain):
+        place = f"{path}[{i}]"
+        if not isinstance(item, dict):
+            raise SchemaError(place, "expected an object that describes a group")
+        for key in item:
+            if key not in ("nodes", "repeat", "title"):
+                raise no_such_field(f"{place}.{key}", key, ("nodes", "repeat", "title"))
+        nodes, repeat, title = item.get("nodes"), item.get("repeat", 2), item.get("title", "")
+        if not isinstance(nodes, list) or not nodes or not all(isinstance(node, str) for node in nodes):
+            raise SchemaError(f"{place}.nodes", "expected a list of node ids, at least one")
+        for node in nodes:
+            if node not in ids:
+                raise SchemaError(f"{place}.nodes", f"there is no node “{shortened(node)}”")
+            if node in taken:
+                raise SchemaError(f"{place}.nodes", f"“{shortened(node)}” is already in {path}[{taken[node]}]")
+            taken[node] = i
+        if not isinstance(repeat, int) or isinstance(repeat, bool) or not 1 <= repeat <= MOST_REPEATS:
+            raise SchemaError(f"{place}.repeat", f"expected a whole number from 1 to {MOST_REPEATS}")
+        if not isinstance(title, str) or not is_text(title):
+            raise SchemaError(f"{place}.title", "expected text")
+        blocks.append(Block(nodes=tuple(nodes), repeat=repeat, title=title))
+    return tuple(blocks)
 
 
 def node_to_plain(node: Node) -> dict[str, Any]:
@@ -273,12 +338,13 @@ def experiment_from_plain(plain: Any) -> Experiment:
     if not isinstance(network, dict) or not isinstance(network.get("nodes"), list):
         raise SchemaError("network.nodes", "expected a list of nodes")
     for key in network:
-        if key != "nodes":
-            raise no_such_field(f"network.{key}", key, ("nodes",))
+        if key not in ("nodes", "blocks"):
+            raise no_such_field(f"network.{key}", key, ("nodes", "blocks"))
     nodes = nodes_from_plain(network["nodes"], "network.nodes")
+    blocks = blocks_from_plain(network.get("blocks", []), "network.blocks", {node.id for node in nodes})
     return Experiment(
         data=from_plain(DataSpec, plain["data"], "data"),
-        network=NetworkSpec(nodes=nodes),
+        network=NetworkSpec(nodes=nodes, blocks=blocks),
         training=from_plain(TrainingSpec, plain["training"], "training"),
         **texts,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from engine.experiment import DataSpec, Experiment, TrainingSpec
+from engine.experiment import MOST_REPEATS, DataSpec, Experiment, TrainingSpec
 from engine.files import FORMAT, VERSION
 from engine.schema import ComponentInfo, FieldSpec, all_components, fields_of, to_plain
 
@@ -38,6 +38,22 @@ _NODE_PROPERTIES: dict[str, Schema] = {
 }
 
 
+_BLOCKS = {
+    "type": "array",
+    "description": "Groups of layers that are repeated in a row.",
+    "items": {
+        "type": "object",
+        "properties": {
+            "nodes": {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "Ids of the layers."},
+            "repeat": {"type": "integer", "minimum": 1, "maximum": MOST_REPEATS, "default": 2},
+            "title": {"type": "string", "default": ""},
+        },
+        "required": ["nodes"],
+        "additionalProperties": False,
+    },
+}
+
+
 def file_schema() -> Schema:
     """The schema of a whole file, as JSON types."""
     kinds: dict[str, list[ComponentInfo]] = {}
@@ -61,7 +77,7 @@ def file_schema() -> Schema:
             "data": _struct(DataSpec),
             "network": {
                 "type": "object",
-                "properties": {"nodes": {"type": "array", "items": {"oneOf": nodes}}},
+                "properties": {"nodes": {"type": "array", "items": {"oneOf": nodes}}, "blocks": _BLOCKS},
                 "required": ["nodes"],
             },
             "training": _struct(TrainingSpec),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from msgspec.structs import replace
 
 from engine import edits
+from engine.blocks import template_of
 from engine.data.signature import DataSignature
 from engine.diagnostics import Fix
 from engine.experiment import Experiment, Node
@@ -31,7 +32,10 @@ def fix_for(
                 return None
             component = cls(**values)
             assert isinstance(component, NodeComponent)
-            return Fix(f"Insert {info_of(cls).label}", lambda value: edits.insert_before(value, component, node.id))
+            return Fix(
+                f"Insert {info_of(cls).label}",
+                lambda value: edits.insert_before(value, component, template_of(node.id)),
+            )
         case ("set", str(name), wanted):
             return _set_fix(f"Set {name} to {wanted}", node.id, name, wanted)
         case ("outputs", int(count)):
@@ -52,7 +56,7 @@ def fix_for(
             loss = cls()
             assert isinstance(loss, NodeComponent)
             label = f"Use {info_of(cls).label[0].lower()}{info_of(cls).label[1:]}"
-            return Fix(label, lambda value: edits.replace_component(value, node.id, loss))
+            return Fix(label, lambda value: edits.replace_component(value, template_of(node.id), loss))
         case ("bypass",):
             return bypass_fix(node.id)
     return None
@@ -73,18 +77,19 @@ def _outputs_fix(count: int, node: Node, nodes: Mapping[str, Node], wires: Mappi
 
 
 def _set_fix(label: str, node: str, field: str, value: object) -> Fix:
-    return Fix(label, lambda experiment: edits.set_field(experiment, node, field, value))
+    return Fix(label, lambda experiment: edits.set_field(experiment, template_of(node), field, value))
 
 
 def disconnect_fix(reader: str, source: str, nodes: Mapping[str, Node]) -> Fix:
     """Take one wire away."""
     name = nodes[source].title or source if source in nodes else source
-    return Fix(f"Remove the wire from “{shortened(name)}”", lambda value: edits.disconnect(value, source, reader))
+    ends = template_of(source), template_of(reader)
+    return Fix(f"Remove the wire from “{shortened(name)}”", lambda value: edits.disconnect(value, *ends))
 
 
 def remove_fix(node: str) -> Fix:
     """Delete the node."""
-    return Fix("Delete this layer", lambda value: edits.remove_nodes(value, [node]))
+    return Fix("Delete this layer", lambda value: edits.remove_nodes(value, [template_of(node)]))
 
 
 def input_fix(data: DataSignature) -> Fix | None:
@@ -109,12 +114,14 @@ def loss_fix(data: DataSignature, nodes: Mapping[str, Node], order: Sequence[str
     if not losses:
         return None
     component = losses[0](target=target[0])  # type: ignore[call-arg]  # every loss has this field
-    return Fix(f"Add {info_of(component).label}", lambda value: edits.add_node(value, component, after=ends[-1]))
+    return Fix(
+        f"Add {info_of(component).label}", lambda value: edits.add_node(value, component, after=template_of(ends[-1]))
+    )
 
 
 def bypass_fix(node: str) -> Fix:
     """Take the node out without deleting it."""
-    return Fix("Bypass this layer", lambda value: edits.bypass(value, [node], True))
+    return Fix("Bypass this layer", lambda value: edits.bypass(value, [template_of(node)], True))
 
 
 def wire_fix(
@@ -147,7 +154,10 @@ def wire_fix(
             continue
         follow = () if isinstance(component, Loss) or readers.get(node.id) else tuple(readers.get(source.id, ()))
         if not follow or output == shape:
-            return Fix(f"Wire it in after {_named(source, nodes)}", _wiring(node.id, source.id, follow))
+            return Fix(
+                f"Wire it in after {_named(source, nodes)}",
+                _wiring(template_of(node.id), template_of(source.id), follow),
+            )
     return None
 
 

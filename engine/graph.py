@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from msgspec.structs import replace
 
 from engine import tokens
+from engine.block_findings import block_findings, collapsed
+from engine.blocks import unrolled, unrolled_network
 from engine.data.augmentation.findings import augmentation_findings
 from engine.data.signature import DataSignature
 from engine.diagnostics import Diagnostic, Fix, NodeReport, Report
@@ -27,18 +29,22 @@ from engine.update_findings import update_findings
 
 
 def check(network: NetworkSpec, data: DataSignature | None) -> Report:
-    """Infer every shape and collect what is wrong. Never raises for a mistake in the network.
+    """Infer every shape and collect what is wrong. Never raises for a mistake in the network. The report is of the
+    network with its repeated groups written out; findings name the layers that stand for all copies.
 
     Without `data` the wiring alone is checked: shapes start at the data.
     """
-    return _Checker(network, data).report()
+    report = _Checker(unrolled_network(network), data).report()
+    if not network.blocks:
+        return report
+    return replace(report, diagnostics=collapsed((*block_findings(network), *report.diagnostics)))
 
 
 def check_experiment(experiment: Experiment, data: DataSignature | None) -> Report:
     """`check`, and what the training part of the experiment adds to it."""
     report = check(experiment.network, data)
-    extra = (*_training_findings(experiment, data, report), *tokens.findings(experiment, report))
-    return Report(order=report.order, nodes=report.nodes, diagnostics=report.diagnostics + extra)
+    extra = (*_training_findings(unrolled(experiment), data, report), *tokens.findings(experiment, report))
+    return replace(report, diagnostics=collapsed((*report.diagnostics, *extra)))
 
 
 class _Checker:

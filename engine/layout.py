@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
+from engine.blocks import unrolled_network
 from engine.diagnostics import Report
 from engine.experiment import NetworkSpec
 from engine.layers.base import NodeComponent, ParameterSpec
@@ -52,7 +53,7 @@ class Layout:
 
 def layout_of(network: NetworkSpec, report: Report, alignment: int = 16) -> Layout:
     """The arenas of a checked network. Every segment starts at a multiple of `alignment` elements."""
-    nodes = {node.id: node.component for node in network.nodes}
+    nodes = {node.id: node.component for node in unrolled_network(network).nodes}
     specs = {f"{node}/{spec.name}": spec for node in report.order for spec in report.nodes[node].parameters}
     ordered = sorted(specs.items(), key=lambda item: not item[1].decay)
     parameters, parameter_length = _pack([(name, spec.shape, spec.decay) for name, spec in ordered], alignment)

@@ -227,7 +227,7 @@ def _join(where: str, token: str | int) -> str:
 
 def _with_node(experiment: Experiment, old: Node, new: Node) -> Experiment:
     nodes = tuple(new if node is old else node for node in experiment.network.nodes)
-    return replace(experiment, network=NetworkSpec(nodes=nodes))
+    return replace(experiment, network=replace(experiment.network, nodes=nodes))
 
 
 # -- values ------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from engine.blocks import unrolled
 from engine.builder import Builder
 from engine.data.signature import DataSignature
 from engine.diagnostics import Report
@@ -123,7 +124,7 @@ def compile(
     """
     if not report.ok:
         raise CompileError(next(item.message for item in report.diagnostics if item.severity == "error"))
-    return _Compiler(experiment, report, signature, batch_size, training, observe, piece, alignment).program()
+    return _Compiler(unrolled(experiment), report, signature, batch_size, training, observe, piece, alignment).program()
 
 
 class _Compiler:

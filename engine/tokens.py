@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec.structs import replace
 
+from engine.blocks import unrolled_network
 from engine.data.augmentation.base import AugmentationStep
 from engine.data.preprocessing.base import PreprocessingStep
 from engine.diagnostics import Diagnostic, Fix, Report
@@ -30,8 +31,9 @@ _CARRIERS = (Reshape, Flatten, Permute, Crop2D, ZeroPad2D)
 
 def findings(experiment: Experiment, report: Report) -> Iterator[Diagnostic]:
     """What keeps whole numbers from reaching a layer that reads tokens: layers before it, or preprocessing."""
-    nodes = {node.id: node for node in experiment.network.nodes}
-    wires = active_inputs(experiment.network)
+    network = unrolled_network(experiment.network)
+    nodes = {node.id: node for node in network.nodes}
+    wires = active_inputs(network)
     for node_id in report.order:
         if not _reads(nodes[node_id]):
             continue
@@ -61,8 +63,9 @@ def findings(experiment: Experiment, report: Report) -> Iterator[Diagnostic]:
 def misfit(experiment: Experiment, report: Report, dataset: Dataset) -> tuple[str, str] | None:
     """The first reader whose tokens are not whole numbers within its vocabulary, and what is wrong with them in words;
     None where all are well. It looks at all parts of the data."""
-    nodes = {node.id: node for node in experiment.network.nodes}
-    wires = active_inputs(experiment.network)
+    network = unrolled_network(experiment.network)
+    nodes = {node.id: node for node in network.nodes}
+    wires = active_inputs(network)
     for node_id in report.order:
         name = _source(node_id, nodes, wires)[0] if _reads(nodes[node_id]) else ""
         if not name:

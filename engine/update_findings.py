@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
+from engine.blocks import template_of, unrolled_network
 from engine.diagnostics import Diagnostic, Fix, Report
 from engine.experiment import Experiment
 from engine.groups import ParameterGroup, group_of, without
@@ -67,20 +68,21 @@ def _accumulation(experiment: Experiment, report: Report) -> Iterator[Diagnostic
             ),
         )
     if training.accumulate > 1:
-        components = {node.id: node.component for node in experiment.network.nodes}
+        components = {node.id: node.component for node in unrolled_network(experiment.network).nodes}
         reading = [item for item in report.order if getattr(components[item], "needs_batch", False)]
         if reading:
             yield Diagnostic(
                 node="",
                 field="training.accumulate",
                 severity="info",
-                message=f"“{shortened(reading[0])}” takes its statistics of each micro-batch, so that steps are not "
-                "those of the whole batch.",
+                message=f"“{shortened(template_of(reading[0]))}” takes its statistics of each micro-batch, so that "
+                "steps are not those of the whole batch.",
             )
 
 
 def _memberships(groups: tuple[ParameterGroup, ...], report: Report) -> Iterator[Diagnostic]:
-    found = [group_of(groups, node, spec.decay) for node in report.order for spec in report.nodes[node].parameters]
+    specs = [(template_of(node), spec) for node in report.order for spec in report.nodes[node].parameters]
+    found = [group_of(groups, node, spec.decay) for node, spec in specs]
     for index in range(len(groups)):
         if found and index not in found:
             yield Diagnostic(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from engine.blocks import template_of
 from engine.builder import Builder
 from engine.experiment import TrainingSpec
 from engine.groups import group_of, is_penalized
@@ -49,7 +50,7 @@ def parts_of(training: TrainingSpec, layout: Layout, *, apart: str = "") -> tupl
     """All parameters, in parts that are as long as can be; with `apart`, parts of one "layer" or one "array" each."""
 
     def key(segment: Segment) -> tuple[int, bool, str]:
-        index = group_of(training.groups, segment.node, segment.decay)
+        index = group_of(training.groups, template_of(segment.node), segment.decay)
         group = training.groups[index] if index >= 0 else None
         own = {"layer": segment.node, "array": segment.name}.get(apart, "")
         return index, is_penalized(group, segment.decay), own

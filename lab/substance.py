@@ -30,4 +30,4 @@ def changed(experiment: Experiment, path: str, value: Any) -> Experiment:
 def substance(experiment: Experiment) -> tuple[Any, ...]:
     """What two experiments that train alike have in common: all but names, notes and places on the canvas."""
     nodes = tuple((node.id, node.component, node.inputs, node.bypass) for node in experiment.network.nodes)
-    return nodes, experiment.data, experiment.training, experiment.seed
+    return nodes, experiment.network.blocks, experiment.data, experiment.training, experiment.seed

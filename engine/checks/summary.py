@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.blocks import unrolled_network
 from engine.checks.base import Severity
 from engine.data.signature import DataSignature
 from engine.experiment import Experiment
@@ -58,11 +59,12 @@ def summarize(experiment: Experiment, signature: DataSignature) -> Summary:
     from engine.lower import active_inputs
 
     report = checked(experiment, signature)
+    network = unrolled_network(experiment.network)
     training = experiment.training
     size = min(training.batch_size, signature.train_size or training.batch_size)
     program = compile(experiment, report, signature, batch_size=size, training=True)
     width = np.dtype(training.precision).itemsize
-    wires = active_inputs(experiment.network)
+    wires = active_inputs(network)
     depths: dict[str, int] = {}
     rows = []
     for node_id in report.order:
@@ -73,7 +75,7 @@ def summarize(experiment: Experiment, signature: DataSignature) -> Summary:
         rows.append(
             LayerRow(
                 node=node_id,
-                title=title_of(experiment.network.node(node_id)),
+                title=title_of(network.node(node_id)),
                 inputs=wires[node_id],
                 shape=shape,
                 parameters=found.parameter_count,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.blocks import unrolled_network
 from engine.layers.base import Loss
 from engine.schema import Unknown, info_of
 from engine.training.programs import Programs
@@ -71,8 +72,9 @@ def heads_of(experiment: Experiment, report: Report, signature: DataSignature) -
     report it as "metric/loss node"."""
     heads: list[Head] = []
     taken: set[str] = set()
+    network = unrolled_network(experiment.network)
     for node_id in report.order:
-        component = experiment.network.node(node_id).component
+        component = network.node(node_id).component
         if not isinstance(component, Loss):
             continue
         target_name: str = component.target  # type: ignore[attr-defined]  # every loss has this field
@@ -105,8 +107,9 @@ def expected_initial_loss(experiment: Experiment, report: Report, heads: tuple[H
 def input_names(experiment: Experiment, report: Report) -> tuple[str, ...]:
     """The data arrays that the network's input nodes read, each once."""
     names: dict[str, None] = {}
+    network = unrolled_network(experiment.network)
     for node_id in report.order:
-        component: Any = experiment.network.node(node_id).component
+        component: Any = network.node(node_id).component
         if component.max_inputs == 0:
             names[component.source] = None
     return tuple(names)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.blocks import unrolled_network
 from engine.data.errors import memory_limit
 from engine.graph import check_experiment
 from engine.layers.base import Loss
@@ -37,7 +38,7 @@ __all__ = [
 def named(experiment: Experiment, node_id: str) -> str:
     """A node in words: “Dense 128” (dense_1)."""
     try:
-        return f"“{title_of(experiment.network.node(node_id))}” ({node_id})"
+        return f"“{title_of(unrolled_network(experiment.network).node(node_id))}” ({node_id})"
     except KeyError:
         return f"“{node_id}”"
 
@@ -54,8 +55,9 @@ def checked(experiment: Experiment, signature: DataSignature) -> Report:
 
 def check_targets(experiment: Experiment, report: Report, dataset: Dataset) -> None:
     """Refuse targets that a loss is not made for, which no shape tells. Raises TrainingError."""
+    network = unrolled_network(experiment.network)
     for node_id in report.order:
-        component = experiment.network.node(node_id).component
+        component = network.node(node_id).component
         if not isinstance(component, Loss) or component.target_range is None:
             continue
         if dataset.signature.targets[component.target].classes:
@@ -74,7 +76,8 @@ def check_targets(experiment: Experiment, report: Report, dataset: Dataset) -> N
 
 def losses_of(experiment: Experiment, report: Report) -> tuple[Loss, ...]:
     """The losses that take part in training."""
-    components = (experiment.network.node(node).component for node in report.order)
+    network = unrolled_network(experiment.network)
+    components = (network.node(node).component for node in report.order)
     return tuple(component for component in components if isinstance(component, Loss))
 
 
@@ -145,7 +148,7 @@ def layer_scalars(experiment: Experiment) -> dict[str, float]:
 
     return {
         f"{node.id}/{spec.name}": float(getattr(node.component, spec.name))
-        for node in experiment.network.nodes
+        for node in unrolled_network(experiment.network).nodes
         if not isinstance(node.component, Unknown)
         for spec in fields_of(type(node.component))
         if spec.live and spec.kind in ("int", "float")

@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import Struct
 
 from engine import eager
+from engine.blocks import unrolled
 from engine.initializers import LSUV
 from engine.layers.base import Loss, ParameterSpec
 from engine.lower import Lowered, lower
@@ -63,6 +64,7 @@ def scale_weights(
     wanted = {node: spec for node in report.order if (spec := _scaled_spec(report, node, given)) is not None}
     if not wanted:
         return ()
+    experiment = unrolled(experiment)
     inputs = first_batch(experiment, dataset)
     lowered = lower(
         experiment.network,

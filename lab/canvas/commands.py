@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from engine import edits, graph
+from engine import clipboard, edits, graph
 from engine.diagnostics import Diagnostic
 from engine.edits import EditError
 from engine.experiment import Experiment, NetworkSpec, Node
@@ -176,14 +176,14 @@ class Commands:
 
     def copy_text(self) -> str:
         """The selected nodes as they stand in an experiment file, or an empty string."""
-        return edits.copy_nodes(self._settled(), self.selection.nodes) if self.selection.nodes else ""
+        return clipboard.copy_nodes(self._settled(), self.selection.nodes) if self.selection.nodes else ""
 
     def paste(self, text: str, at: Point | None = None) -> None:
         """Add the nodes of a text, at a place (upper left corner) or beside where they were, and select them."""
         experiment = self._settled()
         taken = {node.position for node in experiment.network.nodes}
         for number in range(1, 100):
-            after = edits.paste_nodes(experiment, text, at=at, offset=(40.0 * number, 40.0 * number))
+            after = clipboard.paste_nodes(experiment, text, at=at, offset=(40.0 * number, 40.0 * number))
             new = after.network.nodes[len(experiment.network.nodes) :]
             if at is not None or not taken.intersection(node.position for node in new):
                 break
@@ -193,7 +193,7 @@ class Commands:
         """Copy the selected nodes beside themselves."""
         if self.selection.nodes:
             experiment = self._settled()
-            self._paste("Duplicate", edits.duplicate(experiment, self.selection.nodes), experiment)
+            self._paste("Duplicate", clipboard.duplicate(experiment, self.selection.nodes), experiment)
 
     def _paste(self, label: str, after: Experiment, before: Experiment) -> None:
         old = {node.id for node in before.network.nodes}

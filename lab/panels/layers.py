@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from msgspec import Struct
 
+from engine.blocks import unrolled_network
 from engine.experiment import Experiment
 from engine.layers.words import title_of
 from engine.schema import info_of
@@ -36,7 +37,7 @@ def layers_of(experiment: Experiment | None) -> dict[str, Layer]:
             title_of(node),
             info_of(node.component).group,
         )
-        for node in experiment.network.nodes
+        for node in unrolled_network(experiment.network).nodes
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import edits, files
+from engine import clipboard, edits, files
 from engine.edits import EditError
 from engine.experiment import Experiment
 from engine.schema import SchemaError, components_of, info_of
@@ -240,7 +240,7 @@ def test_moving_and_bypassing() -> None:
 
 def test_no_edit_makes_a_file_that_cannot_be_read() -> None:
     value = edits.move(blobs(), {"relu_1": (1e9, float("nan"))})
-    value = edits.paste_nodes(value, edits.copy_nodes(value, ["dense_1"]), at=(-1e300, 0.0))
+    value = clipboard.paste_nodes(value, clipboard.copy_nodes(value, ["dense_1"]), at=(-1e300, 0.0))
     value = edits.set_title(value, "dense_1", "half \udcff")
     assert files.loads(files.dumps(value).encode()) == value
     assert refused(lambda: edits.rename(value, "relu_1", "a\tb")).startswith("expected a name")
@@ -251,41 +251,43 @@ def test_no_edit_makes_a_file_that_cannot_be_read() -> None:
 
 def test_pasted_nodes_have_new_ids_and_the_wires_among_them() -> None:
     before = blobs()
-    after = edits.paste_nodes(before, edits.copy_nodes(before, ["relu_1", "dense_1"]))
+    after = clipboard.paste_nodes(before, clipboard.copy_nodes(before, ["relu_1", "dense_1"]))
     assert wires(after) == wires(before) | {"dense_3": (), "relu_2": ("dense_3",)}
     assert after.network.node("dense_3").component == before.network.node("dense_1").component
     assert after.network.node("dense_3").position == (208.0, 40.0)
 
 
 def test_pasting_puts_the_upper_left_corner_where_it_is_wanted() -> None:
-    after = edits.paste_nodes(blobs(), edits.copy_nodes(blobs(), ["dense_1", "relu_1"]), at=(-10.0, 5.0))
+    after = clipboard.paste_nodes(blobs(), clipboard.copy_nodes(blobs(), ["dense_1", "relu_1"]), at=(-10.0, 5.0))
     assert after.network.node("dense_3").position == (-10.0, 5.0)
     assert after.network.node("relu_2").position == (158.0, 5.0)
 
 
 def test_duplicating_is_copying_and_pasting() -> None:
     value = blobs()
-    assert edits.duplicate(value, ["relu_1"]) == edits.paste_nodes(value, edits.copy_nodes(value, ["relu_1"]))
+    assert clipboard.duplicate(value, ["relu_1"]) == clipboard.paste_nodes(
+        value, clipboard.copy_nodes(value, ["relu_1"])
+    )
 
 
 @pytest.mark.parametrize(
     "text", ["", "hello", "[]", "3", "{}", '{"format": "descent-lab-nodes"}', files.dumps(blobs())]
 )
 def test_a_clipboard_of_something_else_is_refused(text: str) -> None:
-    assert refused(lambda: edits.paste_nodes(blobs(), text)) == "the clipboard holds no nodes"
+    assert refused(lambda: clipboard.paste_nodes(blobs(), text)) == "the clipboard holds no nodes"
 
 
 def test_a_clipboard_with_a_wrong_field_is_refused_with_its_place() -> None:
-    text = edits.copy_nodes(blobs(), ["dense_1"]).replace('"units": 8', '"units": 0')
+    text = clipboard.copy_nodes(blobs(), ["dense_1"]).replace('"units": 8', '"units": 0')
     with pytest.raises(EditError) as caught:
-        edits.paste_nodes(blobs(), text)
+        clipboard.paste_nodes(blobs(), text)
     assert caught.value.path == "nodes[0].units"
     assert caught.value.message == "cannot be pasted: expected at least 1 and at most 65536, got 0"
 
 
 def test_a_clipboard_with_one_id_twice_is_refused() -> None:
-    text = edits.copy_nodes(blobs(), ["dense_1", "relu_1"]).replace('"relu_1"', '"dense_1"')
-    assert "already the id" in refused(lambda: edits.paste_nodes(blobs(), text))
+    text = clipboard.copy_nodes(blobs(), ["dense_1", "relu_1"]).replace('"relu_1"', '"dense_1"')
+    assert "already the id" in refused(lambda: clipboard.paste_nodes(blobs(), text))
 
 
 # -- any sequence of edits ---------------------------------------------------------------------------------------------
@@ -312,7 +314,7 @@ def random_edit(value: Experiment, draw: Callable[[Any], Any]) -> Experiment:
         case 5:
             return edits.replace_component(value, one, component)
         case 6:
-            return edits.duplicate(value, {one, other})
+            return clipboard.duplicate(value, {one, other})
         case 7:
             return edits.rename(value, one, draw(st.sampled_from(["a", "b.c", "d[0]"])))
     return edits.disconnect(value, one, other)
