@@ -12,7 +12,17 @@ from engine.kinds import Penalty
 from engine.schema import field, info_of
 from engine.text import number_text
 
-__all__ = ["ParameterGroup", "group_of", "is_penalized", "own_group", "renamed", "treatment", "without", "words"]
+__all__ = [
+    "ParameterGroup",
+    "group_of",
+    "is_frozen",
+    "is_penalized",
+    "own_group",
+    "renamed",
+    "treatment",
+    "without",
+    "words",
+]
 
 
 class ParameterGroup(Struct, frozen=True, kw_only=True):
@@ -67,6 +77,12 @@ def group_of(groups: Sequence[ParameterGroup], node: str, decay: bool) -> int:
 def own_group(groups: Sequence[ParameterGroup], node: str) -> int | None:
     """The index of the first group that names this node and no other, or None."""
     return next((index for index, group in enumerate(groups) if group.nodes == (node,)), None)
+
+
+def is_frozen(groups: Sequence[ParameterGroup], node: str, decay: bool) -> bool:
+    """Whether a parameter's group is frozen."""
+    index = group_of(groups, node, decay)
+    return index >= 0 and groups[index].frozen
 
 
 def is_penalized(group: ParameterGroup | None, decay: bool) -> bool:

@@ -17,11 +17,12 @@ from engine.data.signature import DataSignature
 from engine.diagnostics import Report
 from engine.experiment import Experiment, Node
 from engine.fuse import Group, fuse
+from engine.groups import is_frozen
 from engine.instruments import Instruments, Measured
 from engine.layers.base import Loss
 from engine.layout import Layout, layout_of
 from engine.lower import Lowered, lower
-from engine.ops.base import Call, DType, Role, Value
+from engine.ops.base import Call, DType, Role, Tensor, Value
 from engine.ops.beside import Accumulate, AddAccumulated
 from engine.ops.normalization import BatchNorm
 from engine.placement import Placement, place
@@ -260,6 +261,25 @@ class _Compiler:
         for name in self.layout.specs:
             if name not in gradients:
                 raise CompileError(f"No gradient reaches “{name}”.")
+        if not self.observe:
+            self._leave_frozen_out()
+
+    def _leave_frozen_out(self) -> None:
+        """Take out what only gradients of frozen parameters are computed by: nobody reads them but instruments."""
+        groups = self.experiment.training.groups
+        moving = {
+            self.b.external(f"gradient:{segment.name}", Tensor(segment.shape), Role.GRADIENT).id
+            for segment in self.layout.parameters
+            if not is_frozen(groups, segment.node, segment.decay)
+        }
+        if len(moving) == len(self.layout.parameters):
+            return
+        kept: list[Call] = []
+        for call in reversed(self.b.calls):
+            if call.phase != "backward" or call.op.mutates or any(value.id in moving for value in call.outputs):
+                kept.append(call)
+                moving.update(value.id for value in call.inputs)
+        self.b.calls[:] = reversed(kept)
 
     def _update(self) -> None:
         self.b.phase, self.b.node = "update", ""

@@ -67,6 +67,23 @@ def test_frozen_parameters_keep_their_bits_and_pay_nothing() -> None:
         assert (array == before[name]).all() == (not name.startswith("dense_2")), name
 
 
+def test_nothing_is_computed_for_gradients_that_nobody_reads() -> None:
+    """With all but the last layer frozen, its weight and bias are all that the backward pass computes."""
+    frozen = (ParameterGroup(nodes=("conv2d_1", "dense_1"), frozen=True),)
+    free, held, seen = Ours(small()), Ours(small(groups=frozen)), Ours(small(groups=frozen), observe=True)
+
+    def backward(ours: Ours) -> list[str]:
+        return [call.op.name for call in ours.program.program.calls if call.phase == "backward"]
+
+    assert "conv2d_weight_gradient" in backward(free) and "conv2d_weight_gradient" in backward(seen)
+    assert backward(held).count("matmul") == 1 < backward(free).count("matmul")
+    assert not any(name.startswith(("conv2d", "tanh", "relu")) for name in backward(held))
+    held.step(5), seen.step(5)
+    for name, array in seen.state.parameters.items():
+        np.testing.assert_array_equal(held.state.parameters[name], array, err_msg=name)
+    assert not held.state.gradients["dense_1/weight"].any() and seen.state.gradients["dense_1/weight"].any()
+
+
 def test_the_penalties_of_all_groups_are_part_of_the_loss() -> None:
     groups = (ParameterGroup(nodes=("dense_1",), own_penalties=True, penalties=(L2(strength=0.3),)),)
     ours = Ours(small(penalties=(L2(strength=0.5),), groups=groups))
