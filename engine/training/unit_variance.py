@@ -59,9 +59,16 @@ def scale_weights(
     """Scale the weights of `state` that LSUV has drawn, layer by layer from the input on; what was done to each.
 
     The forward pass is that of evaluation: dropout off, kept statistics. Weights whose paths are in `given` come from
-    elsewhere and stay as they are, and so does a layer whose outputs do not vary or are not finite.
+    elsewhere and stay as they are, and so does a layer whose outputs do not vary or are not finite, or that
+    standardizes its weights: their scale makes no difference to it.
     """
-    wanted = {node: spec for node in report.order if (spec := _scaled_spec(report, node, given)) is not None}
+    components = {node.id: node.component for node in experiment.network.nodes}
+    wanted = {
+        node: spec
+        for node in report.order
+        if not getattr(components[node], "standardize", False)
+        and (spec := _scaled_spec(report, node, given)) is not None
+    }
     if not wanted:
         return ()
     experiment = unrolled(experiment)
@@ -79,7 +86,6 @@ def scale_weights(
     calls: dict[str, list[Call]] = {}
     for call in lowered.builder.calls:
         calls.setdefault(call.node, []).append(call)
-    components = {node.id: node.component for node in experiment.network.nodes}
     last = max(report.order.index(node) for node in wanted)
     done = []
     with np.errstate(all="ignore"):

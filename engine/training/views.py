@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.data.errors import DataError
+from engine.layers.special_convolution import ConvTranspose2D
 from engine.training import events
 from engine.training.surface import FINE, MOVING, Grid, surface_input
 
@@ -116,17 +117,20 @@ class Views:
 def first_filters(experiment: Experiment, programs: Programs) -> tuple[str, np.ndarray] | None:
     """The first layer with weights that read images, and those weights as (filters, height, width, channels).
 
-    A convolution's weights are (h, w, channels, filters); a dense layer's (h * w * channels, units) count when an image
-    reaches it flattened and otherwise unchanged. None where no layer reads images.
+    A convolution's weights are (h, w, channels, filters), a transposed one's (h, w, filters, channels); a dense layer's
+    (h * w * channels, units) count when an image reaches it flattened and otherwise unchanged. None where no layer
+    reads images.
     """
     report = programs.report
+    components = {node.id: node.component for node in experiment.network.nodes}
     for node_id in report.order:
         specs = {spec.name: spec for spec in report.nodes[node_id].parameters}
         if "weight" not in specs:
             continue
         weight = programs.state.backend.to_host(programs.state.parameters[f"{node_id}/weight"])
         if weight.ndim == 4:
-            return node_id, np.ascontiguousarray(np.moveaxis(weight, 3, 0))
+            axis = 2 if isinstance(components[node_id], ConvTranspose2D) else 3
+            return node_id, np.ascontiguousarray(np.moveaxis(weight, axis, 0))
         images = [shape for shape in programs.signature.inputs.values() if len(shape) == 3]
         if weight.ndim == 2 and len(images) == 1 and int(np.prod(images[0])) == weight.shape[0]:
             return node_id, np.ascontiguousarray(weight.T.reshape(-1, *images[0]))

@@ -91,6 +91,17 @@ def test_convolutions_maxout_and_biases() -> None:
     assert abs(done[-1].after ** 2 - 1) < 0.001
 
 
+def test_weights_that_are_standardized_are_left() -> None:
+    network = [
+        Input(),
+        Dense(units=20, weight_init=LSUV(), standardize=True),
+        Tanh(),
+        Dense(units=2, weight_init=LSUV()),
+    ]
+    _, done = scaled(spiral(sequential([*network, SoftmaxCrossEntropy()])))
+    assert [item.node for item in done] == ["dense_2"]
+
+
 def test_a_layer_without_variance_and_too_few_tries_are_left() -> None:
     dead = sequential(
         [Input(), Dense(units=4, weight_init=Constant()), Dense(units=2, weight_init=LSUV()), SoftmaxCrossEntropy()]
