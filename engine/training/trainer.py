@@ -300,8 +300,14 @@ class Trainer:
         if counters is None or counters.best is None or not Following(self.experiment.training).restores:
             return None
         assert self._store is not None and self._resume is not None
-        found = self._store.open(self._resume).best_checkpoint()
-        return None if found is None else (int(found[1]["step"]), found[0])
+        reader = self._store.open(self._resume)
+        # What came after the checkpoint that the run goes on from does not count any more.
+        kept = [info for info in reader.checkpoints() if info.best and info.step <= counters.step]
+        try:
+            return (kept[-1].step, reader.checkpoint(kept[-1].name)[0]) if kept else None
+        except CheckpointError as error:
+            self.problems += (f"{error} The run can only end with a better state than those so far, or its last one.",)
+            return None
 
     # -- the end -------------------------------------------------------------------------------------------------------
 

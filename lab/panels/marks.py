@@ -93,8 +93,10 @@ class ChangeMarks:
         """Bring the marks up to date."""
         span = CLOSE * float(session.epochs or 0)
         own = marks_of(session.live.turns, session.started, span)
-        first = len(own) - LABELLED
-        self._place(self._own, [(mark.epoch, mark.text if i >= first else "") for i, mark in enumerate(own)])
+        # A schedule drops the rate again and again, and each drop says no more than the one before it.
+        told = [i for i, mark in enumerate(own) if mark.path != DROPPED]
+        told = sorted([*told, *[i for i, mark in enumerate(own) if mark.path == DROPPED][-1:]])[-LABELLED:]
+        self._place(self._own, [(mark.epoch, mark.text if i in told else "") for i, mark in enumerate(own)])
         others = [
             (mark.epoch, f"{run.label}: {mark.text}")
             for run in session.overlays.values()

@@ -189,6 +189,19 @@ def test_the_best_checkpoint_is_that_of_what_is_watched(tmp_path: Path) -> None:
     assert best[-1] == 6 * (int(np.argmin(losses)) + 1)
 
 
+def test_a_damaged_best_checkpoint_ends_no_run(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    experiment = replace_epochs(rising(stopping=(EarlyStopping(patience=100),)), 8)
+    log = Log()
+    _, part = run(experiment, log, store=store, steps=31)
+    best = [info for info in store.open(part.run).checkpoints() if info.best][-1]
+    file = store.folder / "runs" / part.run / f"{best.name}.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    trainer, result = run(experiment, store=store, resume=part.run)
+    assert result.reason == "done"
+    assert any("is damaged" in words for words in trainer.problems)
+
+
 # -- the other conditions ----------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.clipping import ClipByGlobalNorm
-from engine.training.events import Changed
+from engine.training.events import Changed, RateDropped
 from lab.panels import GradientsPanel, LearningRatePanel, LossPanel, MetricsPanel, Panel
 from lab.panels.marks import change_words, marks_of
 from lab.session import Session
@@ -30,6 +30,8 @@ def test_changes_in_words() -> None:
     assert change_words("training.groups[1].frozen", True) == "group 2 frozen on"
     assert change_words("training.clipping", ClipByGlobalNorm()) == "clipping by global norm"
     assert change_words("training.clipping", {"type": "none"}) == "clipping none"
+    assert change_words("training.schedule.shares", (1.0, 0.5)) == "points moved"
+    assert change_words("training.schedule.epochs", [0.0, 2.5]) == "points moved", "as a run keeps it"
     assert change_words("training.clipping.max_norm", 2.0) == "clipping max norm 2.0"
 
 
@@ -39,6 +41,20 @@ def test_a_dragged_slider_is_one_mark(session: Session) -> None:
     assert [(mark.epoch, mark.text) for mark in marks] == [(1.2, "learning rate 0.3"), (1.25, "clipping max norm 1.0")]
     assert len(marks_of(changes, session.started)) == 4
     assert marks_of(changes, None) == []
+
+
+def test_of_the_drops_of_a_plateau_the_last_bears_its_text(show: Callable[..., Panel], session: Session) -> None:
+    panel = show(LossPanel)
+    rates = (1e-3, 1e-4, 1e-5)
+    session.live.drops += [
+        RateDropped(run="fake", step=100 * i, scale=rate / 1e-2, before=1e-2, after=rate)
+        for i, rate in enumerate(rates, start=1)
+    ]
+    session.live.changes.append(changed(150, 0.3))
+    panel.refresh()
+    assert panel.marks.shown() == [  # type: ignore[attr-defined]
+        (2.5, ""), (3.75, "learning rate 0.3"), (5.0, ""), (7.5, "learning rate 1e-5")
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", [LossPanel, MetricsPanel, GradientsPanel, LearningRatePanel])
