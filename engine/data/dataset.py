@@ -182,7 +182,14 @@ def _fit(
             steps.append(step)
             places.append(f"preprocessing[{i}]")
     fitted = {
-        name: fit_all(array, training, *chosen["inputs"], names=raw.input_names, missing=name in raw.missing)
+        name: fit_all(
+            array,
+            training,
+            *chosen["inputs"],
+            names=raw.input_names,
+            missing=name in raw.missing,
+            categories=raw.categories,
+        )
         for name, array in raw.inputs.items()
     }
     for name, array in raw.targets.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -37,7 +37,8 @@ class Outline:
 class Raw:
     """The samples of a source. `inputs` are arrays (N, ...) of any real type; `targets` are int64 (N,) class indices or
     float32 (N, k) numbers, as `signatures` says; `notes` are remarks for the reader ("3 rows left out"). `missing` are
-    the names of the inputs in which NaN stands for missing values; the others are finite."""
+    the names of the inputs in which NaN stands for missing values; the others are finite. `categories` are, by the name
+    of a table's column of text, the texts that its codes 0, 1, ... stand for."""
 
     inputs: dict[str, np.ndarray]
     targets: dict[str, np.ndarray]
@@ -46,6 +47,7 @@ class Raw:
     input_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:

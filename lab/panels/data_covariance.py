@@ -11,7 +11,7 @@ from PySide6.QtGui import QFontMetricsF, QImage, QPainter, QPen
 from engine.data.facts import DataFacts, StageFacts
 from engine.data.preprocessing.directions import tolerance
 from lab.panels.chart import Axis, Chart, draw_text
-from lab.panels.data_parts import Part, condition_texts, stage_title
+from lab.panels.data_parts import Part, condition_texts, power_text, stage_title
 from widgets import theme
 from widgets.curve import series_color
 from widgets.text import number, shortened
@@ -99,8 +99,13 @@ class Spectrum(Part):
         return ("Eigenvalues",)
 
     def figures(self) -> tuple[str, ...]:
-        stage = self.stage
-        return (f"of {stage.measured:,} of {stage.size:,} features",) if stage.measured < stage.size else ()
+        stage, before = self.stage, self.facts.before
+        some = f"of {stage.measured:,} of {stage.size:,} features" if stage.measured < stage.size else ""
+        numbers = [power_text(before.second_moment_condition)]
+        if stage.step:
+            numbers.append(power_text(stage.second_moment_condition))
+        moment = f"κ of second moment {' → '.join(numbers)}" if "infinite" not in numbers else ""
+        return tuple(text for text in (f"{some}{', ' if some and moment else ''}{moment}", moment, some) if text)
 
     def body(self, painter: QPainter, area: QRectF) -> None:
         self._curves: list[tuple[str, np.ndarray, str]] = []

@@ -15,7 +15,7 @@ from widgets import theme
 from widgets.curve import series_color
 from widgets.text import number, shortened
 
-__all__ = ["Counts", "Features", "Part", "condition_number", "condition_texts", "padded", "stage_title"]
+__all__ = ["Counts", "Features", "Part", "condition_number", "condition_texts", "padded", "power_text", "stage_title"]
 
 HEAD = 20.0
 """Pixels of a part's title."""
@@ -28,9 +28,13 @@ def stage_title(facts: DataFacts, stage: StageFacts) -> str:
 
 def condition_number(stage: StageFacts) -> str:
     """The condition number of the covariance, of a singular one that among the directions that vary."""
-    value = stage.condition if math.isfinite(stage.condition) else stage.condition_within
+    return power_text(stage.condition if math.isfinite(stage.condition) else stage.condition_within)
+
+
+def power_text(value: float) -> str:
+    """A condition number in few characters: 1.0, 471, 7.5e4."""
     if not math.isfinite(value):
-        return "none"
+        return "infinite" if value == math.inf else "none"
     return number(value, 3) if value < 1e4 else f"{value:.2g}".replace("e+0", "e").replace("e+", "e")
 
 

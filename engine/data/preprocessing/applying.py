@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -26,12 +27,14 @@ def fit_all(
     *,
     names: tuple[str, ...] = (),
     missing: bool = False,
+    categories: Mapping[str, tuple[str, ...]] | None = None,
 ) -> tuple[Transformation, ...]:
     """Fit the steps, one after the other, on the samples `array[training]`.
 
     places   where in the DataSpec each step stands, for the DataError that one may raise.
     names    the names of a table's features, or none.
     missing  whether the array holds missing values (NaN), which one of the steps has to fill.
+    categories   by name, the texts that the codes of a column of text stand for.
     """
     fitted: tuple[Transformation, ...] = ()
     for i, step in enumerate(steps):
@@ -42,7 +45,10 @@ def fit_all(
                 f"{_missing_words(array, names)}, which “{label}” cannot take: put “Fill missing values” before it",
                 place,
             )
-        transformation = _fit(step, array, training, fitted, place, names)
+        shape, titles = outline_after(fitted, array.shape[1:], names)
+        before = partial(_blocks, array, training, fitted)
+        statistics = Statistics(before, shape, len(training), titles, categories or {})
+        transformation = _fit(step, statistics, place)
         missing = missing and not step.fills
         fitted = (*fitted, transformation)
     if missing:
@@ -54,16 +60,7 @@ def fit_all(
     return fitted
 
 
-def _fit(
-    step: PreprocessingStep,
-    array: np.ndarray,
-    training: np.ndarray,
-    before: tuple[Transformation, ...],
-    place: str,
-    names: tuple[str, ...],
-) -> Transformation:
-    shape, names = outline_after(before, array.shape[1:], names)
-    statistics = Statistics(lambda: _blocks(array, training, before), shape, len(training), names)
+def _fit(step: PreprocessingStep, statistics: Statistics, place: str) -> Transformation:
     try:
         # Overflow is no accident but a finding: it shows in the result.
         with np.errstate(all="ignore"):

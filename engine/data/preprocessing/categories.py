@@ -28,6 +28,7 @@ class Encoded(Transformation):
     silent: dict[int, np.ndarray]
     refuses: bool
     titles: dict[int, str]
+    texts: dict[int, tuple[str, ...]]
 
     def apply(self, block: np.ndarray) -> np.ndarray:
         pieces, kept = [], 0
@@ -58,7 +59,9 @@ class Encoded(Transformation):
         result: list[str] = []
         for i, name in enumerate(names):
             if i in self.categories:
-                result += [f"{name} = {number_text(float(code))}" for code in self.categories[i]]
+                texts = self.texts.get(i, ())
+                known = ((int(code), number_text(float(code))) for code in self.categories[i])
+                result += [f"{name} = {texts[k] if 0 <= k < len(texts) else text}" for k, text in known]
             else:
                 result.append(name)
         return tuple(result)
@@ -85,8 +88,8 @@ class OneHot(PreprocessingStep, frozen=True):
     columns: Annotated[
         tuple[str, ...],
         field(
-            help="Names or numbers of the columns to encode. Empty: every column of a few different whole numbers, "
-            "from 3 up to the limit."
+            help="Names or numbers of the columns to encode. Empty: every column of text, and every column of a "
+            "few different whole numbers, from 3 up to the limit."
         ),
     ] = ()
     limit: Annotated[
@@ -112,11 +115,13 @@ class OneHot(PreprocessingStep, frozen=True):
                 "step out"
             )
         named = [self._index(text, training) for text in self.columns]
+        texts = {i: training.categories[name] for i, name in enumerate(training.names) if name in training.categories}
         found: dict[int, np.ndarray] = {}
         for start, values in training.columns():
             for i in range(values.shape[1]):
                 if not named or start + i in named:
-                    codes = self._codes(values[:, i], feature_name(training.names, start + i, training.shape), named)
+                    title = feature_name(training.names, start + i, training.shape)
+                    codes = self._codes(values[:, i], title, bool(named) or start + i in texts)
                     if codes is not None:
                         found[start + i] = codes
         if not found:
@@ -132,13 +137,14 @@ class OneHot(PreprocessingStep, frozen=True):
             {column: codes[:skip] for column, codes in found.items()},
             self.unseen == "refuse",
             {column: feature_name(training.names, column, training.shape) for column in found},
+            texts,
         )
 
-    def _codes(self, values: np.ndarray, title: str, named: list[int]) -> np.ndarray | None:
-        """The sorted codes of a column; None for one that was not named and does not look like codes."""
+    def _codes(self, values: np.ndarray, title: str, sure: bool) -> np.ndarray | None:
+        """The sorted codes of a column; None for one that does not look like codes, unless it is sure that it is."""
         codes = np.unique(values)
         whole = bool((codes == np.floor(codes)).all())
-        if not named:
+        if not sure:
             return codes if whole and 3 <= len(codes) <= self.limit else None
         if not whole:
             fraction = float(codes[codes != np.floor(codes)][0])

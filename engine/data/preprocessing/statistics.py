@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -19,12 +19,14 @@ COLUMN_VALUES = 2**24
 @dataclass(frozen=True)
 class Statistics:
     """The training part as the steps before leave it. `blocks` yields it as float64 blocks of whole samples of `shape`,
-    `count` in all; `names` are those of a table's features, or empty."""
+    `count` in all; `names` are those of a table's features, or empty; `categories` are, by name, the texts that
+    the codes 0, 1, ... of a column of text stand for."""
 
     blocks: Callable[[], Iterator[np.ndarray]]
     shape: tuple[int, ...] = ()
     count: int = 0
     names: tuple[str, ...] = ()
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def features(self) -> int:

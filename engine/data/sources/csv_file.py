@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from engine.data.errors import DataError, check_file, decoding, require_memory
-from engine.data.raw import Raw, class_targets, targets_of
+from engine.data.raw import MAX_CLASSES, Raw, class_targets, targets_of
 from engine.data.sources.base import DataSource, user_path
 from engine.schema import component, field
 from engine.text import shortened
@@ -65,6 +65,14 @@ class CsvFile(DataSource, frozen=True):
     decimal: Annotated[Literal["point", "comma"], field(label="Decimal sign", help="1.5 or 1,5.", advanced=True)] = (
         "point"
     )
+    text: Annotated[
+        Literal["refuse", "codes"],
+        field(
+            label="Text columns",
+            help="refuse: features must be numbers. codes: number the texts of such a column in alphabetical order, "
+            "for the preprocessing step “One-hot”.",
+        ),
+    ] = "refuse"
     missing: Annotated[
         Literal["refuse", "drop", "keep"],
         field(
@@ -101,14 +109,22 @@ class CsvFile(DataSource, frozen=True):
                 f"“{shortened(table.names[target])}” is the target and cannot be a feature too", "source.columns"
             )
         notes = self._check_missing(table, features, target)
-        x = np.stack([self._numbers(table, i) for i in features], axis=1)
+        columns, categories = [], {}
+        for i in features:
+            coded = self._codes(table, i) if self.text == "codes" else None
+            columns.append(self._numbers(table, i) if coded is None else coded[0])
+            if coded is not None:
+                categories[table.names[i]] = coded[1]
+        x = np.stack(columns, axis=1)
+        notes += _coded(categories)
         y, signature = self._target(table, target)
         names = tuple(table.names[i] for i in features)
         absent = int(np.isnan(x).sum())
         if absent:
             notes += (f"{absent:,} of {x.size:,} values are missing",)
+        missing = ("x",) if absent else ()
         return Raw(
-            {"x": x}, {"y": y}, {"y": signature}, input_names=names, notes=notes, missing=("x",) if absent else ()
+            {"x": x}, {"y": y}, {"y": signature}, input_names=names, notes=notes, missing=missing, categories=categories
         )
 
     # -- the table as text ---------------------------------------------------------------------------------------------
@@ -223,6 +239,24 @@ class CsvFile(DataSource, frozen=True):
             )
         return values
 
+    def _codes(self, table: Table, column: int) -> tuple[np.ndarray, tuple[str, ...]] | None:
+        """The codes of a column of text (NaN where one is missing) and the texts in alphabetical order; None for a
+        column of numbers, in which a few texts are mistakes."""
+        cells = [row[column] for row in table.rows]
+        present = [cell for cell in cells if not _is_missing(cell)]
+        numbers = sum(self._is_number(cell) or _has_decimal_comma(cell) for cell in present)
+        if not present or 2 * numbers >= len(present):
+            return None
+        texts = tuple(sorted(set(present)))
+        if len(texts) > MAX_CLASSES:
+            raise DataError(
+                f"column {column + 1} (“{shortened(table.names[column])}”) holds {len(texts):,} different texts, more "
+                f"than {MAX_CLASSES:,}: choose the feature columns without it",
+                "source.columns",
+            )
+        code = {text: float(i) for i, text in enumerate(texts)}
+        return np.array([np.nan if _is_missing(cell) else code[cell] for cell in cells]), texts
+
     def _not_a_number(self, table: Table, row: int, column: int) -> str:
         cell = table.rows[row][column]
         text = f"{table.cell(table.places[row], column)} holds “{shortened(cell, 40)}”, which is not a number"
@@ -230,7 +264,8 @@ class CsvFile(DataSource, frozen=True):
             return f"{text}: {_COMMA_REMEDY}"
         if row == 0 and table.places[row] == 1:
             return f"{text}: if row 1 holds the names of the columns, set Header to “yes”"
-        return f"{text}: mend the cell, or choose the feature columns without this one"
+        codes = ", or set Text columns to “codes”" if self.text == "refuse" else ""
+        return f"{text}: mend the cell, or choose the feature columns without this one{codes}"
 
     def _target(self, table: Table, column: int) -> tuple:
         cells = [row[column] for row in table.rows]
@@ -323,6 +358,16 @@ def _sniff(text: str) -> str:
         if len(cells) > 1 and commas and all(map(_has_decimal_comma, commas)):
             return delimiter
     return max(_DELIMITERS.values(), key=lambda delimiter: (bare.count(delimiter), delimiter == ","))
+
+
+def _coded(categories: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """A remark on each column of text: what its codes stand for."""
+    notes = []
+    for name, texts in categories.items():
+        listed = ", ".join(f"{i} {shortened(text, 20)}" for i, text in enumerate(texts[:6]))
+        more = f", … {len(texts) - 1}" if len(texts) > 6 else ""
+        notes.append(f"the texts of column “{shortened(name)}” are coded {listed}{more}")
+    return tuple(notes)
 
 
 def _is_missing(cell: str) -> bool:

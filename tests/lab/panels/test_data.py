@@ -95,6 +95,8 @@ def test_it_shows_both_sides_before_any_run(shown: Shown) -> None:
         "SamplesOf", "SamplesOf", "Covariance", "Covariance", "Features", "Features", "Counts", "Spectrum",
     ]  # fmt: skip
     assert [part.titles()[0] for part in panel.chart.parts[:2]] == ["Source", "After 2: Whiten"]
+    moments = [f"{stage.second_moment_condition:.3g}" for stage in (facts.before, facts.after)]
+    assert panel.chart.parts[-1].figures()[0] == f"κ of second moment {moments[0]} → {float(moments[1])}"
     assert not panel.chart.parts[0].area.intersects(panel.chart.parts[1].area)
 
 

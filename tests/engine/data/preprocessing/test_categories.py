@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from engine.data import preprocessing
+from engine.data import load, preprocessing
 from engine.data.errors import DataError
-from engine.data.preprocessing import Center, OneHot
+from engine.data.preprocessing import Center, FillMissing, OneHot, Standardize
+from engine.data.sources import CsvFile
+from engine.experiment import DataSpec, SplitSpec
 
 RNG = np.random.default_rng(3)
 NAMES = ("size", "colour", "yes", "stage")
@@ -81,3 +87,56 @@ def test_what_cannot_be_encoded_is_refused_in_words(step: OneHot, words: str, fi
 def test_images_are_no_tables() -> None:
     with pytest.raises(DataError, match="4 × 4 × 1"):
         preprocessing.fit_all(np.zeros((60, 4, 4, 1)), TRAINING, [Center(), OneHot()])
+
+
+# -- columns of text ---------------------------------------------------------------------------------------------------
+
+
+def table_of(folder: Path, cells: list[str], **fields: Any) -> CsvFile:
+    rows = [f"{i + 0.5},{cell},{'uv'[i % 2]}" for i, cell in enumerate(cells)]
+    (folder / "t.csv").write_text("size,colour,kind\n" + "\n".join(rows) + "\n")
+    return CsvFile(path=str(folder / "t.csv"), header="yes", **fields)
+
+
+def test_columns_of_text_are_coded_and_keep_their_names(tmp_path: Path) -> None:
+    cells = ["red", "blue", "red", "green", "blue", "red", "green", "blue"]
+    spec = DataSpec(
+        source=table_of(tmp_path, cells, text="codes"),
+        split=SplitSpec(validation=2, shuffle=False),
+        preprocessing=(OneHot(), Standardize()),
+    )
+    dataset = load(spec)
+    np.testing.assert_array_equal(dataset.raw.inputs["x"][:, 1], [2, 0, 2, 1, 0, 2, 1, 0])
+    assert dataset.signature.input_names == ("size", "colour = blue", "colour = green", "colour = red")
+    assert "the texts of column “colour” are coded 0 blue, 1 green, 2 red" in dataset.info.notes
+    # Two categories are as sure as three: the column is known to hold text.
+    two = replace(spec, source=table_of(tmp_path, ["yes", "no"] * 4, text="codes"))
+    assert load(two).signature.input_names == ("size", "colour = no", "colour = yes")
+
+
+def test_text_that_is_missing_is_filled(tmp_path: Path) -> None:
+    source = table_of(tmp_path, ["red", "blue", "", "blue", "blue", "NA", "red", "red"], text="codes", missing="keep")
+    steps = (FillMissing(by="most frequent"), OneHot())
+    dataset = load(DataSpec(source=source, split=SplitSpec(validation=2, shuffle=False), preprocessing=steps))
+    np.testing.assert_array_equal(dataset.train.arrays["x"][:, 1], [0, 1, 1, 1, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("cells", "fields", "words"),
+    [
+        (["red", "blue"] * 4, {}, "holds “red”, which is not a number: mend the cell, or choose the feature columns "
+         "without this one, or set Text columns to “codes”"),
+        (["1", "2", "oops", "4", "5", "6", "7", "8"], {"text": "codes"}, "row 4, column 2 (“colour”) holds “oops”"),
+    ],
+)  # fmt: skip
+def test_text_where_numbers_are_meant(tmp_path: Path, cells: list[str], fields: dict[str, Any], words: str) -> None:
+    source = table_of(tmp_path, cells, **fields)
+    with pytest.raises(DataError) as caught:
+        source.read()
+    assert words in caught.value.message
+    assert caught.value.field == "source.columns"
+
+
+def test_too_many_texts_are_no_categories(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds 1,001 different texts"):
+        table_of(tmp_path, [f"t{i}" for i in range(1001)], text="codes").read()
