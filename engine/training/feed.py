@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AugmentedFeed", "Fed", "Feed", "PlainFeed", "feed_of"]
 
-RING_BYTES = 32 << 20
-"""Memory of the batches that are prepared ahead."""
+RING_BYTES = 8 << 20
+"""Memory of the batches that are prepared ahead: what stays near the cores."""
 LEAST, MOST = 4, 4096
 """Batches that the ring has at least and at most."""
 GROUP_VALUES = 1 << 17
@@ -128,7 +128,7 @@ class AugmentedFeed:
             {name: np.empty((slots * size, *array.shape[1:]), array.dtype) for name, array in arrays.items()}
             for arrays in (one.arrays, one.compared)
         ]
-        workers = _workers() if workers is None else workers
+        workers = default_workers() if workers is None else workers
         self._prefetch = Prefetch(self._fill, self._room, slots, group, total, workers) if workers else None
 
     @property
@@ -216,7 +216,7 @@ def feed_of(
     return AugmentedFeed(experiment, dataset, batches, inputs=inputs, losses=losses, total=total)
 
 
-def _workers() -> int:
-    """A thread for every four cores: most of their work leaves the interpreter to others."""
-    cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()
-    return max(1, min(4, (cores or 1) // 4))
+def default_workers() -> int:
+    """Threads that prepare batches: one for every four cores that this process may use, four at most."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(4, cores // 4))

@@ -187,7 +187,7 @@ def test_both_executors_are_fed_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_number_of_threads_changes_no_bit(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     one = Trainer(digits(*MIXED), device="cpu", executor="array", report=Log())
     one.run()
-    monkeypatch.setattr(feeds, "_workers", lambda: workers)
+    monkeypatch.setattr(feeds, "default_workers", lambda: workers)
     other = Trainer(digits(*MIXED), device="cpu", executor="array", report=Log())
     other.run()
     assert weights(one) == weights(other)
