@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lab.cli.changes import add_set_argument, with_changes
 from lab.cli.common import Parser, output_path, print_json, print_table, read_experiment, whole
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ SIZE, MARGIN = (960, 720), 8
 
 
 def add_batch_arguments(parser: Parser) -> None:
-    """FILE [--step N] [--input NAME] [--out PNG] [--theme dark|light] [--json]"""
+    """FILE [--set PATH=VALUE] [--step N] [--input NAME] [--out PNG] [--theme dark|light] [--json]"""
     parser.add_argument("file", metavar="FILE", help="an experiment (.dlab)")
+    add_set_argument(parser)
     parser.add_argument(
         "--step", metavar="N", type=whole(1, 10**12), default=1, help="the step of a run whose batch it is"
     )
@@ -41,7 +43,7 @@ def run_batch(options: argparse.Namespace) -> int:
     from engine.data.augmentation.preview import preview_batch
 
     out = output_path(options.out, (".png",)) if options.out else None
-    experiment = read_experiment(options.file)
+    experiment = with_changes(read_experiment(options.file), options.changes)
     preview = preview_batch(experiment, data.load(experiment.data), options.step - 1, options.input)
     if out is not None:
         _draw(preview, out, options.theme)

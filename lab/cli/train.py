@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from engine.executors import EXECUTORS
+from lab.cli.changes import add_set_argument, with_changes
 from lab.cli.common import Parser, UserError, command, folder_path, print_json, read_experiment, warn, whole
 from lab.cli.progress import ProgressBar
 from lab.cli.streams import abandon_output
@@ -35,14 +36,7 @@ INTERRUPTED = 130
 def add_train_arguments(parser: Parser) -> None:
     """FILE and the options of a run."""
     parser.add_argument("file", metavar="FILE", nargs="?", help="an experiment (.dlab); not needed with --resume")
-    parser.add_argument(
-        "--set",
-        dest="changes",
-        metavar="PATH=VALUE",
-        action="append",
-        default=[],
-        help="change a field first, such as training.optimizer.learning_rate=0.01 or nodes.dense_1.units=64",
-    )
+    add_set_argument(parser)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to train")
     parser.add_argument(
         "--executor",
@@ -145,10 +139,6 @@ def run_train(options: argparse.Namespace) -> int:
 
 def _what_to_train(options: argparse.Namespace, store: RunStore) -> tuple[Experiment, str | None]:
     """The experiment, and the id of the run to go on with."""
-    from engine.edits import set_text
-    from engine.file_paths import anchored
-    from engine.schema import is_text
-
     if options.resume is not None:
         for given, name in ((options.changes, "--set"), (options.seed is not None, "--seed"), (options.file, "FILE")):
             if given:
@@ -159,14 +149,7 @@ def _what_to_train(options: argparse.Namespace, store: RunStore) -> tuple[Experi
         raise UserError("expected an experiment file, or --resume RUN")
     else:
         experiment, run = read_experiment(options.file), None
-    for change in options.changes:
-        path, equals, value = change.partition("=")
-        if not equals or not path:
-            raise UserError(f"--set {change}: expected PATH=VALUE, such as training.batch_size=32")
-        if not is_text(change):
-            raise UserError(f"--set {path}: the value is not text in this system's encoding")
-        experiment = set_text(experiment, path, value)
-    experiment = anchored(experiment, ".")  # what was given with --set, as every other argument
+    experiment = with_changes(experiment, options.changes)
     if options.seed is not None:
         experiment = replace(experiment, seed=options.seed)
     if options.epochs is not None:

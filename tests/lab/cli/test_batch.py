@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,26 @@ def test_mixed_targets_are_listed_with_their_shares(tmp_path: Path) -> None:
     lines = called.out.splitlines()
     assert lines[0].split()[:2] == ["SAMPLE", "TARGET"] and len(lines) == 17
     assert any(" %, " in line for line in lines)
+
+
+def test_fields_can_be_changed_first(tmp_path: Path) -> None:
+    file = write(tmp_path)
+    changes = ("--set", "data.augmentation=gaussian_noise,mixup", "--set", "data.augmentation[0].deviation=0")
+    found = descent("batch", file, *changes, "--set", "data.augmentation[1].probability=0", "--json").json["samples"]
+    assert all(item["before"] == item["after"] for item in found)
+    noisy = descent("batch", file, *changes[:2], "--json").json["samples"]
+    assert all(item["before"] != item["after"] for item in noisy)
+    assert "did you mean “mixup”?" in complaint(descent("batch", file, "--set", "data.augmentation=mixap"))
+
+
+def test_a_run_trains_on_what_was_set(tmp_path: Path) -> None:
+    file = write(tmp_path)
+    losses = [
+        descent("train", file, "--out", tmp_path / name, "--json", *options).out.splitlines()[-1]
+        for name, options in (("plain", ()), ("mixed", ("--set", "data.augmentation=mixup")))
+    ]
+    plain, mixed = (json.loads(line)["train_loss"] for line in losses)
+    assert plain != mixed and mixed > 0
 
 
 def test_a_picture(tmp_path: Path) -> None:
