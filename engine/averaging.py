@@ -19,7 +19,7 @@ __all__ = ["ExponentialAverage", "NoAveraging"]
     "none",
     label="None",
     formula="w",
-    source="Goodfellow, Bengio, Courville: Deep learning (2016), chapter 8: the last iterate is the result",
+    source="Robbins, Monro: A stochastic approximation method (1951), where the last iterate is the result",
     avoid="When the validation loss jitters from step to step at the end: an average is then better at no cost.",
 )
 class NoAveraging(Averaging, frozen=True):

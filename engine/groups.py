@@ -74,9 +74,10 @@ def group_of(groups: Sequence[ParameterGroup], node: str, decay: bool) -> int:
     return -1
 
 
-def own_group(groups: Sequence[ParameterGroup], node: str) -> int | None:
-    """The index of the first group that names this node and no other, or None."""
-    return next((index for index, group in enumerate(groups) if group.nodes == (node,)), None)
+def own_group(groups: Sequence[ParameterGroup], nodes: Collection[str]) -> int | None:
+    """The index of the first group that names these nodes and no others, or None."""
+    wanted = set(nodes)
+    return next((index for index, group in enumerate(groups) if set(group.nodes) == wanted), None)
 
 
 def is_frozen(groups: Sequence[ParameterGroup], node: str, decay: bool) -> bool:

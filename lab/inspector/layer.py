@@ -241,9 +241,9 @@ class LayerInspector(SidePanel):
         self.shapes.setVisible(bool(shapes))
         counted = node_report is not None and bool(node_report.parameters)
         self.parameters.setVisible(counted)
-        self.group.setVisible(counted)
+        reports = {node.id: report.nodes.get(node.id) for node in nodes}
+        self.group.show_nodes({key: found.parameters if found is not None else () for key, found in reports.items()})
         if node_report is not None and counted:
-            self.group.show_node(last.id, node_report.parameters)
             self.parameters.figure.setText(f"{node_report.parameter_count:,}")
             self.parameter_facts.set_facts(parameter_facts(node_report))
 

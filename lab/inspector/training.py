@@ -26,8 +26,8 @@ __all__ = ["TrainingInspector"]
 
 SEED_ONLY = frozenset({"data", "network", "training", "name", "notes"})
 GOES_ON = (
-    "A run goes on. Rates, penalties and clipping change it at once; everything else counts from the next run and is "
-    "marked below."
+    "A run goes on. Rates, penalties, clipping and the freezing of groups change it at once; everything else counts "
+    "from the next run and is marked below."
 )
 
 

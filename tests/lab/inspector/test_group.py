@@ -62,8 +62,22 @@ def test_a_shared_group_is_told_and_left_alone(inspector, document, selection):
     assert section.facts.texts() == [("weight", "group 1: rate × 0.5"), ("bias", "as all others")]
     selection.set(("tanh_1",))
     assert not section.isVisible(), "nothing to update"
+
+
+def test_several_layers_are_frozen_together(inspector, document, selection):
+    selection.set(("dense_1", "tanh_1", "dense_2"))
+    section = inspector.group
+    assert section.isVisible() and section.figure.text() == "none"
+    click(section.buttons["Freeze"])
+    assert groups_of(document) == (ParameterGroup(nodes=("dense_1", "dense_2"), frozen=True),)
+    assert section.form.isVisible() and document.undo_label.endswith("Freeze: 2 layers")
+    selection.set(("dense_2",))
+    assert section.figure.text() == "group 1" and not section.form.isVisible()
+    assert section.facts.texts()[0] == ("weight", "group 1: frozen")
+    click(section.buttons["Own rate"])
     selection.set(("dense_1", "dense_2"))
-    assert not section.isVisible()
+    assert section.figure.text() == "groups 1, 2"
+    assert section.facts.texts()[2] == ("dense_2 weight", "group 1: rate × 0.1")
 
 
 def test_the_training_tab_shows_groups_and_what_is_wrong_with_them(document, shown):
