@@ -71,7 +71,9 @@ class Caption(SteadyLabel):
         for long, short in SHORTER:
             texts.append(texts[-1].replace(long, short))
         spare = "" if texts[-1][-1:].isdigit() else texts[-1]
-        return next((text for text in texts if self.fontMetrics().horizontalAdvance(text) <= room), spare)
+        # Asked of the eliding itself, which does not round: a text of exactly its advance may be cut.
+        cut, right = self.fontMetrics().elidedText, Qt.TextElideMode.ElideRight
+        return next((text for text in texts if cut(text, right, room) == text), spare)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

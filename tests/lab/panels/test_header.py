@@ -45,7 +45,13 @@ def test_looking_back_is_told_in_as_many_words_as_there_is_room_for(header: Pane
 
 def test_a_caption_gives_way_from_its_end(show: Show) -> None:
     caption = show(PANELS[0]).header.caption
-    wide = caption.fontMetrics().horizontalAdvance
+    metrics = caption.fontMetrics()
+
+    def wide(text: str) -> int:
+        """The least room in which nothing of the text is cut off."""
+        rooms = range(metrics.horizontalAdvance(text) - 2, 1000)
+        return next(room for room in rooms if metrics.elidedText(text, Qt.TextElideMode.ElideRight, room) == text)
+
     caption.setText("step 439 · target 1e-3")
     assert caption.fitting(1000) == "step 439 · target 1e-3"
     assert caption.fitting(wide("step 439 · target 1e-3") - 1) == "step 439"
