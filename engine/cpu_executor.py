@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from engine.backend import choose
-from engine.cpu_tables import ChunkTable, Table, read_timeline
+from engine.cpu_tables import Aside, ChunkTable, Table, read_timeline
 from engine.executor import ArrayExecutor, BoundProgram, Chunk
 from engine.kernels.cpu import declare
 from engine.kernels.cpu.crew import Crew
@@ -130,7 +130,7 @@ class CompiledProgram(BoundProgram):
         self._pieces = self._cut(watch)
         self._chunk: ChunkTable | None = None
         self._crew = Crew(self.threads)
-        self._timed: tuple[Table, ...] = ()
+        self._timed: tuple[Table | Aside, ...] = ()
 
     # -- a step ----------------------------------------------------------------------------------------------------
 
@@ -140,14 +140,15 @@ class CompiledProgram(BoundProgram):
         for piece in self._pieces:
             if isinstance(piece, Table):
                 piece.stamp(self.stamping, self.threads)
-                self._timed = (*self._timed, piece) if self.stamping else ()
                 self._done[0] = 0  # a first step that is stopped leaves it as it is
+                piece.begun = time.perf_counter()
                 self._team.run(piece.arguments, 1, self.threads)
                 if not self._done[0]:
                     return False
             else:
-                with np.errstate(all="ignore"):
-                    piece()
+                piece.run(self.stamping)
+        if self.stamping:
+            self._timed = tuple(self._pieces)
         return True
 
     def run_chunk(
@@ -191,7 +192,8 @@ class CompiledProgram(BoundProgram):
 
     def timeline(self) -> Timeline | None:
         """When each thread worked on what in the last step that was run with `stamping` on; None before."""
-        stamped = bool(self._timed) and all(table.stamps[0, 0, 0] for table in self._timed)
+        tables = [piece for piece in self._timed if isinstance(piece, Table)]
+        stamped = bool(tables) and all(table.stamps[0, 0, 0] for table in tables)
         return read_timeline(self._timed, self._library) if stamped else None
 
     def _check(self, indices: np.ndarray, samples: int) -> None:
@@ -221,9 +223,9 @@ class CompiledProgram(BoundProgram):
     def _control_address(self, name: str) -> int:
         return int(self._control.ctypes.data) + 4 * self._index[name]
 
-    def _cut(self, watch: Row) -> list[Table | Callable[[], object]]:
+    def _cut(self, watch: Row) -> list[Table | Aside]:
         """The tables, and between them the calls of reference kernels; `watch` comes as soon as the loss is known."""
-        items: list[Row | Callable[[], object]] = []
+        items: list[Row | Aside] = []
         watched = False
         for item in self.covered:
             if not watched and item.calls[0].phase in ("backward", "update"):
@@ -232,10 +234,10 @@ class CompiledProgram(BoundProgram):
             items += item.rows
             if not item.rows:
                 functions = [self._bind_call(call) for call in item.calls]
-                items += [function for function in functions if function is not None]
+                items += [Aside(function, item.label) for function in functions if function is not None]
         if not watched:
             items.append(watch)
-        pieces: list[Table | Callable[[], object]] = []
+        pieces: list[Table | Aside] = []
         for is_row, run in groupby(items, key=lambda item: isinstance(item, Row)):
             part = list(run)
             pieces += [Table(part, self._library, self._done, self._team.shared)] if is_row else part  # type: ignore[arg-type,list-item]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +17,7 @@ from engine.kernels.cpu.rows import Binding, Label, Row, address
 if TYPE_CHECKING:
     from engine.timeline import Timeline
 
-__all__ = ["ChunkTable", "Table", "read_timeline"]
+__all__ = ["Aside", "ChunkTable", "Table", "read_timeline"]
 
 HEAD = 7
 """int64 of the arguments of a run; see `engine.kernels.cpu.interpreter.interpret`."""
@@ -31,6 +33,8 @@ class Table:
         self.arguments = np.zeros(HEAD, np.int64)
         self.arguments[:6] = address(self.cells), len(rows), shared, 0, address(done), address(self.arguments)
         self.stamps = np.zeros((0, len(rows), 3), np.int64)
+        self.begun = 0.0
+        """When it was last run, by `time.perf_counter`: what the ticks of its stamps are held against."""
 
     @property
     def stamped(self) -> bool:
@@ -42,6 +46,24 @@ class Table:
         if wanted:
             self.stamps = np.zeros((threads, len(self.rows), 3), np.int64)
         self.arguments[3] = address(self.stamps) if wanted else 0
+
+
+@dataclass
+class Aside:
+    """An array operation between two tables; `begin` and `end` of its last run that was timed, as `Table.begun`."""
+
+    function: Callable[[], object]
+    label: Label
+    begin: float = 0.0
+    end: float = 0.0
+
+    def run(self, stamping: bool) -> None:
+        """Run it, overflow being a result."""
+        begin = time.perf_counter() if stamping else 0.0
+        with np.errstate(all="ignore"):
+            self.function()
+        if stamping:
+            self.begin, self.end = begin, time.perf_counter()
 
 
 class ChunkTable:
@@ -128,14 +150,26 @@ class ChunkTable:
         )
 
 
-def read_timeline(tables: Sequence[Table], library: Library) -> Timeline:
-    """The stamps of the tables' last step in seconds."""
+def read_timeline(pieces: Sequence[Table | Aside], library: Library) -> Timeline:
+    """The stamps of the last step in seconds; the first thread runs what lies between the tables."""
     from engine.timeline import Timeline
 
-    stamps = np.concatenate([table.stamps for table in tables], axis=1).astype(np.float64)
-    labels = [row.label or Label(row.kernel) for table in tables for row in table.rows]
+    rate = library.ticks_per_second()
+    first = next(piece for piece in pieces if isinstance(piece, Table))
+    threads, zero = len(first.stamps), first.stamps[0, 0, 0]
+    columns, labels = [], []
+    for piece in pieces:
+        if isinstance(piece, Table):
+            columns.append(piece.stamps.astype(np.float64))
+            labels += [row.label or Label(row.kernel) for row in piece.rows]
+        else:
+            own = np.zeros((threads, 1, 3))
+            own[0, 0] = zero + rate * (np.array([piece.begin, piece.end, piece.end]) - first.begun)
+            columns.append(own)
+            labels.append(piece.label)
+    stamps = np.concatenate(columns, axis=1)
     stamps[stamps == 0] = np.nan
-    seconds = (stamps - np.nanmin(stamps)) / library.ticks_per_second()
+    seconds = (stamps - np.nanmin(stamps)) / rate
     return Timeline(
         rows=tuple(label.name for label in labels),
         nodes=tuple(label.node for label in labels),

@@ -61,6 +61,12 @@ def require_sequence(name: str, shape: Shape) -> None:
 
 def require_vector(name: str, shape: Shape) -> None:
     """Refuse what is not (features,)."""
+    if len(shape) == 2:
+        raise ShapeProblem(
+            f"{name} needs vectors, but its input holds {describe(shape)}. Put a Mean over positions before it, or a "
+            "Flatten layer, which keeps them apart.",
+            fix=("insert", "global_average_pool1d", {}),
+        )
     if len(shape) != 1:
         raise ShapeProblem(
             f"{name} needs vectors, but its input holds {describe(shape)}. Put a Flatten layer before it.",

@@ -5,7 +5,6 @@ Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.1.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,6 +14,13 @@ from engine.ops.tiling import BLOCK
 
 if TYPE_CHECKING:
     from engine.builder import Builder
+
+
+def _work(x: Tensor) -> tuple[Tensor, ...]:
+    """A block of rows, one number for each of them, and as many ones as a row is long."""
+    columns = x.shape[-1]
+    at_once = max(1, min(x.size // columns, BLOCK // columns))
+    return Tensor((at_once, columns)), Tensor((at_once, 1)), Tensor((columns, 1))
 
 
 def _transposed(b: Builder, value: Value) -> Value:
@@ -66,7 +72,8 @@ class AttentionWeights(Op):
         return (inputs[0],)
 
     def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return (Tensor((*inputs[0].shape[:-1], 1)),)
+        rows, columns = inputs[0].shape[-2:]
+        return *_work(inputs[0])[1:], Tensor((rows, columns) if self.causal else (1, 1))
 
     def vjp(self, b: Builder, call: Call, *adjoints: Value | None) -> tuple[Value | None, ...]:
         (dy,) = adjoints
@@ -91,10 +98,7 @@ class AttentionWeightsGradient(Op):
         return (inputs[0],)
 
     def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        *lead, columns = inputs[0].shape
-        rows = math.prod(lead)
-        at_once = max(1, min(rows, BLOCK // columns))
-        return Tensor((at_once, columns)), Tensor((at_once, 1))
+        return _work(inputs[0])
 
     def flops(self, *inputs: Tensor) -> int:
         return 5 * inputs[0].size

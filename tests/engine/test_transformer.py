@@ -6,16 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from engine import data, edits, presets
 from engine.backend import choose
 from engine.cpu_executor import ALONE, CompiledProgram, CPUExecutor
+from engine.data.signature import DataSignature, TargetSignature
 from engine.executor import ArrayExecutor
-from engine.experiment import Experiment
+from engine.experiment import DataSpec, Experiment
 from engine.graph import check, check_experiment
 from engine.plan import compile
 from engine.state import State
 from engine.training.trainer import Trainer
+from tests.support.examples import blobs, chain, make
 from tests.support.random_networks import Chain, experiment_of
 
 BATCH, POSITIONS, VOCABULARY, WIDTH, HEADS, CLASSES = 7, 6, 5, 8, 2, 3
@@ -46,8 +49,6 @@ class Bound:
     """The network with a batch of tokens, ready to run."""
 
     def __init__(self, experiment: Experiment, kind: str = "array") -> None:
-        from engine.data.signature import DataSignature, TargetSignature
-
         signature = DataSignature(
             inputs={"x": (POSITIONS,)}, targets={"y": TargetSignature(classes=CLASSES)}, train_size=100
         )
@@ -121,6 +122,25 @@ def test_both_executors_agree() -> None:
     compiled.executor.close()
 
 
+def test_the_timeline_tells_of_array_operations_between_compiled_pieces() -> None:
+    bound = Bound(encoder(True, "float32"), "cpu")
+    bound.program.stamping = True
+    assert bound.program.run({"learning_rate": 0.05})
+    found = bound.program.timeline()
+    assert {"array: attention_weights", "array: batch_matmul", "matmul+add_bias", "loss"} <= set(found.rows)
+    assert found.nodes[found.rows.index("array: attention_weights")] == ATTENTION
+    begin, end = found.begin[0], found.end[0]
+    assert (end >= begin).all()
+    # In order, but for what two clocks differ by.
+    assert (np.diff(begin) > -1e-4).all() and (begin[1:] - end[:-1] > -1e-4).all()
+    assert 0.3 * found.seconds < found.busy().sum() < found.seconds + 1e-3
+    flops = sum(value for value in found.flops if value == value)
+    assert flops == pytest.approx(bound.program.program.flops)
+    bound.program.stamping = False
+    assert bound.program.run({"learning_rate": 0.05}) and bound.program.timeline() is None
+    bound.executor.close()
+
+
 @pytest.fixture
 def preset() -> Experiment:
     return presets.make("tiny-transformer")
@@ -155,3 +175,24 @@ def test_the_figures_of_its_notes(preset: Experiment) -> None:
     order_blind = edits.set_field(edits.bypass(preset, [POSITIONAL], True), ATTENTION, "causal", False)
     neither = edits.bypass(preset, [ATTENTION, POSITIONAL], True)
     assert abs(accuracy(order_blind) - 0.5) < 0.06 and abs(accuracy(neither) - 0.5) < 0.06
+
+
+def test_attention_on_an_image_is_mended_step_by_step_into_a_network_that_trains() -> None:
+    network = chain(
+        make("layer", "input"), make("layer", "self_attention"), make("layer", "dense", units=7),
+        make("loss", "softmax_cross_entropy"),
+    )  # fmt: skip
+    experiment = replace(blobs(), network=network, data=DataSpec(source=make("source", "digits")))
+    experiment = edits.insert_before(experiment, make("layer", "conv2d", filters=6, stride=2), "self_attention_1")
+    signature = DataSignature(inputs={"x": (8, 8, 1)}, targets={"y": TargetSignature(classes=10)}, train_size=90)
+    labels = []
+    for _ in range(6):
+        report = check_experiment(experiment, signature)
+        fixes = [item.fix for item in report.diagnostics if item.severity == "error"]
+        if not fixes:
+            break
+        assert fixes[0] is not None, report.diagnostics
+        labels.append(fixes[0].label)
+        experiment = fixes[0].edit(experiment)
+    assert labels == ["Insert Reshape", "Set heads to 3", "Insert Mean over positions", "Give Dense 10 units"]
+    assert report.ok and report.nodes["self_attention_1"].shape == (16, 6)
