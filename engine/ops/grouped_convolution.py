@@ -40,13 +40,20 @@ class _Grouped(Op):
     dilation: int = 1
 
     def work(
-        self, image: tuple[int, ...], out: tuple[int, ...], size: tuple[int, ...], filters: int
+        self,
+        image: tuple[int, ...],
+        out: tuple[int, ...],
+        size: tuple[int, ...],
+        filters: int,
+        margins: tuple[int, int] | None = None,
     ) -> tuple[Tensor, ...]:
-        """Work space for an image (batch, h, w, c) and its result (batch, rows, columns, f): see the kernels."""
+        """Work space for an image (batch, h, w, c) and its result (batch, rows, columns, f): see the kernels. `margins`
+        are the zeros above and beside the image (the padding where they are not given)."""
         batch, height, width, channels = image
         rows, columns = out[1:3]
-        spread = (height + 2 * self.padding, width + 2 * self.padding, channels)
-        if self.by_channel(channels):
+        top, left = margins or (self.padding, self.padding)
+        spread = (height + 2 * top, width + 2 * left, channels)
+        if margins is None and self.by_channel(channels):
             count = max(1, min(batch, BLOCK // (rows * columns * channels)))
             products = Tensor((count, rows, columns, channels))
             return products, Tensor((columns, channels)), Tensor((2, columns, channels)), Tensor((count, *spread))
@@ -62,6 +69,13 @@ class _Grouped(Op):
         """Whether every group is one channel, so that there is nothing to sum over but the window: then products of
         whole images are added up offset by offset, and else each run of groups is a matrix product over patches."""
         return self.groups == channels and channels > 1
+
+
+def mirrored(size: tuple[int, ...], stride: int, padding: int, dilation: int) -> tuple[int, int] | None:
+    """The margins with which the gradient by the input is the convolution of dy with the mirrored weights; None where
+    it is not one."""
+    top, left = (reach(length, dilation) - 1 - padding for length in size)
+    return (top, left) if stride == 1 and min(top, left) >= 0 else None
 
 
 def bundle(channels: int, filters: int, groups: int) -> int:
@@ -127,7 +141,11 @@ class GroupedConv2dInputGradient(_Grouped):
 
     def scratch(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         dy, w = inputs
-        return self.work(self.x_shape, dy.shape, w.shape[:2], w.shape[3])
+        channels, size = self.x_shape[3], w.shape[:2]
+        margins = mirrored(size, self.stride, self.padding, self.dilation)
+        if margins is not None and not self.by_channel(channels):
+            return self.work(dy.shape, self.x_shape, size, channels, margins)
+        return self.work(self.x_shape, dy.shape, size, w.shape[3])
 
     def flops(self, *inputs: Tensor) -> int:
         dy, w = inputs

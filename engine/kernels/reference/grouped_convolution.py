@@ -2,8 +2,8 @@
 
 Two ways. Where every group is one channel, the products of each offset's pixels with its weights are added up, some
 images at a time. Otherwise patches are laid out as a matrix, as a plain convolution's are, and multiplied, some groups
-together. Either way the gradient by the input is added up offset by offset, so that its bits do not depend on
-scheduling.
+together. The gradient by the input is a convolution with the mirrored weights where it can be, and else added up offset
+by offset, so that its bits do not depend on scheduling.
 
 Work space by channel: products (images, rows, columns, channels), one row of repeated weights (columns, channels), two
 rows of sums, and padded images. By runs of groups: patches (images, pixels, depth), packed weights (runs, depth,
@@ -16,14 +16,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.kernels.reference.blocks import spans
+from engine.ops.grouped_convolution import mirrored
 
 
-def _padded(xp: Any, images: Any, padded: Any, padding: int) -> Any:
-    """The images in a margin of zeros; as they are where there is none."""
-    if not padding:
+def _padded(xp: Any, images: Any, padded: Any, margins: tuple[int, int]) -> Any:
+    """The images in margins of zeros; as they are where there are none."""
+    if not any(margins):
         return images
-    part = padded[: images.shape[0]]
-    xp.copyto(part[:, padding:-padding, padding:-padding], images)
+    count, height, width = images.shape[:3]
+    top, left = margins
+    part = padded[:count]
+    xp.copyto(part[:, top : top + height, left : left + width], images)
     return part
 
 
@@ -60,7 +63,7 @@ def _by_channel(
 ) -> None:
     size, out, channels = w.shape[:2], y.shape[1:3], x.shape[3]
     for here, there in spans(x.shape[0], work.shape[0]):
-        images = _padded(xp, x[here], padded, padding)
+        images = _padded(xp, x[here], padded, (padding, padding))
         t = work[there]
         for weights, target in zip(_filters(w, channels), _results(y[here], channels), strict=True):
             for i, j, pixels in _offsets(images, size, out, stride, dilation):
@@ -93,7 +96,7 @@ def _by_channel_weights(
     size, out, channels = dw.shape[:2], dy.shape[1:3], x.shape[3]
     row, total = sums[0].reshape(-1), sums[1, 0]
     for here, there in spans(x.shape[0], work.shape[0]):
-        images = _padded(xp, x[here], padded, padding)
+        images = _padded(xp, x[here], padded, (padding, padding))
         t = work[there]
         for target, gradient in zip(_filters(dw, channels), _results(dy[here], channels), strict=True):
             for i, j, pixels in _offsets(images, size, out, stride, dilation):
@@ -124,21 +127,53 @@ def _runs(channels: int, filters: int, packed: Any) -> Iterator[tuple[Any, slice
         yield weights, slice(r * c, (r + 1) * c), slice(r * f, (r + 1) * f)
 
 
-def _blocks(w: Any, packed: Any, groups: int) -> Iterator[tuple[Any, Any]]:
-    """(weights (kh kw, channels, filters) of a group, their place in `packed`): views."""
-    area, (channels, filters) = w.shape[0] * w.shape[1], (w.shape[2], w.shape[3] // groups)
-    flat = w.reshape(area, channels, -1)
+def _blocks(packed: Any, size: tuple[int, ...], groups: int) -> Iterator[tuple[int, Any]]:
+    """(group, the place of its weights (kh, kw, channels, filters) in `packed`): views."""
     together = groups // packed.shape[0]
+    depth, width = packed.shape[1] // (size[0] * size[1]), packed.shape[2]
     for g in range(groups):
-        run = packed[g // together].reshape(area, together, channels, together, filters)
-        place = g % together
-        yield flat[:, :, g * filters : (g + 1) * filters], run[:, place, :, place]
+        run = packed[g // together].reshape(*size, together, depth // together, together, width // together)
+        yield g, run[:, :, g % together, :, g % together]
 
 
-def _pack(xp: Any, w: Any, packed: Any, groups: int) -> None:
+def _filters_of(w: Any, group: int, groups: int) -> Any:
+    """The weights (kh, kw, channels of a group, filters) of one group: a view."""
+    count = w.shape[3] // groups
+    return w[..., group * count : (group + 1) * count]
+
+
+def _pack(xp: Any, w: Any, packed: Any, groups: int, *, turned: bool = False) -> None:
+    """The weights of each run of groups as a matrix, zero outside its blocks; where `turned`, mirrored and with
+    channels and filters exchanged."""
     packed.fill(0)
-    for weights, place in _blocks(w, packed, groups):
-        xp.copyto(place, weights)
+    for g, place in _blocks(packed, w.shape[:2], groups):
+        weights = _filters_of(w, g, groups)
+        xp.copyto(place, weights[::-1, ::-1].transpose(0, 1, 3, 2) if turned else weights)
+
+
+def _correlate(
+    xp: Any,
+    x: Any,
+    weights: Any,
+    y: Any,
+    work: Any,
+    results: Any,
+    padded: Any,
+    size: tuple[int, ...],
+    stride: int,
+    margins: tuple[int, int],
+    dilation: int,
+) -> None:
+    """y = x correlated with packed weights, some images at a time."""
+    for here, _ in spans(x.shape[0], work.shape[0]):
+        images = _padded(xp, x[here], padded, margins)
+        target = y[here].reshape(-1, y.shape[3])
+        product = target if weights.shape[0] == 1 else results[: target.shape[0]]
+        for run, channels, filters in _runs(x.shape[3], y.shape[3], weights):
+            rows = _patches(xp, images, channels, size, y.shape[1:3], stride, dilation, work)
+            xp.matmul(rows, run, out=product)
+            if weights.shape[0] > 1:
+                xp.copyto(target[:, filters], product)
 
 
 def grouped_conv2d(
@@ -161,15 +196,8 @@ def grouped_conv2d(
         _by_channel(xp, x, w, y, work, weights, padded, stride, padding, dilation)
         return
     _pack(xp, w, weights, groups)
-    for here, _ in spans(x.shape[0], work.shape[0]):
-        images = _padded(xp, x[here], padded, padding)
-        target = y[here].reshape(-1, y.shape[3])
-        product = target if weights.shape[0] == 1 else results[: target.shape[0]]
-        for run, channels, filters in _runs(x.shape[3], y.shape[3], weights):
-            rows = _patches(xp, images, channels, w.shape[:2], y.shape[1:3], stride, dilation, work)
-            xp.matmul(rows, run, out=product)
-            if weights.shape[0] > 1:
-                xp.copyto(target[:, filters], product)
+    margins = (padding, padding)
+    _correlate(xp, x, weights, y, work, results, padded, w.shape[:2], stride, margins, dilation)
 
 
 def grouped_conv2d_input_gradient(
@@ -192,6 +220,12 @@ def grouped_conv2d_input_gradient(
         _by_channel_input(xp, dy, w, dx, work, weights, padded, stride, padding, dilation)
         return
     size, out = w.shape[:2], dy.shape[1:3]
+    margins = mirrored(size, stride, padding, dilation)
+    if margins is not None:
+        padded.fill(0)
+        _pack(xp, w, weights, groups, turned=True)
+        _correlate(xp, dy, weights, dx, work, results, padded, size, 1, margins, dilation)
+        return
     _pack(xp, w, weights, groups)
     for here, there in spans(dx.shape[0], work.shape[0]):
         image = padded[there] if padding else dx[here]
@@ -231,7 +265,7 @@ def grouped_conv2d_weight_gradient(
         _by_channel_weights(xp, x, dy, dw, work, results, padded, stride, padding, dilation)
         return
     for here, _ in spans(x.shape[0], work.shape[0]):
-        images = _padded(xp, x[here], padded, padding)
+        images = _padded(xp, x[here], padded, (padding, padding))
         gradient = dy[here].reshape(-1, dy.shape[3])
         part = gradient if weights.shape[0] == 1 else results[: gradient.shape[0]]
         for run, channels, filters in _runs(x.shape[3], dy.shape[3], weights):
@@ -239,7 +273,8 @@ def grouped_conv2d_weight_gradient(
             if weights.shape[0] > 1:
                 xp.copyto(part, gradient[:, filters])
             xp.matmul(rows.T, part, out=run)
-        for target, place in _blocks(dw, weights, groups):
+        for g, place in _blocks(weights, size, groups):
+            target = _filters_of(dw, g, groups)
             if here.start:
                 xp.add(target, place, out=target)
             else:

@@ -16,6 +16,7 @@ GROUPED = (
     (2, 4, 4, 6, 4, (1, 1), 1, 0, 2, 1),
     (2, 5, 5, 2, 4, (1, 1), 2, 0, 2, 1),
     (1, 5, 5, 1, 4, (3, 3), 1, 1, 1, 2),
+    (2, 4, 4, 4, 2, (1, 2), 1, 1, 2, 1),  # more margin than the filter reaches
     (2, 5, 4, 48, 48, (3, 2), 1, 1, 3, 2),  # groups that are multiplied apart
     (1, 4, 4, 16, 64, (3, 3), 1, 1, 8, 1),  # and some together
     (70, 32, 32, 2, 4, (1, 2), 1, 0, 2, 1),  # more than one block
