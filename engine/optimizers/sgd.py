@@ -62,19 +62,19 @@ class SGD(Optimizer, frozen=True):
         False
     )
     rate_place: Annotated[
-        Literal["outside the velocity", "inside the velocity"],
+        Literal["outside v", "inside v"],
         field(
             label="Place of η", advanced=True,
-            help="outside: v ← μ v + g, w ← w − η v, as in PyTorch. inside: v ← μ v − η g, w ← w + v, as in many "
+            help="outside v: v ← μ v + g, w ← w − η v, as in PyTorch. inside v: v ← μ v − η g, w ← w + v, as in many "
             "lecture notes. They differ when the rate changes.",
         ),
-    ] = "outside the velocity"  # fmt: skip
+    ] = "outside v"  # fmt: skip
 
     def scalars(self, learning_rate: Numbers, step: Numbers) -> dict[str, Numbers]:
         return {"momentum": self.momentum}
 
     def rule(self, shape: tuple[int, ...] = ()) -> UpdateRule:
         # The velocity is kept at momentum 0 too, so that momentum can be raised during a run.
-        if self.rate_place == "inside the velocity":
+        if self.rate_place == "inside v":
             return UpdateRateInside(nesterov=self.nesterov)
         return UpdateSGD(nesterov=self.nesterov)

@@ -17,7 +17,7 @@ def bowl(w: np.ndarray) -> np.ndarray:
 def test_notes_list_the_point_behind_the_one_that_looks_ahead() -> None:
     """v ← μ v − η ∇f(w + μ v), w ← w + v, written out: what is kept here is w + μ v."""
     rate, share, w, v = 0.05, 0.9, np.ones(2), np.zeros(2)
-    stepper = Stepper(SGD(learning_rate=rate, momentum=share, nesterov=True, rate_place="inside the velocity"), w)
+    stepper = Stepper(SGD(learning_rate=rate, momentum=share, nesterov=True, rate_place="inside v"), w)
     listed = []
     for _ in range(50):
         v = share * v - rate * bowl(w + share * v)
@@ -33,9 +33,7 @@ def test_notes_list_the_point_behind_the_one_that_looks_ahead() -> None:
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_both_places_of_the_rate_agree_while_it_is_constant(nesterov: bool) -> None:
     outside = Stepper(SGD(learning_rate=0.02, momentum=0.9, nesterov=nesterov), [1.0, 1.0])
-    inside = Stepper(
-        SGD(learning_rate=0.02, momentum=0.9, nesterov=nesterov, rate_place="inside the velocity"), [1.0, 1.0]
-    )
+    inside = Stepper(SGD(learning_rate=0.02, momentum=0.9, nesterov=nesterov, rate_place="inside v"), [1.0, 1.0])
     for _ in range(100):
         outside.step(bowl(outside.parameter))
         inside.step(bowl(inside.parameter))
@@ -47,7 +45,7 @@ def test_both_places_of_the_rate_agree_while_it_is_constant(nesterov: bool) -> N
     ("optimizer", "expected"),
     [
         (SGD(momentum=0.9), (0.3308, -0.1231)),
-        (SGD(momentum=0.9, rate_place="inside the velocity"), (-0.2023, 0.7284)),
+        (SGD(momentum=0.9, rate_place="inside v"), (-0.2023, 0.7284)),
     ],
     ids=["outside", "inside"],
 )
@@ -125,7 +123,7 @@ def test_steps_by_condition_number(curvature: float, expected: tuple[int, ...]) 
         SGD(learning_rate=2 / (1 + curvature)),
         SGD(learning_rate=1 / curvature),
         SGD(learning_rate=(2 / (1 + root)) ** 2, momentum=share**2),
-        SGD(learning_rate=1 / curvature, momentum=share, nesterov=True, rate_place="inside the velocity"),
+        SGD(learning_rate=1 / curvature, momentum=share, nesterov=True, rate_place="inside v"),
     )
     assert tuple(steps_to_the_minimum(Stepper(rule, [1.0, 1.0]), curvature) for rule in rules) == expected
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from engine.experiment import Experiment
 from engine.kinds import Optimizer
@@ -22,7 +23,7 @@ from tests.support.compiled import library
 
 RULES = [
     *(cls() for cls in components_of("optimizer").values() if issubclass(cls, Optimizer)),
-    SGD(momentum=0.9, nesterov=True, rate_place="inside the velocity"),
+    SGD(momentum=0.9, nesterov=True, rate_place="inside v"),
     Adam(bias_correction=False),
     Adagrad(epsilon_place="inside the root", initial=0.1),
     RMSprop(centered=True, momentum=0.9),
@@ -110,3 +111,15 @@ def test_adamw_is_adam_with_decoupled_decay() -> None:
     one, _ = run(spiral(RICH, optimizer=AdamW(learning_rate=0.01, weight_decay=0.3)), "array")
     other, _ = run(spiral(RICH, optimizer=Adam(learning_rate=0.01), penalties=decay), "array")
     assert weights(one) == weights(other)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.opposed], ids=lambda rule: info_of(rule).tag)
+def test_momentum_may_move_against_the_rate(rule: Optimizer) -> None:
+    steps, rates, momenta = np.arange(1, 1025), np.linspace(0.1, 0.01, 1024), np.linspace(0.85, 0.95, 1024)
+    many = replace(rule, **{rule.opposed: momenta}).scalars(rates, steps)
+    assert any(isinstance(value, np.ndarray) for value in many.values())
+    for place in (0, 6, 500, 1023):
+        one = replace(rule, **{rule.opposed: float(momenta[place])}).scalars(float(rates[place]), int(steps[place]))
+        for name, value in many.items():
+            found = value[place] if isinstance(value, np.ndarray) else value
+            assert found == pytest.approx(one[name], rel=1e-11), name

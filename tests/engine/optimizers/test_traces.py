@@ -39,13 +39,13 @@ TRACES = [
     ("adamw", AdamW(learning_rate=0.05), NONE, [(0.9495, None), (0.89910952, None), (0.74924797, None)]),
     (
         "momentum, rate inside",
-        SGD(learning_rate=0.05, momentum=0.9, rate_place="inside the velocity"),
+        SGD(learning_rate=0.05, momentum=0.9, rate_place="inside v"),
         NONE,
         [(0.95, 0.5), (0.8575, -0.2), (0.41715594, -0.5218)],
     ),
     (
         "nesterov, rate inside",
-        SGD(learning_rate=0.05, momentum=0.9, nesterov=True, rate_place="inside the velocity"),
+        SGD(learning_rate=0.05, momentum=0.9, nesterov=True, rate_place="inside v"),
         NONE,
         [(0.905, 0.05), (0.778525, -0.4025), (0.31594231, -0.01113719)],
     ),

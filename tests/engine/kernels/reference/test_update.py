@@ -18,7 +18,7 @@ from tests.support.stepping import Stepper, call
 
 RULES = [
     SGD(learning_rate=0.1, momentum=0.9, nesterov=True),
-    SGD(learning_rate=0.1, momentum=0.9, nesterov=True, rate_place="inside the velocity"),
+    SGD(learning_rate=0.1, momentum=0.9, nesterov=True, rate_place="inside v"),
     Adagrad(epsilon_place="inside the root"),
     RMSprop(momentum=0.9, centered=True, epsilon_place="inside the root"),
     *(cls() for cls in components_of("optimizer").values() if issubclass(cls, Optimizer) and not cls.per_array),
