@@ -1,4 +1,4 @@
-"""Makes the pictures in docs/screenshots with `descent screenshot`: both themes, two sizes, three networks in training.
+"""Makes the pictures in docs/screenshots: both themes, two sizes, three networks in training, and a batch of images.
 
 python docs/make_screenshots.py [NAME ...]
 """
@@ -17,6 +17,8 @@ STEPS = {"mnist-mlp": 620, "mnist-cnn": 330, "spiral-mlp": 1300}
 """How long each preset trains before its picture is taken."""
 SIZES = ("1600x1000", "1280x800")
 THEMES = ("dark", "light")
+BATCH = ("mnist-cnn", 'data.augmentation=[{"type": "rotate"}, {"type": "shift", "pixels": 2}, {"type": "cutmix"}]')
+"""The preset whose batch is drawn before and after augmentation, and the change that augments it."""
 
 
 def descent(*arguments: str) -> None:
@@ -38,6 +40,11 @@ def main(names: list[str]) -> None:
                         "screenshot", str(file), "--out", str(out), "--size", size, "--theme", theme,
                         "--train-steps", str(STEPS[preset]),
                     )  # fmt: skip
+                    sys.stdout.write(f"{out.relative_to(ROOT)}\n")
+            if preset == BATCH[0]:
+                for theme in THEMES:
+                    out = FOLDER / f"batch-{theme}.png"
+                    descent("batch", str(file), "--set", BATCH[1], "--out", str(out), "--theme", theme)
                     sys.stdout.write(f"{out.relative_to(ROOT)}\n")
 
 

@@ -49,7 +49,7 @@ def test_fields_can_be_changed_first(tmp_path: Path) -> None:
     assert all(item["before"] == item["after"] for item in found)
     noisy = descent("batch", file, *changes[:2], "--json").json["samples"]
     assert all(item["before"] != item["after"] for item in noisy)
-    assert "did you mean “mixup”?" in complaint(descent("batch", file, "--set", "data.augmentation=mixap"))
+    assert "did you mean “mixup”?" in complaint("batch", file, "--set", "data.augmentation=mixap")
 
 
 def test_a_run_trains_on_what_was_set(tmp_path: Path) -> None:

@@ -87,6 +87,31 @@ def test_an_edit_is_one_undo_step_and_shows_other_samples(document, inspect, qtb
     assert document.experiment is before
 
 
+def test_an_augmentation_is_added_edited_and_taken_out_by_hand(document, inspect, qtbot):
+    inspector = inspect(document)
+    before = document.experiment
+    editor = inspector.form.rows["augmentation"].editor
+    assert editor.add.text() == "Add an augmentation"
+    QTest.mouseClick(editor.add, Qt.MouseButton.LeftButton)
+    entries = {action.text(): action for action in editor.menu.actions()}
+    entries["Gaussian noise"].trigger()
+    editor.menu.hide()
+    (step,) = document.experiment.data.augmentation
+    assert step == lookup("augmentation", "gaussian_noise")()
+    assert document.undo_label == "Change data: augmentation"
+    row = editor._items[0].form.rows["deviation"]
+    row.editor.number.setFocus()
+    row.editor.number.selectAll()
+    QTest.keyClicks(row.editor.number, "0.4")
+    QTest.keyClick(row.editor.number, Qt.Key.Key_Return)
+    assert document.experiment.data.augmentation[0].deviation == 0.4
+    QTest.mouseClick(editor._items[0].buttons["remove"], Qt.MouseButton.LeftButton)
+    assert document.experiment.data.augmentation == ()
+    for _ in range(3):
+        document.undo()
+    assert document.experiment is before
+
+
 def test_raw_and_preprocessed_samples(document, inspect, qtbot):
     inspector = inspect(document)
     previewed(inspector, qtbot)
