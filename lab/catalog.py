@@ -11,6 +11,7 @@ from functools import cache
 
 from msgspec import Struct
 
+from engine.blocks import unrolled_network
 from engine.experiment import NetworkSpec
 from engine.layers.base import Loss, NodeComponent
 from engine.schema import ComponentInfo, SchemaError, components_of, fields_of, info_of, parse_field
@@ -62,8 +63,9 @@ def groups(infos: Iterable[ComponentInfo] | None = None) -> dict[str, tuple[Comp
 
 
 def layers_text(network: NetworkSpec) -> str:
-    """How many layers a network has, as it is written everywhere: "6 layers". The data count as one, losses do not."""
-    count = sum(not isinstance(node.component, Loss) for node in network.nodes)
+    """How many layers a network has, as it is written everywhere: "6 layers". The data count as one, losses do not,
+    groups as often as they are repeated."""
+    count = sum(not isinstance(node.component, Loss) for node in unrolled_network(network).nodes)
     return f"{count} layer{'s' if count != 1 else ''}"
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from engine import clipboard, edits, graph
+from engine import block_edits, clipboard, edits, graph
 from engine.diagnostics import Diagnostic
 from engine.edits import EditError
-from engine.experiment import Experiment, NetworkSpec, Node
+from engine.experiment import Block, Experiment, NetworkSpec, Node
 from engine.layers.base import Loss, NodeComponent
 from engine.schema import info_of
 from lab.canvas.fitting import Fit, fit
@@ -173,6 +173,39 @@ class Commands:
         on = not self.network.node(self.selection.nodes[0]).bypass
         label = f"{'Bypass' if on else 'Use again'} {self._counted(self.selection.nodes)}"
         self._apply(label, edits.bypass(self.document.experiment, self.selection.nodes, on))
+
+    # -- groups --------------------------------------------------------------------------------------------------------
+
+    @property
+    def block(self) -> Block | None:
+        """The group that the layer selected last belongs to."""
+        current = self.selection.current
+        return block_edits.block_of(self.network, current) if current is not None else None
+
+    def can_group(self) -> bool:
+        """Whether the selected nodes can be repeated as a group."""
+        return not block_edits.why_not_group(self.network, self.selection.nodes)
+
+    def group(self) -> None:
+        """Make the selected nodes a group that is repeated twice."""
+        chosen = self.selection.nodes
+        self._apply(f"Group {self._counted(chosen)}", block_edits.group(self._settled(), chosen))
+
+    def ungroup(self) -> None:
+        """Take the group of the selected node apart."""
+        if self.selection.current is not None:
+            self._apply("Ungroup", block_edits.ungroup(self._settled(), self.selection.current))
+
+    def repeat(self, times: int, *_: object) -> None:
+        """Repeat the group of the selected node so many times."""
+        if self.selection.current is not None:
+            after = block_edits.repeat(self._settled(), self.selection.current, times)
+            self._apply(f"Repeat ×{times}", after)
+
+    def unroll(self) -> None:
+        """Write the copies of the selected node's group out."""
+        if self.selection.current is not None:
+            self._apply("Write the copies out", block_edits.unroll(self._settled(), self.selection.current))
 
     def copy_text(self) -> str:
         """The selected nodes as they stand in an experiment file, or an empty string."""

@@ -10,12 +10,16 @@ from PySide6.QtCore import QPointF
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QApplication, QMenu
 
+from engine.block_edits import block_of
 from lab.canvas.scene import Hit
 
 if TYPE_CHECKING:
     from lab.canvas.view import CanvasView
 
 __all__ = ["build_menu"]
+
+REPEATS = (1, 2, 3, 4, 5, 6, 8, 10, 12)
+"""What the menu offers; the inspector takes any number."""
 
 
 def build_menu(view: CanvasView, hit: Hit, point: QPointF) -> QMenu:
@@ -42,6 +46,13 @@ def build_menu(view: CanvasView, hit: Hit, point: QPointF) -> QMenu:
         entry("Add a layer after…", lambda: view.ask(view.beside(hit.node)))
         entry("Use again" if bypassed else "Bypass", view.bypass, "B")
         menu.addSeparator()
+        if block_of(view.commands.network, hit.node) is not None:
+            menu.addMenu(_repeats(view, menu))
+            entry("Write the copies out", lambda: view.attempt(view.commands.unroll))
+            entry("Ungroup", lambda: view.attempt(view.commands.ungroup), "Ctrl+Shift+G")
+        else:
+            entry("Group and repeat", lambda: view.attempt(view.commands.group), "Ctrl+G")
+        menu.addSeparator()
         entry("Cut", view.cut, "Ctrl+X")
         entry("Copy", view.copy, "Ctrl+C")
         entry("Duplicate", view.duplicate, "Ctrl+D")
@@ -59,4 +70,16 @@ def build_menu(view: CanvasView, hit: Hit, point: QPointF) -> QMenu:
         entry("Select all", view.commands.select_all, "Ctrl+A", some)
         entry("Arrange", view.lay_out, "L", some)
         entry("Fit to view", view.home, "Home", some)
+    return menu
+
+
+def _repeats(view: CanvasView, parent: QMenu) -> QMenu:
+    """How often the group of the selected layers is repeated."""
+    menu = QMenu("Repeat", parent)
+    block = view.commands.block
+    for times in REPEATS:
+        action = menu.addAction(f"×{times}")
+        action.setCheckable(True)
+        action.setChecked(block is not None and block.repeat == times)
+        action.triggered.connect(partial(view.attempt, view.commands.repeat, times))
     return menu

@@ -11,6 +11,7 @@ from PySide6.QtGui import QPainterPath
 from PySide6.QtWidgets import QGraphicsScene
 
 from lab.canvas.faces import faces_of
+from lab.canvas.frame import FrameItem
 from lab.canvas.geometry import (
     BUBBLE_WIDEST,
     CARD_HEIGHT,
@@ -36,9 +37,9 @@ ANIMATION_MS = 140
 
 
 class Hit(Struct, frozen=True):
-    """What lies at a point. `index` is the input port's; `wire` is (source, target)."""
+    """What lies at a point. `index` is the input port's; `wire` is (source, target); `node` of a group its first."""
 
-    kind: Literal["empty", "node", "input", "output", "wire"]
+    kind: Literal["empty", "node", "input", "output", "wire", "group"]
     node: str = ""
     index: int = 0
     wire: WireKey | None = None
@@ -56,6 +57,8 @@ class CanvasScene(QGraphicsScene):
         self.columns = 6
         self.nodes: dict[str, NodeItem] = {}
         self.wires: dict[WireKey, WireItem] = {}
+        self.frames: dict[str, FrameItem] = {}
+        """The groups that are repeated, by their first node."""
         self.selected_wire: WireKey | None = None
         self.look: Style = style()
         self.guides = GuideItem()
@@ -96,6 +99,7 @@ class CanvasScene(QGraphicsScene):
                 if item.pos() != place:
                     moved[node.id] = place
         self._match_wires()
+        self._match_frames()
         self._move_to(moved)
         self.route()
         self.show_selection()
@@ -116,9 +120,21 @@ class CanvasScene(QGraphicsScene):
         if self.selected_wire not in self.wires:
             self.selected_wire = None
 
+    def _match_frames(self) -> None:
+        wanted = {block.nodes[0]: block for block in self.document.experiment.network.blocks}
+        for gone in [key for key in self.frames if key not in wanted]:
+            self.removeItem(self.frames.pop(gone))
+        for key, block in wanted.items():
+            if key not in self.frames:
+                self.frames[key] = FrameItem(block, self.look)
+                self.addItem(self.frames[key])
+            self.frames[key].show_block(block)
+
     def apply_style(self) -> None:
         """Take the colours of the current theme."""
         self.look = style()
+        for frame in self.frames.values():
+            frame.set_style(self.look)
         for card in self.nodes.values():
             card.set_style(self.look)
         for wire in self.wires.values():
@@ -134,6 +150,8 @@ class CanvasScene(QGraphicsScene):
             item.set_selected(node_id in chosen)
         for key, wire in self.wires.items():
             wire.set_state(self._wire_state(key))
+        for frame in self.frames.values():
+            frame.set_selected(chosen.issuperset(frame.block.nodes))
 
     def _wire_state(self, key: WireKey, hovered: bool = False) -> str:
         if key == self.selected_wire:
@@ -211,6 +229,8 @@ class CanvasScene(QGraphicsScene):
                 level = route.level(source, taken)
                 taken.append((route, source, level))
                 wire.set_path(wire_path(start, end, route, level))
+        for frame in self.frames.values():
+            frame.place([self.nodes[node].pos() for node in frame.block.nodes if node in self.nodes])
         self.spread_bubbles()
         self.routed.emit()
 
@@ -252,6 +272,9 @@ class CanvasScene(QGraphicsScene):
         for node_id, item in reversed(self.nodes.items()):
             if card_rect(item.pos()).contains(point):
                 return Hit("node", node_id)
+        for first, frame in self.frames.items():
+            if frame.label.contains(point):
+                return Hit("group", first)
         wire = self.wire_at(point)
         return Hit("wire", wire=wire) if wire is not None else found
 
@@ -310,6 +333,10 @@ class CanvasScene(QGraphicsScene):
         for node_id, item in self.nodes.items():
             found = found.united(card_rect(self._goal.get(node_id) or item.pos()))
         return found
+
+    def block_at(self, first: str) -> tuple[str, ...]:
+        """The nodes of the group whose first node is `first`."""
+        return self.frames[first].block.nodes
 
     def nodes_in(self, area: QRectF) -> tuple[str, ...]:
         return tuple(node for node, item in self.nodes.items() if area.intersects(card_rect(item.pos())))

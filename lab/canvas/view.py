@@ -145,6 +145,9 @@ class CanvasView(Bench):
         match hit.kind:
             case "node":
                 return MoveGesture(self, hit.node, point, modifiers)
+            case "group":
+                self.selection.set(self._net.block_at(hit.node))
+                return MoveGesture(self, hit.node, point, Qt.KeyboardModifier.NoModifier)
             case "input" | "output":
                 return WireGesture(self, hit, point)
             case "wire":
@@ -166,7 +169,8 @@ class CanvasView(Bench):
             hit = self._net.hit(point, self._reach())
             self._net.hover(hit)
             if not self._space:
-                shapes = {"input": Qt.CursorShape.CrossCursor, "output": Qt.CursorShape.CrossCursor}
+                cross, hand = Qt.CursorShape.CrossCursor, Qt.CursorShape.PointingHandCursor
+                shapes = {"input": cross, "output": cross, "group": hand}
                 self.viewport().setCursor(shapes.get(hit.kind, Qt.CursorShape.ArrowCursor))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
@@ -186,7 +190,7 @@ class CanvasView(Bench):
         point = self.exact(event.position())
         hit = self._net.hit(point, self._reach())
         if hit.node:
-            self.selection.set([hit.node])
+            self.selection.set(self._net.block_at(hit.node) if hit.kind == "group" else [hit.node])
             self.inspect()
         elif hit.wire is not None:
             self.ask(point, wire=hit.wire)
@@ -205,7 +209,9 @@ class CanvasView(Bench):
         hit = self._net.hit(point, self._reach())
         if event.reason() == QContextMenuEvent.Reason.Keyboard and self.selection.current is not None:
             hit = Hit("node", self.selection.current)
-        if hit.node and hit.node not in self.selection.nodes:
+        if hit.kind == "group":
+            self.selection.set(self._net.block_at(hit.node))
+        elif hit.node and hit.node not in self.selection.nodes:
             self.selection.set([hit.node])
         if hit.wire is not None:
             self._net.select_wire(hit.wire)
@@ -240,6 +246,9 @@ class CanvasView(Bench):
         hit = self._net.hit(point, self._reach())
         if not hit.node or self._gesture is not None:
             return ""
+        if hit.kind == "group":
+            block = self._net.frames[hit.node].block
+            return f"A group of {len(block.nodes)} layers, {block.repeat} times in a row, each with its own weights"
         item = self._net.nodes[hit.node]
         found = self.document.report.nodes.get(hit.node)
         lines = [item.face.title if item.face.title == hit.node else f"{item.face.title} ({hit.node})"]

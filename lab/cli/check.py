@@ -58,10 +58,11 @@ def run_check(options: argparse.Namespace) -> int:
 
 
 def _as_json(experiment: Experiment, report: Report, findings: tuple[Diagnostic, ...], *, ok: bool) -> dict[str, Any]:
+    from engine.blocks import unrolled_network
     from engine.schema import info_of
 
     nodes = []
-    for node in experiment.network.nodes:
+    for node in unrolled_network(experiment.network).nodes:
         found = report.nodes[node.id]
         nodes.append(
             {
@@ -96,10 +97,11 @@ def _as_json(experiment: Experiment, report: Report, findings: tuple[Diagnostic,
 
 
 def _print_report(experiment: Experiment, report: Report, findings: tuple[Diagnostic, ...]) -> None:
+    from engine.blocks import unrolled_network
     from engine.layers.words import title_of
 
     rows = [("NODE", "LAYER", "OUTPUT", "PARAMETERS", "FLOPS")]
-    for node in experiment.network.nodes:
+    for node in unrolled_network(experiment.network).nodes:
         found = report.nodes[node.id]
         title = title_of(node) + (" (bypassed)" if node.bypass else "")
         shape = shape_text(found.shape) if found.shape is not None else "–"

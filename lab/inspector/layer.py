@@ -14,6 +14,7 @@ from engine import edits, graph
 from engine.experiment import Experiment, Node
 from engine.layers.normalization import BatchNorm
 from engine.schema import SchemaError, Unknown, fields_of, info_of
+from lab.inspector.block import BlockSection
 from lab.inspector.channels import ChannelsSection
 from lab.inspector.facts import deviation_notes, layer_facts, parameter_facts
 from lab.inspector.findings import Findings, sentence
@@ -73,6 +74,7 @@ class LayerInspector(SidePanel):
         self.channels = ChannelsSection()
         self.normalization = NormalizationSection()
         self.group = GroupSection(document)
+        self.block = BlockSection(document)
         self.node = NodeSection(document)
         self.node.renamed.connect(self._on_renamed)
         for section in (
@@ -82,6 +84,7 @@ class LayerInspector(SidePanel):
             self.parameters,
             self.group,
             self.shapes,
+            self.block,
             self.node,
         ):
             self.add(section)
@@ -168,10 +171,11 @@ class LayerInspector(SidePanel):
         same = len(kinds) == 1
         self.node.setVisible(one)
         if not nodes:
-            for section in (self.shapes, self.parameters, self.group, *self._watching):
+            for section in (self.shapes, self.parameters, self.group, self.block, *self._watching):
                 section.hide()
             self._set_form(None)
             return
+        self.block.show_nodes(tuple(node.id for node in nodes))
         last = nodes[-1]
         info = info_of(last.component)
         self.help.setVisible(same)
