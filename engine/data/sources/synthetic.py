@@ -61,6 +61,7 @@ def _position_in_class(labels: np.ndarray) -> np.ndarray:
     formula="r = t, angle = 2π (turns t + class / classes)",
     source="Lang and Witbrock, “Learning to tell two spirals apart”, Proc. 1988 Connectionist Models Summer School",
     synonyms=("spiral", "2d", "classification"),
+    avoid="To judge how a network does on real data: there are two features, and no more noise than you ask for.",
 )
 class Spirals(_Plane, frozen=True):
     """Interleaved spiral arms, one for each class, inside the unit circle. No straight line separates them, so that a
@@ -86,6 +87,9 @@ class Spirals(_Plane, frozen=True):
     group="Points in the plane",
     source="Pedregosa et al., “Scikit-learn: machine learning in Python”, JMLR 12, 2011 (make_moons)",
     synonyms=("half circles", "crescents", "2d", "classification"),
+    avoid="To see a deep network at its best: a small one is enough for two half circles.",
+    differs="scikit-learn's make_moons draws the same half circles and takes the noise as an absolute deviation, as "
+    "here.",
 )
 class Moons(_Plane, frozen=True):
     """Two interleaved half circles. A gentle first problem that is not linearly separable."""
@@ -104,6 +108,7 @@ class Moons(_Plane, frozen=True):
     formula="radius = (class + 1) / classes",
     source="Pedregosa et al., “Scikit-learn: machine learning in Python”, JMLR 12, 2011 (make_circles)",
     synonyms=("rings", "concentric", "2d", "classification"),
+    avoid="To see a deep network at its best: one hidden layer of a few units is enough for a ring.",
 )
 class Circles(_Plane, frozen=True):
     """Concentric circles, one for each class. A single feature, the distance from the centre, would solve it."""
@@ -127,6 +132,8 @@ class Circles(_Plane, frozen=True):
     formula="class = 1 where x₁ x₂ > 0",
     source="Minsky and Papert, “Perceptrons”, MIT Press, 1969",
     synonyms=("exclusive or", "checkerboard", "2d", "classification"),
+    avoid="Without a hidden layer, unless to see it fail: no line separates the classes.",
+    differs="Notes mean the four corner points, which a network learns by heart; here the points fill four quadrants.",
 )
 class Xor(_Plane, frozen=True):
     """Four quadrants, opposite ones in the same class: the problem that a single layer cannot solve."""
@@ -148,6 +155,7 @@ class Xor(_Plane, frozen=True):
     source="Fisher, “The use of multiple measurements in taxonomic problems”, Annals of Eugenics 7, 1936 (the model of "
     "normal classes with a common covariance)",
     synonyms=("clusters", "gaussian", "normal", "2d", "classification"),
+    avoid="To see what hidden layers do: clouds that lie apart are separated by straight lines.",
 )
 class Blobs(_Plane, frozen=True):
     """One round cloud of points for each class, with centres evenly spaced on the unit circle. With little noise a
@@ -171,6 +179,7 @@ class Blobs(_Plane, frozen=True):
     formula="sine: sin 2πx; linear: Σ cᵢ xᵢ; friedman: 10 sin(π x₁x₂) + 20 (x₃ − ½)² + 10 x₄ + 5 x₅",
     source="Friedman, “Multivariate adaptive regression splines”, Annals of Statistics 19(1), 1991 (friedman)",
     synonyms=("curve", "sine", "linear", "friedman"),
+    avoid="The linear function, to see what hidden layers do: a network without any is exact there.",
 )
 class Regression(DataSource, frozen=True):
     """Numbers to predict from features drawn evenly between 0 and 1, with normal noise on the result.
