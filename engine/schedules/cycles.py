@@ -102,7 +102,15 @@ class OneCycle(Schedule, frozen=True):
     """
 
     rise: Annotated[
-        float, field(gt=0, lt=1, label="Rising share", symbol="p", help="The share of the run in which the rate rises.")
+        float,
+        field(
+            gt=0,
+            lt=1,
+            label="Rising share",
+            symbol="p",
+            search=(0.1, 0.5),
+            help="The share of the run in which the rate rises.",
+        ),
     ] = 0.3
     divisor: Annotated[
         float,

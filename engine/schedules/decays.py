@@ -97,7 +97,9 @@ class PolynomialSchedule(Schedule, frozen=True):
     Power 1 is linear; 2 and more drop fast at first and glide to the end; powers below 1 stay high for long.
     """
 
-    power: Annotated[float, field(gt=0, le=20, symbol="p", help="The exponent; 1 is a straight line.")] = 2.0
+    power: Annotated[
+        float, field(gt=0, le=20, symbol="p", search=(0.5, 3.0), help="The exponent; 1 is a straight line.")
+    ] = 2.0
     final: Annotated[
         float,
         field(
@@ -126,7 +128,15 @@ class ExponentialSchedule(Schedule, frozen=True):
     """
 
     gamma: Annotated[
-        float, field(gt=0, le=1, label="Factor", symbol="γ", help="What is left of the rate after one epoch or step.")
+        float,
+        field(
+            gt=0,
+            le=1,
+            label="Factor",
+            symbol="γ",
+            search=(0.8, 1.0),
+            help="What is left of the rate after one epoch or step.",
+        ),
     ] = 0.9
     unit: Annotated[Unit, field(help="What the factor is for.")] = "epochs"
     staircase: Annotated[bool, field(label="As a staircase", help="Change the rate at the ends of epochs alone.")] = (

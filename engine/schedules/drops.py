@@ -35,7 +35,8 @@ class StepSchedule(Schedule, frozen=True):
         field(gt=0, le=1e6, label="Every", help="Time between two drops, in the unit below; parts are allowed."),
     ] = 10.0
     gamma: Annotated[
-        float, field(gt=0, le=1, label="Factor", symbol="γ", help="What each drop multiplies the rate by.")
+        float,
+        field(gt=0, le=1, label="Factor", symbol="γ", search=(0.1, 0.9), help="What each drop multiplies the rate by."),
     ] = 0.1
     unit: Annotated[Unit, field(help="What the period counts.")] = "epochs"
 

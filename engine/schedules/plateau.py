@@ -46,7 +46,16 @@ class PlateauSchedule(Schedule, frozen=True):
         Literal["validation", "training"], field(help="The part of the data whose results are watched.", advanced=True)
     ] = "validation"
     gamma: Annotated[
-        float, field(gt=0, lt=1, label="Factor", symbol="γ", live=True, help="What each drop multiplies the rate by.")
+        float,
+        field(
+            gt=0,
+            lt=1,
+            label="Factor",
+            symbol="γ",
+            live=True,
+            search=(0.1, 0.9),
+            help="What each drop multiplies the rate by.",
+        ),
     ] = 0.1
     patience: Annotated[
         int,

@@ -47,7 +47,8 @@ class LinearWarmup(Warmup, frozen=True):
     """
 
     duration: Annotated[
-        float, field(ge=0, le=1e6, label="Length", help="How long warm-up takes, in the unit beside it.")
+        float,
+        field(ge=0, le=1e6, label="Length", search=(0.0, 5.0), help="How long warm-up takes, in the unit beside it."),
     ] = 1.0
     unit: Annotated[Unit, field(help="What the length counts.")] = "epochs"
     start: Annotated[
@@ -79,7 +80,8 @@ class ConstantWarmup(Warmup, frozen=True):
     """
 
     duration: Annotated[
-        float, field(ge=0, le=1e6, label="Length", help="How long warm-up takes, in the unit beside it.")
+        float,
+        field(ge=0, le=1e6, label="Length", search=(0.0, 5.0), help="How long warm-up takes, in the unit beside it."),
     ] = 1.0
     unit: Annotated[Unit, field(help="What the length counts.")] = "epochs"
     share: Annotated[

@@ -155,7 +155,7 @@ class Loop:
 
     def _look_at_conditions(self) -> None:
         """After some steps: whether a stop condition that needs no results ends the run."""
-        if self.step == self.total_steps:
+        if self.step == self.total_steps or not self.experiment.training.stopping:
             return
         self.following.at_step(self.step)
         if self._replaying is None:
