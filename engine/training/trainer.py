@@ -29,6 +29,7 @@ from engine.training.loop import Loop
 from engine.training.recovery import Counters, read_counters
 from engine.training.result import Reason, Result, TrainingError, words
 from engine.training.setup import check_targets, check_tokens, checked, load_arrays, named, new_state
+from engine.training.snapshots import before_restoring, best_before
 from engine.training.unit_variance import scale_weights
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from engine.executors import Executor, ExecutorKind
     from engine.experiment import Experiment
     from engine.state import State
-    from engine.training.reader import RunReader
     from engine.training.replay import Replay
     from engine.training.store import RunStore, RunWriter
 
@@ -287,7 +287,7 @@ class Trainer:
         arrays, plain = checkpoint
         counters = read_counters(plain)
         if counters.restored is not None:
-            arrays, counters = _before_restoring(reader) or (arrays, counters)
+            arrays, counters = before_restoring(reader) or (arrays, counters)
         # A change ordered in a pause may be younger than the checkpoint that was written there.
         self.experiment = counters.experiment
         for event in reader.changes()[0]:
@@ -300,11 +300,8 @@ class Trainer:
         if counters is None or counters.best is None or not Following(self.experiment.training).restores:
             return None
         assert self._store is not None and self._resume is not None
-        reader = self._store.open(self._resume)
-        # What came after the checkpoint that the run goes on from does not count any more.
-        kept = [info for info in reader.checkpoints() if info.best and info.step <= counters.step]
         try:
-            return (kept[-1].step, reader.checkpoint(kept[-1].name)[0]) if kept else None
+            return best_before(self._store.open(self._resume), counters.step)
         except CheckpointError as error:
             self.problems += (f"{error} The run can only end with a better state than those so far, or its last one.",)
             return None
@@ -409,14 +406,3 @@ class Trainer:
     def _label(self) -> str:
         executor = self.loop.programs.executor if self.loop is not None else self._executor
         return executor.label if executor is not None else ""
-
-
-def _before_restoring(reader: RunReader) -> tuple[dict[str, np.ndarray], Counters] | None:
-    """The arrays and counters of a run's last state before its best one was put back, where they are kept."""
-    for info in reversed(reader.checkpoints()):
-        with contextlib.suppress(CheckpointError):
-            arrays, plain = reader.checkpoint(info.name)
-            counters = read_counters(plain)
-            if counters.restored is None:
-                return arrays, counters
-    return None
