@@ -73,6 +73,10 @@ def _outputs_fix(count: int, node: Node, nodes: Mapping[str, Node], wires: Mappi
         if field is not None:
             label = shortened(nodes[current].title) or info_of(component).label
             return _set_fix(f"Give {label} {count} {field}", current, field, count)
+        times = getattr(component, "multiplier", 1)  # a depthwise convolution has so many outputs for each input
+        if count % times:
+            return None
+        count //= times
     return None
 
 

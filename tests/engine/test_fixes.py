@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from engine import edits
 from engine.data.signature import DataSignature, TargetSignature
 from engine.diagnostics import Diagnostic
 from engine.experiment import Experiment
 from engine.graph import check
-from tests.support.examples import blobs, make
+from tests.support.examples import blobs, chain, make
 
 POINTS = DataSignature(inputs={"x": (2,)}, targets={"y": TargetSignature(classes=3)}, train_size=48)
 
@@ -115,3 +116,19 @@ def test_a_layer_may_ask_for_another_in_its_place():
     after = found.fix.edit(experiment)
     assert after.network.node("relu_1").component == make("layer", "dropout", rate=0.3)
     assert check(after.network, POINTS).ok
+
+
+@pytest.mark.parametrize(("multiplier", "filters"), [(1, 6), (2, 3), (4, None)])
+def test_outputs_that_a_depthwise_convolution_multiplies_are_counted(multiplier: int, filters: int | None) -> None:
+    network = chain(
+        make("layer", "input"), make("layer", "conv2d", filters=5),
+        make("layer", "depthwise_conv2d", multiplier=multiplier), make("layer", "global_average_pool2d"),
+        make("loss", "softmax_cross_entropy"),
+    )  # fmt: skip
+    signature = DataSignature(inputs={"x": (8, 8, 1)}, targets={"y": TargetSignature(classes=6)}, train_size=9)
+    (found,) = check(network, signature).diagnostics
+    if filters is None:
+        assert found.fix is None
+        return
+    assert found.fix is not None and found.fix.label == f"Give Conv 2D {filters} filters"
+    assert check(found.fix.edit(replace(blobs(), network=network)).network, signature).ok
