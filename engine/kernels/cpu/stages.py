@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.kernels.cpu import bits, functions
+from engine.kernels.cpu import activation_stages, bits, functions
+from engine.kernels.cpu.activation_stages import PRELU, PRELU_LAYER
 from engine.kernels.cpu.bits import stream_key
 from engine.kernels.cpu.language import F, copy, device, f32, number
 
@@ -51,7 +52,7 @@ def apply(
     a matrix whose rows are as long in the other arrays as `c_row` says."""
     for index in range(arguments[at]):
         entry = at + 1 + index * ENTRY
-        if width == c_row and arguments[entry] != ADD_BIAS:
+        if width == c_row and arguments[entry] != ADD_BIAS and arguments[entry] != PRELU:
             # Whole rows lie behind one another.
             _stage(arguments, entry, c, first_row * c_row, 0, rows * width)
             continue
@@ -65,7 +66,11 @@ def _stage(a: Any, entry: int, at: int, element: int, first_column: int, width: 
     """One stage on one row of the piece."""
     code, other, value = a[entry], a[entry + 1], F(number(a[entry + 2]))
     x, y = f32(at), f32(other + element * 4)
-    if code == LOAD:
+    if code >= PRELU_LAYER:
+        y = f32(other if code == PRELU_LAYER else other + first_column * 4)
+    if code >= activation_stages.FIRST:
+        activation_stages.activation(code, x, y, value, F(number(a[entry + 3])), width)
+    elif code == LOAD:
         copy(at, other + element * 4, width * 4)
     elif code == KEEP:
         copy(other + element * 4, at, width * 4)

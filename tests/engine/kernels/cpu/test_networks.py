@@ -21,6 +21,7 @@ from engine.penalties import L1, L2
 from engine.plan import compile
 from engine.registry import components_of
 from engine.state import State
+from tests.engine.kernels.cpu.test_operations import FALLBACKS
 from tests.support.random_networks import Case, Chain, experiment_of, random_case
 
 SEEDS = range(16)
@@ -70,6 +71,39 @@ def every_layer(**options: Any) -> Case:
     )
 
 
+def every_activation(**options: Any) -> Case:
+    """All activations in one network: on images, in several branches, and on vectors."""
+    chain = Chain()
+    trunk = chain.add("layer", "input")
+    branches = []
+    for tag, values in (
+        ("prelu", {"slopes": "channel"}),
+        ("elu", {}),
+        ("swish", {"learned": True}),
+        ("hard_tanh", {}),
+        ("gelu", {"form": "tanh"}),
+    ):
+        chain.add("layer", "conv2d", filters=6, size=3, inputs=(trunk,))
+        branches.append(chain.add("layer", tag, **values))
+    chain.add("layer", "add", inputs=tuple(branches))
+    chain.add("layer", "maxout_conv2d", filters=5, size=3)
+    chain.add("layer", "flatten")
+    for tag in ("gelu", "mish", "softplus", "selu", "prelu", "swish", "identity", "softmax"):
+        chain.add("layer", "dense", units=23)
+        chain.add("layer", tag)
+    chain.add("layer", "maxout", units=7)
+    chain.add("layer", "dense", units=5)
+    chain.add("loss", "softmax_cross_entropy")
+    rng = np.random.default_rng(1)
+    return Case(
+        experiment=experiment_of(chain.nodes, **options),
+        signature=DataSignature(inputs={"x": (8, 7, 3)}, targets={"y": TargetSignature(classes=5)}, train_size=64),
+        inputs={"x": rng.normal(size=(29, 8, 7, 3))},
+        targets={"y": rng.integers(0, 5, 29)},
+        batch=29,
+    )
+
+
 def cases(rule: str) -> dict[str, Callable[[], Case]]:
     """Random networks and one of every layer."""
     options = RULES[rule]
@@ -78,11 +112,11 @@ def cases(rule: str) -> dict[str, Callable[[], Case]]:
         str(seed): lambda seed=seed: random_case(seed, batches=(24, 41), **options)  # type: ignore[misc]
         for seed in SEEDS
     }
-    return {**found, "every layer": lambda: every_layer(**options)}
+    return {**found, "every layer": lambda: every_layer(**options), "activations": lambda: every_activation(**options)}
 
 
 EACH = pytest.mark.parametrize(("rule", "name"), [(rule, name) for rule in RULES for name in cases(rule)])
-SOME = pytest.mark.parametrize("name", ["0", "3", "5", "8", "every layer"])
+SOME = pytest.mark.parametrize("name", ["0", "3", "5", "8", "every layer", "activations"])
 
 
 class Bound:
@@ -151,7 +185,7 @@ def equal_states(first: Bound, second: Bound) -> None:
 
 
 def test_the_network_of_every_layer_has_every_layer() -> None:
-    nodes = every_layer().experiment.network.nodes
+    nodes = (*every_layer().experiment.network.nodes, *every_activation().experiment.network.nodes)
     assert {type(node.component) for node in nodes} >= set(components_of("layer").values())
 
 
@@ -198,7 +232,8 @@ def test_all_of_it_is_compiled(name: str, observe: bool, bind: Callable[..., Bou
     for training in (False, True):
         program = bind(cases("adam, clipped")[name](), 2, observe=observe, training=training).program
         assert isinstance(program, CompiledProgram)
-        assert [item.name for item in program.covered if item.name.startswith("array")] == []
+        left = {item.name.removeprefix("array: ") for item in program.covered if item.name.startswith("array")}
+        assert left <= FALLBACKS
 
 
 @SOME
