@@ -3,6 +3,7 @@
 import pytest
 
 from engine.ops import OPS
+from engine.ops.array_rules import UpdateMuon
 from engine.ops.base import Tensor
 from engine.ops.tiling import BLOCK
 from engine.ops.update import (
@@ -16,6 +17,8 @@ from engine.ops.update import (
 )
 
 ONE = Tensor((1,))
+RULES = [op for op in OPS.values() if issubclass(op, UpdateRule)]
+each_rule = pytest.mark.parametrize("cls", RULES, ids=lambda cls: cls.name)
 
 
 def operands(op: UpdateRule, *shape: int) -> list[Tensor]:
@@ -28,20 +31,21 @@ def test_operations_are_registered() -> None:
         assert OPS[cls.name] is cls
 
 
-@pytest.mark.parametrize("cls", [UpdateSGD, UpdateAdam])
+@each_rule
 def test_output_only_when_norms_are_wanted(cls: type[UpdateRule]) -> None:
     assert cls().infer(*operands(cls(), 3, 4)) == ()
     assert cls(norms=True).infer(*operands(cls(), 3, 4)) == (Tensor((3,)),)
 
 
-@pytest.mark.parametrize("cls", [UpdateSGD, UpdateAdam])
+@each_rule
 def test_scratch_is_bounded_by_a_block(cls: type[UpdateRule]) -> None:
     op = cls(norms=True)
     assert max(t.size for t in op.scratch(*operands(op, 3, 4))) == 12
-    assert max(t.size for t in op.scratch(*operands(op, 1000, 1000))) == BLOCK
+    if not issubclass(cls, UpdateMuon):  # its products need whole matrices
+        assert max(t.size for t in op.scratch(*operands(op, 1000, 1000))) == BLOCK
 
 
-@pytest.mark.parametrize("cls", [UpdateSGD, UpdateAdam])
+@each_rule
 def test_mutated_inputs_are_the_parameter_and_the_slots(cls: type[UpdateRule]) -> None:
     first = 2 + len(COMMON) + len(cls.RULE_SCALARS)
     assert cls.mutates == (0, *range(first, first + len(cls.SLOTS)))
