@@ -121,7 +121,7 @@ class PositionalEmbedding(Layer, frozen=True):
     group="Sequence",
     formula="y[c] = 1/T Σ x[t, c], over t",
     source="Lin, Chen, Yan 2014, Network in Network, section 3.2",
-    synonyms=("average", "pooling", "gap", "global average", "sequence classification"),
+    synonyms=("sequence average", "temporal average", "sequence classification"),
     avoid="It forgets the order: whatever depends on it must have been read before, by attention or by a layer that "
     "knows the positions.",
 )
