@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from engine import tokens
+from engine import branches, tokens
 from engine.block_findings import block_findings, collapsed
 from engine.blocks import unrolled, unrolled_network
 from engine.data.augmentation.findings import augmentation_findings
@@ -43,7 +43,11 @@ def check(network: NetworkSpec, data: DataSignature | None) -> Report:
 def check_experiment(experiment: Experiment, data: DataSignature | None) -> Report:
     """`check`, and what the training part of the experiment adds to it."""
     report = check(experiment.network, data)
-    extra = (*_training_findings(unrolled(experiment), data, report), *tokens.findings(experiment, report))
+    extra = (
+        *_training_findings(unrolled(experiment), data, report),
+        *tokens.findings(experiment, report),
+        *branches.findings(experiment, report),
+    )
     return replace(report, diagnostics=collapsed((*report.diagnostics, *extra)))
 
 

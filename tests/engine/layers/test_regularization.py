@@ -8,8 +8,16 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from engine import edits
+from engine.backend import choose
+from engine.data.signature import DataSignature, TargetSignature
+from engine.executor import ArrayExecutor
+from engine.graph import check
 from engine.layers import Dropout, GaussianNoise, ShapeProblem, SpatialDropout, StochasticDepth
+from engine.plan import compile
 from engine.random import bits, stream_of
+from engine.state import State
+from tests.support.examples import blobs
 from tests.support.layers import Lone
 
 ONES = np.ones((50, 40))
@@ -163,3 +171,18 @@ def test_scales_and_shapes_of_masks_are_pytorchs(layer: Any) -> None:
         return [bool((y == y[:, :1, :1]).all()), bool((y == y[..., :1]).all())]
 
     assert together(ours) == together(theirs)
+
+
+def test_in_evaluation_a_live_rate_is_obeyed() -> None:
+    experiment = edits.insert_before(blobs(), Dropout(rate=0.25, form="vanilla"), "dense_2")
+    signature = DataSignature(inputs={"x": (2,)}, targets={"y": TargetSignature(classes=3)}, train_size=48)
+    report = check(experiment.network, signature)
+    state = State(experiment.network, report, experiment.training.optimizer, choose("cpu"))
+    program = ArrayExecutor(state).bind(
+        compile(experiment, report, signature, batch_size=5, training=False, observe=True)
+    )
+    program.feed({"x": np.random.default_rng(0).standard_normal((5, 2))}, {"y": np.arange(5) % 3})
+    program.run()
+    before = np.array(program.value("dropout_1"))
+    program.run({"dropout_1/rate": 0.7})
+    np.testing.assert_allclose(np.array(program.value("dropout_1")), before * 0.3 / 0.75, rtol=1e-6)
