@@ -63,7 +63,8 @@ class Samples(QWidget):
         self._targets, self._names = targets, tuple(names)
         self._images = []
         if self._values.ndim == 4 and self._values.size:
-            low, high = float(np.nanmin(self._values)), float(np.nanmax(self._values))
+            finite = self._values[np.isfinite(self._values)]
+            low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
             self._images = [to_image(value, low, high) for value in self._values]
         self.setAccessibleName(f"{len(self._values)} samples")
         self.updateGeometry()
@@ -161,7 +162,7 @@ class Samples(QWidget):
                     painter.fillRect(QRectF(area.left(), round(place), area.width(), 1), QColor(colors.grid))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
-        for index in range(len(x)):
+        for index in np.flatnonzero(np.isfinite(x) & np.isfinite(y)):  # a point with a missing value has no place
             tint = series_color(int(self._classes[index]) if self._classes is not None else "accent")
             tint.setAlphaF(0.8)
             painter.setBrush(tint)

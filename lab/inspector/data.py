@@ -309,7 +309,10 @@ class DataInspector(SidePanel):
         fed = self.fed.isChecked()
         names = self._dataset.signature.input_names if fed else self._dataset.raw.input_names
         self.samples.set_samples(values, preview.labels, classes=classes, targets=targets, names=names)
-        span = f"values {float(np.nanmin(values)):.3g} to {float(np.nanmax(values)):.3g}"
+        present = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+        span = f"values {float(present.min()):.3g} to {float(present.max()):.3g}" if present.size else "no values"
+        if present.size < values.size:
+            span += f", {values.size - present.size:,} missing"
         self.preview_status.setText(f"{len(values)} of {self._dataset.part(preview.part).size:,}, {span}")
         self.preview_status.show()
 

@@ -95,7 +95,9 @@ class SamplesOf(Part):
             spot = QRectF(left + i % columns * width, area.top() + i // columns * height, width, height)
             spot = spot.adjusted(1.5, 1.5, -1.5, -1.5)
             painter.drawImage(spot, to_image(values, float(low), float(high)))
-            span = f"from {number(float(np.nanmin(values)), 3)} to {number(float(np.nanmax(values)), 3)}"
+            known = values[np.isfinite(values)]
+            ends = (float(known.min()), float(known.max())) if known.size else None
+            span = f"from {number(ends[0], 3)} to {number(ends[1], 3)}" if ends else "all values are missing"
             self._spots.append((spot, f"{self._label(i)}\n{span}"))
 
     def _label(self, sample: int) -> str:

@@ -248,4 +248,6 @@ def training_samples(dataset: Any) -> tuple[np.ndarray, np.ndarray, bool] | None
         indices = indices[np.linspace(0, len(indices) - 1, MOST_POINTS).astype(int)]
     labels = np.asarray(dataset.raw.targets[target[0]])[indices]
     labels = labels.reshape(len(labels), -1)[:, 0].astype(float)
-    return np.asarray(dataset.raw.inputs[name])[indices].astype(float), labels, bool(target[1].classes)
+    points = np.asarray(dataset.raw.inputs[name])[indices].astype(float)
+    known = np.isfinite(points).all(axis=1)  # a point with a missing value has no place in the plane
+    return points[known], labels[known], bool(target[1].classes)

@@ -2,6 +2,7 @@
 
 import threading
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 from PySide6.QtCore import Qt
@@ -10,6 +11,7 @@ from PySide6.QtTest import QTest
 from engine.data import DataError
 from engine.data.preprocessing import Center, Pca, Rescale, Whiten
 from engine.data.signature import DataSignature, TargetSignature
+from engine.presets import make
 from engine.schema import lookup
 from lab.document import Document
 from lab.inspector import DataInspector
@@ -235,3 +237,29 @@ def test_what_is_wrong_with_a_whole_step_stands_below_the_list(document, inspect
     document.apply("steps", replace(document.experiment, data=data))
     inspector = inspect(document)
     qtbot.waitUntil(lambda: "single sample" in inspector.form.rows["preprocessing"].note.text())
+
+
+@pytest.mark.parametrize("shape", [(20, 2), (20, 3), (20, 4, 4, 1)])
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_missing_values_are_shown_as_such(inspect, qtbot, tmp_path, shape, everywhere):
+    x = np.random.default_rng(0).normal(size=shape)
+    x[2] = np.nan
+    if everywhere:
+        x[:] = np.nan
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(20) % 2)
+    source = lookup("source", "npz")(path=str(tmp_path / "x.npz"), missing="keep")
+    step = lookup("preprocessing", "fill_missing")(by="constant")
+    base = make("moons-mlp")
+    split = replace(base.data.split, validation=0.0)
+    document = Document(replace(base, data=replace(base.data, source=source, split=split, preprocessing=(step,))))
+    inspector = inspect(document)
+    qtbot.waitUntil(lambda: inspector._dataset is not None)
+    previewed(inspector, qtbot)
+    assert "missing" not in inspector.preview_status.text()
+    inspector.fed.click()
+    missing = int(np.isnan(x).sum())
+    values = "no values" if everywhere else "values "
+    assert values in inspector.preview_status.text()
+    assert inspector.preview_status.text().endswith(f", {missing} missing")
+    inspector.samples.grab()
+    document.close()

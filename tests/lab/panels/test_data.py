@@ -274,6 +274,18 @@ def test_data_without_a_picture_are_drawn_in_words(shown: Shown, tmp_path: Path)
     assert len({pixels.pixel(x, y) for x in range(0, pixels.width(), 3) for y in range(0, pixels.height(), 3)}) > 8
 
 
+def test_images_with_missing_values_are_drawn(shown: Shown, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(20, 4, 4))
+    x[0], x[1, 2, 2] = np.nan, np.nan
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(20) % 2)
+    source = make("source", "npz", path=str(tmp_path / "x.npz"), missing="keep")
+    experiment = on(source, make("preprocessing", "fill_missing"))
+    data = replace(experiment.data, split=replace(experiment.data.split, validation=0.0, shuffle=False))
+    panel = shown(replace(experiment, data=data))
+    spots = panel.chart.parts[0]._spots  # type: ignore[attr-defined]
+    assert spots[0][1].endswith("all values are missing") and "from -" in spots[1][1]
+
+
 def test_titles_and_figures_give_way() -> None:
     titles, figures = ("Covariance, source", "Source"), ("κ 12345", "κ 12")
 
