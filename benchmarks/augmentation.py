@@ -87,9 +87,7 @@ def trained(experiment: Experiment, executor: str, steps: int, workers: int | No
         result = trainer.run()
     finally:
         feed.default_workers = usual
-    assert trainer.loop is not None
-    waited = getattr(trainer.loop.steps.feed, "waited", 0.0)
-    return result.seconds / result.steps, waited / result.seconds
+    return result.seconds / result.steps, result.waited / result.seconds
 
 
 def prepared(experiment: Experiment) -> float:

@@ -38,6 +38,12 @@ _PRESETS = (
     Preset("moons-mlp", "Moons, MLP", "Two half circles and a single yes-or-no output.", _POINTS),
     Preset("mnist-mlp", "MNIST, MLP", "Handwritten digits with two hidden layers: the classic first network.", _IMAGES),
     Preset("mnist-cnn", "MNIST, CNN", "The same digits with two convolutions: fewer errors, more work.", _IMAGES),
+    Preset(
+        "mnist-augmented",
+        "MNIST, augmented",
+        "Only 300 digits, but shifted and turned anew in every batch: far fewer errors.",
+        _IMAGES,
+    ),
     Preset("fashion-cnn", "Fashion, CNN", "Photographs of clothes: shirts and coats are hard to tell apart.", _IMAGES),
     Preset(
         "digits-baseline",

@@ -26,8 +26,10 @@ __all__ = ["AugmentedFeed", "Fed", "Feed", "PlainFeed", "feed_of"]
 
 RING_BYTES = 8 << 20
 """Memory of the batches that are prepared ahead: what stays near the cores."""
-LEAST, MOST = 4, 4096
+LEAST, MOST = 2, 4096
 """Batches that the ring has at least and at most."""
+GROUPS = 4
+"""Groups of batches that the ring has room for, where batches are small."""
 GROUP_VALUES = 1 << 17
 """Numbers that are prepared at a time: some batches at once where they are small."""
 
@@ -48,6 +50,11 @@ class Fed:
 class Feed(Protocol):
     """The batches of a run by step, and of a full batch or an epoch's incomplete one by the number of samples."""
 
+    @property
+    def waited(self) -> float:
+        """Seconds that `take` has waited for batches."""
+        ...
+
     def take(self, step: int, count: int) -> Fed:
         """The batches of up to `count` steps of one size and epoch from `step` on, at least one: fewer where no more
         are ready. Steps are taken in order; what a step reads does not depend on how they are divided."""
@@ -64,6 +71,8 @@ class Feed(Protocol):
 
 class PlainFeed:
     """The training part as it is."""
+
+    waited = 0.0
 
     def __init__(self, part: Part, batches: Batches) -> None:
         self._arrays, self._batches = part.arrays, batches
@@ -122,7 +131,7 @@ class AugmentedFeed:
         values = sum(prod(array.shape[1:]) for array in one.arrays.values()) * size
         nbytes = sum(array.nbytes for group in (one.arrays, one.compared) for array in group.values())
         slots = max(LEAST, min(MOST, RING_BYTES // max(1, nbytes)))
-        group = max(1, min(GROUP_VALUES // max(1, values), slots // LEAST))
+        group = max(1, min(GROUP_VALUES // max(1, values), slots // GROUPS))
         self._size, self._slots = size, slots
         self._rings = [
             {name: np.empty((slots * size, *array.shape[1:]), array.dtype) for name, array in arrays.items()}
@@ -133,7 +142,6 @@ class AugmentedFeed:
 
     @property
     def waited(self) -> float:
-        """Seconds that `take` has waited for batches."""
         return self._prefetch.waited if self._prefetch is not None else 0.0
 
     def take(self, step: int, count: int) -> Fed:

@@ -27,7 +27,8 @@ class Result(Struct, frozen=True, kw_only=True):
     `metrics` are those of the last evaluation: of the last state, unless the run was stopped or diverged inside an
     epoch (None and empty without a validation part, or when the run ended before the first evaluation);
     `val_accuracy` is None where there are no classes. `seconds` and `samples_per_second` are of this start or resume,
-    without loading, compiling and pauses. `message` says more when the run diverged or a stop condition ended it.
+    without loading, compiling and pauses; `waited` are the seconds of them that steps waited for augmented batches.
+    `message` says more when the run diverged or a stop condition ended it.
     """
 
     run: str
@@ -42,6 +43,7 @@ class Result(Struct, frozen=True, kw_only=True):
     device: str
     reason: Reason
     message: str = ""
+    waited: float = 0.0
 
 
 def words(error: BaseException) -> str:

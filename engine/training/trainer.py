@@ -348,6 +348,7 @@ class Trainer:
             samples_per_second=(loop.samples - loop.samples_before) / seconds if seconds > 0 else 0.0,
             device=self._label(),
             reason=reason,
+            waited=loop.steps.feed.waited,
             message=message or loop.following.met[1],
         )
 

@@ -31,6 +31,8 @@ STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # Windows has no SIGHUP
 INTERRUPTED = 130
+WORTH_TELLING = 0.05
+"""Share of a run's time that may be spent waiting for batches before anybody is told."""
 
 
 def add_train_arguments(parser: Parser) -> None:
@@ -254,4 +256,6 @@ def result_json(result: Result) -> dict[str, Any]:
 def result_text(result: Result) -> str:
     parts = [f"run {result.run}", f"{result.steps} steps in {result.seconds:.1f} s"]
     parts.append(f"{result.samples_per_second:,.0f} samples/s on {result.device}")
+    if result.waited > WORTH_TELLING * result.seconds:
+        parts.append(f"{result.waited / result.seconds:.0%} of the time spent waiting for augmented batches")
     return ", ".join(parts)

@@ -19,9 +19,10 @@ from engine.files import save
 from engine.state import State
 from engine.training.control import Control
 from engine.training.events import Compiling, Event
+from engine.training.result import Result
 from engine.training.store import RunStore
 from engine.training.trainer import Trainer
-from lab.cli.train import STOP_SIGNALS
+from lab.cli.train import STOP_SIGNALS, result_text
 from tests.support.command import complaint, descent
 from tests.support.examples import blobs, make
 from tests.support.patience import WAIT
@@ -352,3 +353,12 @@ def test_waiting_for_the_kernels_is_told(file: Path, monkeypatch: pytest.MonkeyP
     called = descent("train", file, "--executor", "cpu")
     assert called.status == 0
     assert called.err == "descent: the kernels are compiled first, which takes a moment once\n"
+
+
+@pytest.mark.parametrize(("waited", "words"), [(0.0, ""), (0.04, ""), (1.5, "15% of the time spent waiting")])
+def test_waiting_for_augmented_batches_is_told_where_it_matters(waited: float, words: str) -> None:
+    result = Result(
+        run="r", epochs=1, steps=10, train_loss=0.1, val_loss=None, val_accuracy=None, metrics={}, seconds=10.0,
+        samples_per_second=100.0, device="NumPy", reason="done", waited=waited,
+    )  # fmt: skip
+    assert ("waiting" in result_text(result)) == bool(words) and words in result_text(result)
