@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from engine.blocks import unrolled
+from engine.blocks import template_of, unrolled
 from engine.builder import Builder
 from engine.data.signature import DataSignature
 from engine.diagnostics import Report
@@ -270,7 +270,7 @@ class _Compiler:
         moving = {
             self.b.external(f"gradient:{segment.name}", Tensor(segment.shape), Role.GRADIENT).id
             for segment in self.layout.parameters
-            if not is_frozen(groups, segment.node, segment.decay)
+            if not is_frozen(groups, template_of(segment.node), segment.decay)
         }
         if len(moving) == len(self.layout.parameters):
             return

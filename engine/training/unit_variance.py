@@ -62,6 +62,7 @@ def scale_weights(
     elsewhere and stay as they are, and so does a layer whose outputs do not vary or are not finite, or that
     standardizes its weights: their scale makes no difference to it.
     """
+    experiment = unrolled(experiment)
     components = {node.id: node.component for node in experiment.network.nodes}
     wanted = {
         node: spec
@@ -71,7 +72,6 @@ def scale_weights(
     }
     if not wanted:
         return ()
-    experiment = unrolled(experiment)
     inputs = first_batch(experiment, dataset)
     lowered = lower(
         experiment.network,

@@ -11,7 +11,7 @@ import engine.cpu_executor
 from engine.averaging import ExponentialAverage
 from engine.clipping import ClipByLayerNorm, ClipByValue
 from engine.groups import ParameterGroup
-from engine.optimizers import SGD, Adam
+from engine.optimizers import LAMB, SGD, Adam, AdamW, update_scalars
 from engine.penalties import L1, L2, ElasticNet, MaxNorm, WeightDecay
 from tests.engine.update.bench import Ours, small
 
@@ -27,6 +27,7 @@ ALL: dict[str, Any] = {
 CASES: dict[str, dict[str, Any]] = {
     "by value": ALL | {"clipping": ClipByValue(max_value=0.01)},
     "by layer": ALL | {"clipping": ClipByLayerNorm(max_norm=0.1)},
+    "rules that see arrays": ALL | {"optimizer": LAMB(learning_rate=0.02), "clipping": ClipByLayerNorm(max_norm=0.1)},
     "elastic": {"optimizer": SGD(learning_rate=0.1), "penalties": (ElasticNet(strength=0.01), MaxNorm(bound=1.5))},
 }
 
@@ -57,6 +58,22 @@ def test_instruments_change_no_bit(name: str, threads: int) -> None:
         bias = told["dense_2/bias"]
         assert bias.update_norm == 0 and bias.gradient_norm > 0 and bias.weights is not None
     plain.close(), seen.close()
+
+
+def test_the_decay_of_a_rule_and_that_of_a_penalty_are_one_in_every_group() -> None:
+    groups = (ParameterGroup(nodes=("dense_1",), rate=0.5), ParameterGroup(parameters="biases", rate=2.0))
+    rule = Ours(small(optimizer=AdamW(learning_rate=0.02, weight_decay=0.3), groups=groups))
+    penalty = Ours(small(optimizer=Adam(learning_rate=0.02), penalties=(WeightDecay(strength=0.3),), groups=groups))
+    rule.step(10), penalty.step(10)
+    for key, array in rule.state.to_host().items():
+        np.testing.assert_array_equal(penalty.state.to_host()[key], array, err_msg=key)
+
+
+def test_biases_pay_what_their_own_group_asks_and_not_the_decay_of_the_rule() -> None:
+    biases = ParameterGroup(parameters="biases", own_penalties=True, penalties=(WeightDecay(strength=0.5),))
+    case = small(optimizer=AdamW(learning_rate=0.1, weight_decay=0.3), groups=(biases,))
+    scalars = update_scalars(case.experiment.training, 0.1, 1)
+    assert (scalars["keep"], scalars["groups/0/keep"]) == pytest.approx((1 - 0.03, 1 - 0.05))
 
 
 @pytest.mark.parametrize("threads", [0, 1])
