@@ -71,9 +71,10 @@ class State:
         for slot in self._slots:
             for view in self.slots[slot.name].values():
                 view.fill(slot.initial)
-        self._begin_average()
+        self.begin_average()
 
-    def _begin_average(self) -> None:
+    def begin_average(self) -> None:
+        """Let the parameters as they are now be their averages, where there are any."""
         if self.averages:
             self.backend.xp.copyto(self.arenas["average"], self.arenas["parameters"])
 
@@ -115,7 +116,7 @@ class State:
         for name, array in arrays.items():
             self.backend.write(targets[name], np.asarray(array, dtype=self.precision))
         if not any(name.startswith("average/") for name in arrays):
-            self._begin_average()
+            self.begin_average()
 
     def _zeros(self, length: int) -> Any:
         return self.backend.xp.zeros(max(length, 1), dtype=self.precision)

@@ -95,6 +95,7 @@ def scale_weights(
             eager.run(calls.get(node, ()), arrays, state.backend.xp, state.precision)
             if node in wanted:
                 done.append(_scale(node, wanted[node], lowered, calls[node], arrays, state))
+    state.begin_average()
     return tuple(done)
 
 

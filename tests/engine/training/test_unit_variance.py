@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine import backend, data
+from engine.averaging import ExponentialAverage
 from engine.experiment import Experiment, NetworkSpec
 from engine.graph import check_experiment
 from engine.initializers import LSUV, Constant, Orthogonal
@@ -55,6 +56,7 @@ def test_outputs_have_unit_variance_after_it() -> None:
     assert [item.node for item in done] == [f"dense_{i}" for i in range(1, 11)]
     np.testing.assert_allclose(spreads(experiment, state), 1.0, atol=0.05)
     np.testing.assert_allclose([item.after for item in done], spreads(experiment, state), rtol=1e-4)
+    assert not state.averages
     # Where a layer is scaled, once is enough: its output is linear in its weights.
     assert {item.tries for item in done} <= {0, 1}
     assert all(item.after == pytest.approx(1.0, abs=1e-3) for item in done if item.tries)
@@ -128,3 +130,10 @@ def test_a_run_tells_of_it_and_gives_the_same_bits_again(tmp_path: Path) -> None
     assert again.of(events.WeightsScaled) == []
     losses = [end.train_loss for end in whole.of(events.EpochEnd)]
     assert [end.train_loss for end in again.of(events.EpochEnd)] == losses
+
+
+def test_an_average_begins_at_the_scaled_weights() -> None:
+    state, done = scaled(spiral(deep(LSUV(), layers=3), averaging=ExponentialAverage(start="growing decay")))
+    assert any(item.tries for item in done)
+    for name, average in state.averages.items():
+        np.testing.assert_array_equal(average, state.parameters[name])
