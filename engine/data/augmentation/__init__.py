@@ -4,14 +4,17 @@ Each is a component of the kind "augmentation". They act on preprocessed samples
 (seed, step, place in the batch, place in the list): see `draws`.
 """
 
-from engine.data.augmentation.affine import Rotate, Scale, Shear
+# isort: off
+# The order of declaration is the order of the menu.
 from engine.data.augmentation.base import AugmentationStep, Samples
-from engine.data.augmentation.boxes import Cutout, RandomErasing
 from engine.data.augmentation.flips import HorizontalFlip, VerticalFlip
+from engine.data.augmentation.shifts import RandomCrop, Shift
+from engine.data.augmentation.affine import Rotate, Scale, Shear
+from engine.data.augmentation.values import Brightness, Contrast, GaussianNoise
+from engine.data.augmentation.boxes import Cutout, RandomErasing
 from engine.data.augmentation.mixing import CutMix, Mixup
 from engine.data.augmentation.pipeline import Augmenter
-from engine.data.augmentation.shifts import RandomCrop, Shift
-from engine.data.augmentation.values import Brightness, Contrast, GaussianNoise
+# isort: on
 
 __all__ = [
     "AugmentationStep",

@@ -13,7 +13,6 @@ from engine.data.signature import DataSignature, TargetSignature
 from engine.diagnostics import Diagnostic
 from engine.experiment import Experiment
 from engine.graph import check_experiment
-from engine.losses import SoftmaxCrossEntropy
 from engine.paths import get_path, set_path
 from engine.schema import Unknown
 from tests.support.examples import blobs, chain, make
@@ -74,13 +73,29 @@ def test_a_contradiction_names_its_field() -> None:
     assert item.field == "data.augmentation[0].largest" and "1.5" in item.message and "2" in item.message
 
 
-def test_a_loss_that_takes_one_class_refuses_mixed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SoftmaxCrossEntropy, "takes_shares", False)
-    found = experiment(("mixup", {}))
+def test_a_loss_that_takes_one_class_refuses_mixed_ones() -> None:
+    network = chain(
+        make("layer", "input"), make("layer", "flatten"), make("layer", "dense", units=3), make("loss", "hinge")
+    )
+    found = replace(experiment(("shift", {}), ("mixup", {})), network=network)
     (item,) = findings(found, IMAGES)
-    assert "one class" in item.message and item.fix is not None
-    assert item.fix.edit(found).data.augmentation == ()
-    assert not findings(experiment(("shift", {})), IMAGES)
+    assert item.field == "data.augmentation[1]" and "one class" in item.message and item.fix is not None
+    mended = item.fix.edit(found)
+    assert [type(step).__name__ for step in mended.data.augmentation] == ["Shift"]
+    assert not findings(mended, IMAGES)
+
+
+def test_token_numbers_are_not_to_be_changed() -> None:
+    network = chain(
+        make("layer", "input"), make("layer", "embedding", vocabulary=10, width=4), make("layer", "flatten"),
+        make("layer", "dense", units=3), make("loss", "softmax_cross_entropy"),
+    )  # fmt: skip
+    base = experiment(("gaussian_noise", {}))
+    found = replace(base, network=network, data=replace(base.data, preprocessing=()))
+    tokens = DataSignature(inputs={"x": (6,)}, targets={"y": TargetSignature(classes=3)}, train_size=40)
+    (item,) = findings(found, tokens)
+    assert "token numbers" in item.message and item.fix is not None
+    assert check_experiment(item.fix.edit(found), tokens).ok
 
 
 def test_a_target_that_is_read_in_two_ways_cannot_be_mixed() -> None:

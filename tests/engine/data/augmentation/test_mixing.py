@@ -94,3 +94,11 @@ def test_the_areas_of_the_component_are_these() -> None:
     np.testing.assert_allclose(samples.numbers["y"][:, 0], samples.inputs["x"].mean(axis=(1, 2, 3)), atol=1e-6)
     # Half of the partners are of the same kind.
     assert 1 - samples.numbers["y"][:2000].mean() == pytest.approx(0.2314 / 2, abs=0.01)
+
+
+def test_cutmix_leaves_tables_as_they_are() -> None:
+    """The check refuses it there; a preview may be asked for before."""
+    x = images(20).reshape(20, -1)
+    out, shares = mixed(CutMix(), x)
+    np.testing.assert_array_equal(out, x)
+    np.testing.assert_array_equal(shares, np.eye(20))
