@@ -16,6 +16,7 @@ from engine.data.signature import DataSignature
 from engine.diagnostics import Diagnostic, Fix, NodeReport, Report
 from engine.experiment import Experiment, NetworkSpec, Node, TrainingSpec
 from engine.fixes import bypass_fix, disconnect_fix, fix_for, input_fix, loss_fix, remove_fix, wire_fix
+from engine.layer_findings import layer_findings
 from engine.layers.base import Loss, NodeComponent, Shape, ShapeProblem
 from engine.layers.core import Input
 from engine.layers.words import title_of
@@ -43,10 +44,11 @@ def check(network: NetworkSpec, data: DataSignature | None) -> Report:
 def check_experiment(experiment: Experiment, data: DataSignature | None) -> Report:
     """`check`, and what the training part of the experiment adds to it."""
     report = check(experiment.network, data)
+    whole = unrolled(experiment)
     extra = (
-        *_training_findings(unrolled(experiment), data, report),
+        *_training_findings(whole, data, report),
         *tokens.findings(experiment, report),
-        *branches.findings(experiment, report),
+        *branches.findings(whole, report),
     )
     return replace(report, diagnostics=collapsed((*report.diagnostics, *extra)))
 
@@ -307,6 +309,7 @@ def _training_findings(experiment: Experiment, data: DataSignature | None, repor
     yield from course_findings(experiment, data, losses)
     yield from update_findings(experiment, report, shaped=data is not None)
     yield from optimizer_findings(experiment)
+    yield from layer_findings(experiment, report)
     if data is None or not data.train_size:
         return
     size = min(training.batch_size, data.train_size)
