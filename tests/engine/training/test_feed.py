@@ -31,7 +31,7 @@ from engine.layers import BatchNorm, Dense, Dropout, Flatten, Input, ReLU
 from engine.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from engine.training import feed as feeds
 from engine.training.control import Control
-from engine.training.events import Diverged, Frame, StepRow
+from engine.training.events import Diverged, Frame, Paused, StepRow
 from engine.training.feed import AugmentedFeed, PlainFeed, feed_of
 from engine.training.result import TrainingError
 from engine.training.setup import losses_of
@@ -203,6 +203,26 @@ def test_looking_changes_no_bit() -> None:
     watched.run()
     assert log.of(Frame)
     assert weights(plain) == weights(watched)
+
+
+def test_steps_by_hand_and_a_pause_change_no_bit() -> None:
+    plain = Trainer(digits(*MIXED), device="cpu", executor="array", report=Log())
+    plain.run()
+    control = Control()
+    pauses: list[int] = []
+
+    def go_on(event: object) -> None:
+        if isinstance(event, Paused):
+            pauses.append(event.step)
+            assert threads() or event.step == 0, "what is prepared waits meanwhile"
+            control.resume()
+
+    control.pause()
+    control.step(3)
+    steered = Trainer(digits(*MIXED), device="cpu", executor="array", report=go_on, control=control)
+    assert steered.run().steps == 21
+    assert 3 in pauses
+    assert weights(plain) == weights(steered)
 
 
 def threads() -> set[str]:
