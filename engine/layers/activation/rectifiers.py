@@ -104,7 +104,10 @@ class PReLU(Activation, frozen=True):
     ] = 0.25
     slopes: Annotated[
         Literal["layer", "channel"],
-        field(help="“layer”: one slope for all values; “channel”: one for each unit, of images for each channel."),
+        field(
+            label="One slope for each",
+            help="“layer”: one slope for all values; “channel”: one for each unit, of images for each channel.",
+        ),
     ] = "layer"
 
     def parameters(self, shapes: tuple[Shape, ...]) -> tuple[ParameterSpec, ...]:
