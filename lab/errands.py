@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QApplication
 
 from lab.about import about_dialog, keys_dialog
+from lab.panels import LearningRatePanel
 from widgets import theme
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add_layer",
     "ask_device",
+    "draw_rate",
     "next_device",
     "open_palette",
     "set_device",
@@ -87,6 +89,14 @@ def next_device(device: str, executor: ExecutorKind) -> str:
     if backend.name != "numpy" or executor == "array" or executors.unavailable():
         return backend.label
     return "Compiled" if executor == "cpu" or executors.compiled() else backend.label
+
+
+def draw_rate(window: Window) -> None:
+    """Show the learning rate's panel, with the schedule as points to drag."""
+    window.area.open_panel("learning_rate")
+    panel = window.area.panel("learning_rate")
+    assert isinstance(panel, LearningRatePanel)
+    panel.convert_to_points()
 
 
 def toggle_full_screen(window: Window) -> None:

@@ -19,6 +19,7 @@ from lab.document import Document
 from lab.panels import Panel
 from lab.panels.learning_rate import LearningRatePanel
 from lab.session import Session
+from lab.window import Window
 from tests.lab import fakes
 
 Show = Callable[..., Panel]
@@ -211,3 +212,13 @@ def test_drops_of_a_plateau_are_in_the_plan_and_on_the_axis(show: Show, session:
     assert np.unique(made.future.y).tolist() == [pytest.approx(1e-4)]
     assert (400 / session.started.steps_per_epoch, "learning rate 1e-4") in made.marks.shown()
     assert isinstance(session.started, Started)
+
+
+def test_an_action_shows_the_panel_with_points_to_drag(make_window: Callable[..., Window]) -> None:
+    window = make_window(fakes.experiment(epochs=10))
+    window.actions_by_id["draw_rate"].trigger()
+    panel = window.area.panel("learning_rate")
+    assert isinstance(panel, LearningRatePanel) and panel.isVisible()
+    panel.refresh()
+    assert panel.handles.active and isinstance(window.document.experiment.training.schedule, PointsSchedule)
+    assert window.document.undo_label == "Convert the schedule to points"
