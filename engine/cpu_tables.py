@@ -72,8 +72,9 @@ class ChunkTable:
     def __init__(self, program: BoundProgram, table: Table, binding: Binding, counters: tuple[np.ndarray, np.ndarray]):
         spec, shared = program.program, binding.shared
         control, counted = counters
-        loads = {**program.inputs, **program.targets}
-        sizes = [(array, spec.batch_size, array.nbytes // spec.batch_size) for array in loads.values()]
+        # One name may be both: an autoencoder is to predict what it is fed.
+        loads = [*program.inputs.items(), *program.targets.items()]
+        sizes = [(array, spec.batch_size, array.nbytes // spec.batch_size) for _, array in loads]
         first = [Row("begin", [0, control.size, address(control), address(counted), 0, 0])]
         first += [Row("gather", [shared, 0, 0, address(array), *numbers]) for array, *numbers in sizes]
         kept = [*spec.predictions.values(), *([spec.penalty] if spec.penalty is not None else [])]
@@ -88,7 +89,7 @@ class ChunkTable:
         watch = next(index for index, row in enumerate(self.table.rows) if row.kernel == "watch")
         ends = cells[len(cells) - len(last) :]
         self._begin, self._watch, self._penalties = cells[0], cells[watch], ends[-2]
-        self._gathers = dict(zip(loads, cells[1:], strict=False))
+        self._gathers = [(name, row) for (name, _), row in zip(loads, cells[1:], strict=False)]
         self._outputs = {node: (value, end) for (node, value), end in zip(spec.predictions.items(), ends, strict=False)}
         self._samples: dict[str, np.ndarray] = {}
         self._controls = control.size
@@ -113,11 +114,11 @@ class ChunkTable:
         count = len(indices)
         self._begin[4], self._begin[5] = step, seed if seed < 1 << 63 else seed - (1 << 64)
         self._indices, at = indices, address(indices)
-        for name, row in self._gathers.items():
+        for name, row in self._gathers:
             if arrays[name] is not self._samples.get(name):
                 row[1] = address(arrays[name])
             row[2] = at
-        self._samples = {name: arrays[name] for name in self._gathers}
+        self._samples = {name: arrays[name] for name, _ in self._gathers}
         self.outputs: dict[str, np.ndarray] = {}
         for node, (value, row) in self._outputs.items():
             row[1] = 0
@@ -135,7 +136,7 @@ class ChunkTable:
 
     def samples(self, arrays: dict[str, np.ndarray]) -> int:
         """How many samples all of the arrays that the program reads have."""
-        return min((len(arrays[name]) for name in self._gathers), default=0)
+        return min((len(arrays[name]) for name, _ in self._gathers), default=0)
 
     def takes(self, arrays: dict[str, np.ndarray], program: BoundProgram) -> bool:
         """Whether batches of these arrays can be copied as they are."""

@@ -206,7 +206,7 @@ class _Checker:
             else:
                 shape = component.infer(shapes)
             if isinstance(component, Loss):
-                target = self.data.targets.get(component.target)
+                target = self.data.target(component.target)
                 if target is None:
                     raise ShapeProblem(
                         f"The data have no target “{shortened(component.target)}”; they have "

@@ -109,7 +109,7 @@ def lower(
 def target_tensor(loss: Loss, signature: DataSignature, batch_size: int, *, shares: bool = False) -> Tensor:
     """What a loss reads beside the predictions: class numbers (B,), or numbers (B, ...). With `shares`, as samples have
     that an augmentation mixed, classes become the shares (B, C), or the share of class 1 (B,) for a yes or no."""
-    target = signature.targets[loss.target]
+    target = signature.known_target(loss.target)
     if not target.classes:
         return Tensor((batch_size, *target.shape))
     if not shares:

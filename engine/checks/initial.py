@@ -91,7 +91,7 @@ def initial_loss(experiment: Experiment, dataset: Dataset) -> InitialLoss:
         assert isinstance(component, Loss)
         outputs = report.nodes[node].input_shapes[0]
         targets = part.arrays[component.target]
-        classes = dataset.signature.targets[component.target].classes
+        classes = dataset.signature.known_target(component.target).classes
         heads.append(
             HeadLoss(
                 node=node,

@@ -29,6 +29,20 @@ class DataSignature(Struct, frozen=True, kw_only=True):
     source_inputs: dict[str, tuple[int, ...]] = {}
     """Shapes in the source, of those inputs whose shape the preprocessing changes."""
 
+    def target(self, name: str) -> TargetSignature | None:
+        """The target of that name; an input by that name counts as numbers to be predicted, as an autoencoder predicts
+        what it is fed. None where there is neither."""
+        if name in self.targets:
+            return self.targets[name]
+        return TargetSignature(shape=tuple(self.inputs[name])) if name in self.inputs else None
+
+    def known_target(self, name: str) -> TargetSignature:
+        """`target` of a name that has one. Raises KeyError."""
+        found = self.target(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
     def source_shape(self, name: str) -> tuple[int, ...]:
         """The shape of an input's samples in the source, before preprocessing."""
         return tuple(self.source_inputs.get(name, self.inputs[name]))

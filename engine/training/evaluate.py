@@ -78,7 +78,7 @@ def heads_of(experiment: Experiment, report: Report, signature: DataSignature) -
         if not isinstance(component, Loss):
             continue
         target_name: str = component.target  # type: ignore[attr-defined]  # every loss has this field
-        target = signature.targets[target_name]
+        target = signature.known_target(target_name)
         metrics = []
         for metric in experiment.training.metrics:
             if isinstance(metric, Unknown) or not metric.suits(component):
@@ -283,7 +283,7 @@ def outputs_in_batches(
     bound = programs.evaluate(batch_size)
     targets = {
         head.target: np.zeros(
-            (batch_size,) if head.classes else (batch_size, *programs.signature.targets[head.target].shape),
+            (batch_size,) if head.classes else (batch_size, *programs.signature.known_target(head.target).shape),
             np.int64 if head.classes else np.float32,
         )
         for head in heads

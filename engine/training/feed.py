@@ -123,7 +123,7 @@ class AugmentedFeed:
         )
         self._part, self._batches = part, batches
         mixes = self._augmenter.mixes
-        self._classes = tuple(name for name in targets if signature.targets[name].classes)
+        self._classes = tuple(name for name in targets if signature.known_target(name).classes)
         self._wide = {loss.target: len(target_tensor(loss, signature, 1, shares=mixes).shape) == 2 for loss in losses}
         """Whether a loss reads the shares of all classes, or that of class 1 alone."""
         one = self._prepared(self.look_indices(0), 0)

@@ -60,7 +60,7 @@ def check_targets(experiment: Experiment, report: Report, dataset: Dataset) -> N
         component = network.node(node_id).component
         if not isinstance(component, Loss) or component.target_range is None:
             continue
-        if dataset.signature.targets[component.target].classes:
+        if dataset.signature.known_target(component.target).classes:
             continue
         low, high = component.target_range
         values = [part.arrays[component.target] for part in (dataset.train, dataset.validation, dataset.test)]

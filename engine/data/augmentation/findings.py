@@ -83,7 +83,7 @@ def _about_targets(
     label = info_of(item).label
     forms: dict[str, set[str]] = {}
     for loss in losses:
-        target = data.targets.get(loss.target)
+        target = data.target(loss.target)
         if target is None or not target.classes:
             continue
         if not loss.takes_shares:

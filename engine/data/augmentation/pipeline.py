@@ -54,8 +54,10 @@ class Augmenter:
             for name, steps in (fitted or {}).items()
             if steps and len(shapes.get(name, ())) == 3
         }
-        self._numbers = tuple(name for name in targets if not signature.targets[name].classes)
-        self._classes = {name: signature.targets[name].classes for name in targets if signature.targets[name].classes}
+        # What is fed and predicted alike, as by an autoencoder, is prepared once, as an input.
+        found = {name: signature.known_target(name).classes for name in targets if name not in self._inputs}
+        self._numbers = tuple(name for name, classes in found.items() if not classes)
+        self._classes = {name: classes for name, classes in found.items() if classes}
         self.mixes = any(step.mixes for _, step in self._steps)
         """Whether samples are mixed, so that `Samples.shares` is filled."""
 
