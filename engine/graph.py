@@ -47,7 +47,7 @@ def check_experiment(experiment: Experiment, data: DataSignature | None) -> Repo
     whole = unrolled(experiment)
     extra = (
         *_training_findings(whole, data, report),
-        *tokens.findings(experiment, report),
+        *tokens.findings(whole, report),
         *branches.findings(whole, report),
     )
     return replace(report, diagnostics=collapsed((*report.diagnostics, *extra)))

@@ -31,11 +31,18 @@ class PresetError(ValueError):
     """A preset that does not exist, in words."""
 
 
-_POINTS, _IMAGES, _NUMBERS, _SEQUENCES = "Points in the plane", "Images", "Regression", "Sequences"
+_POINTS, _IMAGES, _NUMBERS = "Points in the plane", "Images", "Regression"
+_SEQUENCES, _DEPTH = "Sequences", "Initialization"
 
 _PRESETS = (
     Preset("spiral-mlp", "Spiral, MLP", "Three spiral arms: watch the decision surface wind itself up.", _POINTS),
     Preset("moons-mlp", "Moons, MLP", "Two half circles and a single yes-or-no output.", _POINTS),
+    Preset(
+        "logistic-regression",
+        "Digits, logistic regression",
+        "One picture for each digit: what every network has to beat.",
+        _IMAGES,
+    ),
     Preset("mnist-mlp", "MNIST, MLP", "Handwritten digits with two hidden layers: the classic first network.", _IMAGES),
     Preset("mnist-cnn", "MNIST, CNN", "The same digits with two convolutions: fewer errors, more work.", _IMAGES),
     Preset(
@@ -52,12 +59,25 @@ _PRESETS = (
         _IMAGES,
     ),
     Preset("digits-residual", "Digits, residual CNN", "Two residual blocks: each adds to what it was given.", _IMAGES),
+    Preset("lenet-5", "MNIST, LeNet-5", "Two convolutions with tanh, three dense layers: the plan of 1998.", _IMAGES),
+    Preset("vgg-32", "Fashion, VGG-like", "Small filters in stages, on images of 32 × 32, augmented.", _IMAGES),
+    Preset(
+        "resnet-32",
+        "Fashion, ResNet-like",
+        "Residual blocks in repeated groups: as deep as you like.",
+        _IMAGES,
+    ),
+    Preset("autoencoder", "Digits, autoencoder", "Says again what it was shown, through a waist of eight.", _IMAGES),
     Preset(
         "mnist-batchnorm-dropout",
         "MNIST, batch norm and dropout",
         "Normalization, dropout, weight decay and a cosine schedule together.",
         _IMAGES,
     ),
+    Preset(
+        "deep-tanh", "Digits, ten layers of tanh", "How the first weights decide whether signals survive depth.", _DEPTH
+    ),
+    Preset("deep-relu", "Digits, ten layers of ReLU", "The same with ReLU, which needs He’s initializer.", _DEPTH),
     Preset(
         "diabetes-regression", "Diabetes, regression", "Ten measurements predict the course of a disease.", _NUMBERS
     ),

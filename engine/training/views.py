@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.blocks import unrolled_network
 from engine.data.errors import DataError
 from engine.layers.special_convolution import ConvTranspose2D
 from engine.training import events
@@ -122,7 +123,7 @@ def first_filters(experiment: Experiment, programs: Programs) -> tuple[str, np.n
     reads images.
     """
     report = programs.report
-    components = {node.id: node.component for node in experiment.network.nodes}
+    components = {node.id: node.component for node in unrolled_network(experiment.network).nodes}
     for node_id in report.order:
         specs = {spec.name: spec for spec in report.nodes[node_id].parameters}
         if "weight" not in specs:

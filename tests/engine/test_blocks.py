@@ -13,7 +13,7 @@ from engine.checks import check_gradients, summarize
 from engine.edits import EditError
 from engine.experiment import Block, Experiment, NetworkSpec
 from engine.graph import check_experiment
-from engine.schema import SchemaError
+from engine.schema import SchemaError, all_components
 from engine.training.trainer import Trainer
 from tests.support.examples import blobs, chain, make
 
@@ -175,6 +175,15 @@ def test_a_finding_in_every_copy_is_told_once_and_its_remedy_mends_all() -> None
     (found,) = [item for item in report_of(twice).diagnostics if item.severity == "error"]
     assert found.node == "group_norm_1" and found.fix is not None
     assert report_of(found.fix.edit(twice)).ok
+
+
+def test_every_layer_can_stand_in_a_group() -> None:
+    """Whatever looks at the report's order finds the copies, too."""
+    for info in all_components():
+        if info.kind != "layer" or info.cls.max_inputs == 0:  # type: ignore[attr-defined]
+            continue
+        experiment = edits.insert_on_edge(tower(2), info.cls(), "dense_2", "relu_1")  # type: ignore[arg-type]
+        report_of(experiment)
 
 
 def test_a_group_that_cannot_be_repeated_is_said_with_a_remedy() -> None:
