@@ -148,7 +148,10 @@ def test_schedule(family: Callable[[np.random.Generator], Case]) -> None:
             assert np.abs(opposed - momenta).max() < 1e-12, schedule
 
 
-@pytest.mark.parametrize("family", [constant, step, multi_step, exponential, polynomial, linear, cosine], ids=str)
+BEHIND_WARMUP = (constant, step, multi_step, exponential, polynomial, linear, cosine)
+
+
+@pytest.mark.parametrize("family", BEHIND_WARMUP, ids=lambda family: family.__name__)
 @pytest.mark.parametrize("kind", ["linear", "constant"])
 def test_schedule_after_warmup(family: Callable[[np.random.Generator], Case], kind: str) -> None:
     schedule, make = family(np.random.default_rng(11))
