@@ -99,6 +99,15 @@ def test_it_says_what_it_is_and_where_it_is_from(info: ComponentInfo) -> None:
     assert info.tag.replace("_", "").isalnum() and info.tag == info.tag.lower()
 
 
+@pytest.mark.parametrize("info", [info for info in INFOS if info.kind != "source"], ids=lambda info: info.label)
+def test_it_says_what_it_computes_and_when_not_to_use_it(info: ComponentInfo) -> None:
+    assert info.formula.strip()
+    assert len(info.avoid) > 20 and info.avoid.endswith(".")
+    # It stands behind the words "When not to use it:", which this would turn into their opposite.
+    assert not info.avoid.startswith("Only")
+    assert not info.differs or info.differs.endswith(".")
+
+
 @pytest.mark.parametrize("tag", _tags("loss"))
 def test_a_loss_says_what_it_predicts_and_a_metric_takes_it(tag: str) -> None:
     loss: Any = lookup("loss", tag)

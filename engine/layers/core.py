@@ -35,6 +35,8 @@ BiasInit = Annotated[
     formula="y = x",
     source="Goodfellow, Bengio, Courville 2016, Deep Learning, section 6",
     synonyms=("data", "source", "placeholder"),
+    avoid="Not once for every layer that reads the data: one input can be wired to several layers. Another one is for "
+    "another array of the data set.",
 )
 class Input(Layer, frozen=True):
     """Where the samples enter the network.

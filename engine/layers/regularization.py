@@ -123,8 +123,8 @@ class SpatialDropout(Layer, frozen=True):
     formula="y = x m / p, m = 1 with probability p, else 0, one m for each sample",
     source="Huang, Sun, Liu, Sedra, Weinberger 2016, Deep networks with stochastic depth, section 3",
     synonyms=("drop path", "droppath", "layer drop", "residual", "survival probability", "regularization"),
-    avoid="Only on the branch of a residual block, right before Add: anywhere else a dropped sample loses its whole "
-    "signal. Shallow networks and data that are not overfitted gain nothing.",
+    avoid="Anywhere but at the end of a residual block's branch, right before Add: a dropped sample would lose its "
+    "whole signal. Shallow networks and data that are not overfitted gain nothing.",
     differs="The paper draws once for a whole batch, leaves the branch unscaled in training and multiplies it by its "
     "survival probability p in evaluation: “vanilla”, per batch. Libraries (PyTorch's StochasticDepth, DropPath) draw "
     "for each sample, divide by p in training, and are given the probability of dropping, 1 − p.",

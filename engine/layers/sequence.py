@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     formula="y[t] = E[token t]",
     source="Bengio, Ducharme, Vincent, Jauvin 2003, A neural probabilistic language model, section 2",
     synonyms=("lookup table", "word vectors", "tokens", "vocabulary", "nlp", "text"),
-    avoid="Only for numbers that are names, such as tokens or categories. Measurements, whose order and distances mean "
-    "something, belong into a dense layer.",
+    avoid="For measurements, whose order and distances mean something: they belong into a dense layer. The rows of a "
+    "table are for numbers that are names, such as tokens or categories.",
     differs="It starts as PyTorch's nn.Embedding does, with standard normal numbers; Keras draws evenly from −0.05 to "
     "0.05. Transformers often use a deviation of 0.02.",
 )

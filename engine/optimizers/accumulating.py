@@ -62,8 +62,8 @@ class Adagrad(Optimizer, frozen=True):
     formula="s ← ρ s + (1 − ρ) g²,  Δ = g √(d + ε) / √(s + ε),  d ← ρ d + (1 − ρ) Δ²,  w ← w − η Δ",
     source="Zeiler: ADADELTA: an adaptive learning rate method (2012), algorithm 1, with PyTorch's factor η",
     synonyms=("adaptive",),
-    avoid="Where training shall be fast from the first step: d starts at 0, so that the first steps are about √ε long "
-    "and take many batches to grow. Adam with its defaults is nearly always faster.",
+    avoid="Where training shall be fast from the first step: d starts at 0, so that the first steps are about "
+    "√(ε / (1 − ρ)) long and take many batches to grow. Adam with its defaults is nearly always faster.",
     differs="The paper has no learning rate: η = 1, the default here as in PyTorch (Keras starts from 0.001). ε stands "
     "inside both roots in the paper and in PyTorch alike.",
 )

@@ -161,8 +161,8 @@ class ELU(Activation, frozen=True):
     formula="y = λ x where x > 0, else λ α (e^x − 1); λ = 1.0507, α = 1.6733",
     source="Klambauer, Unterthiner, Mayr, Hochreiter 2017, Self-normalizing neural networks",
     synonyms=("scaled exponential linear unit", "self-normalizing", "snn"),
-    avoid="Only with weights drawn by the LeCun initializer and without batch normalization: otherwise nothing "
-    "normalizes itself. Plain dropout disturbs it as well.",
+    avoid="With weights that are not drawn by the LeCun initializer, or together with batch normalization: nothing "
+    "normalizes itself then. Plain dropout disturbs it as well.",
     differs="Some libraries draw weights by He or Glorot behind it by default; the paper's variance is 1 / fan_in.",
 )
 class SELU(Activation, frozen=True):
