@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from engine.kernels.reference.update import add_moments, add_square_mean, elementwise
+from engine.kernels.reference.update import add_adam_step, add_moments, add_square_mean, elementwise
 from engine.ops.rules import (
     UpdateAdadelta,
     UpdateAdagrad,
@@ -163,12 +163,7 @@ def update_amsgrad(
 ) -> None:
     add_moments(xp, g, t, beta1_rest, beta2, beta2_rest, m, s)
     xp.maximum(largest, s, out=largest)
-    xp.sqrt(largest, out=t)
-    xp.divide(t, square_correction, out=t)
-    xp.add(t, epsilon, out=t)
-    xp.divide(m, t, out=t)
-    xp.multiply(t, step_size, out=t)
-    xp.subtract(p, t, out=p)
+    add_adam_step(xp, p, t, m, largest, step_size, square_correction, epsilon)
 
 
 @elementwise(UpdateNadam)

@@ -192,6 +192,18 @@ def add_square_mean(xp: ModuleType, g: Any, t: Any, beta2: Any, beta2_rest: Any,
     xp.add(s, t, out=s)
 
 
+def add_adam_step(
+    xp: ModuleType, p: Any, t: Any, m: Any, s: Any, step_size: Any, square_correction: Any, epsilon: Any
+) -> None:
+    """p -= step_size m / (sqrt(s) / square_correction + epsilon)."""
+    xp.sqrt(s, out=t)
+    xp.divide(t, square_correction, out=t)
+    xp.add(t, epsilon, out=t)
+    xp.divide(m, t, out=t)
+    xp.multiply(t, step_size, out=t)
+    xp.subtract(p, t, out=p)
+
+
 @elementwise(UpdateAdam)
 def update_adam(
     xp: ModuleType,
@@ -209,12 +221,7 @@ def update_adam(
     s: Any,
 ) -> None:
     add_moments(xp, g, t, beta1_rest, beta2, beta2_rest, m, s)
-    xp.sqrt(s, out=t)
-    xp.divide(t, square_correction, out=t)
-    xp.add(t, epsilon, out=t)
-    xp.divide(m, t, out=t)
-    xp.multiply(t, step_size, out=t)
-    xp.subtract(p, t, out=p)
+    add_adam_step(xp, p, t, m, s, step_size, square_correction, epsilon)
 
 
 KERNELS = {
