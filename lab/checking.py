@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from time import monotonic
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -17,6 +18,9 @@ from lab.substance import substance
 __all__ = ["Checking", "Outcome"]
 
 log = logging.getLogger(__name__)
+
+PACE = 0.05
+"""Seconds between two words of progress: a check may look up thousands of times a second."""
 
 State = Literal["done", "failed", "cancelled"]
 
@@ -45,6 +49,7 @@ class Checking(QObject):
         """The tag of the check under way, or an empty string."""
         self._thread: threading.Thread | None = None
         self._cancelled = threading.Event()
+        self._told = 0.0
         self._ended.connect(self._deliver)
 
     def start(self, check: Check, experiment: Experiment, options: Any) -> None:
@@ -53,6 +58,7 @@ class Checking(QObject):
             return
         self.running = check.tag
         self._cancelled.clear()
+        self._told = 0.0
         self._thread = threading.Thread(
             target=self._work, args=(check, experiment, options), name="checks", daemon=True
         )
@@ -95,7 +101,10 @@ class Checking(QObject):
     def _watch(self, share: float, what: str) -> bool:
         if self._cancelled.is_set():
             return False
-        self.progressed.emit(share, what)
+        now = monotonic()
+        if now - self._told >= PACE:
+            self._told = now
+            self.progressed.emit(share, what)
         return True
 
     @Slot(str, object)

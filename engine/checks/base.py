@@ -91,14 +91,17 @@ def _first_of_each(dataset: Dataset, count: int) -> np.ndarray:
 
 
 def programs_for(experiment: Experiment, dataset: Dataset) -> tuple[Report, Programs]:
-    """Programs of the array executor on a fresh state of the experiment's seed. Raises TrainingError in words."""
+    """Programs of the array executor on the state that a run of the experiment begins with. Raises TrainingError in
+    words."""
     from engine import backend
     from engine.executor import ArrayExecutor
     from engine.training.programs import Programs
     from engine.training.setup import check_targets, check_tokens, checked, new_state
+    from engine.training.unit_variance import scale_weights
 
     report = checked(experiment, dataset.signature)
     check_targets(experiment, report, dataset)
     check_tokens(experiment, report, dataset)
     state = new_state(experiment, report, backend.choose("cpu"))
+    scale_weights(experiment, report, dataset, state)
     return report, Programs(experiment, report, dataset.signature, ArrayExecutor(state))

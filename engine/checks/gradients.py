@@ -84,10 +84,13 @@ def check_gradients(
     rng = generator(experiment.seed, "checks/gradients")
     found = []
     for i, (name, values) in enumerate(state.parameters.items()):
-        if not watch(i / len(state.parameters), name):
-            raise Cancelled
         chosen = _entries(gradients[name], entries, rng)
-        found.append(_check(name, values.reshape(-1), gradients[name].reshape(-1), chosen, step, middle, loss))
+
+        def look(done: int, i: int = i, name: str = name, count: int = len(chosen)) -> None:
+            if not watch((i + done / count) / len(state.parameters), name):
+                raise Cancelled
+
+        found.append(_check(name, values.reshape(-1), gradients[name].reshape(-1), chosen, step, middle, loss, look))
     return _result(tuple(found), step, few.train.size)
 
 
@@ -109,10 +112,12 @@ def _check(
     step: float,
     middle: float,
     loss: Callable[[], float],
+    look: Callable[[int], None],
 ) -> ArrayCheck:
     exact, numeric = [], []
     kinks = 0
-    for place in chosen:
+    for done, place in enumerate(chosen):
+        look(done)
         kept = float(values[place])
         h = step * max(1.0, abs(kept))
         sides = []

@@ -15,6 +15,7 @@ from engine.checks.base import Cancelled, Severity, Watch, go_on, reduced, subse
 from engine.checks.initial import initial_loss
 from engine.data import Dataset
 from engine.experiment import Experiment
+from engine.layers.base import Loss
 from engine.training import events
 from engine.training.control import Control
 from engine.training.trainer import Trainer
@@ -58,7 +59,10 @@ def overfit(
     few = subset(dataset, samples)
     plain = reduced(quiet, epochs=steps, batch_size=few.train.size, shuffle=False)
     if wanted is None:
-        references = [head.expected or head.constant or head.loss for head in initial_loss(plain, few).heads]
+        references = [
+            _weight(plain, head.node) * (head.expected or head.constant or head.loss)
+            for head in initial_loss(plain, few).heads
+        ]
         wanted = REACHED * max(sum(references), 1e-12)
     losses: list[float] = []
     accuracy: list[float] = []
@@ -89,6 +93,12 @@ def overfit(
     right = np.array(accuracy)[: len(course)]
     severity, words = _verdict(few.train.size, course, reached, result.message, left_out)
     return Overfit(few.train.size, course, right, wanted, reached, left_out, severity, words)
+
+
+def _weight(experiment: Experiment, node: str) -> float:
+    component = experiment.network.node(node).component
+    assert isinstance(component, Loss)
+    return component.weight
 
 
 def _verdict(

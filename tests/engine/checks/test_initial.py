@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from msgspec.structs import replace
 from engine import data, edits, presets
 from engine.checks import initial_loss
 from engine.experiment import Experiment
+from engine.training.events import Event, StepRows
+from engine.training.trainer import Trainer
 from tests.support.examples import blobs, make
 
 SEEDS = range(5)
@@ -44,6 +47,21 @@ def mean_loss(experiment: Experiment) -> tuple[float, float]:
 )
 def test_the_first_loss_of_five_last_layers(init: Any, low: float, high: float) -> None:
     assert low <= mean_loss(digits(init))[0] <= high
+
+
+@pytest.mark.parametrize("tag", ["he", "lsuv"])
+def test_it_is_the_loss_of_the_first_step(tag: str) -> None:
+    """With LSUV, too, which scales the weights at the start of a run."""
+    init = make("initializer", tag)
+    experiment = digits(init, everywhere=True, batch_size=1000, shuffle=False)
+    dataset = data.load(experiment.data)
+    rows: list[StepRows] = []
+    Trainer(experiment, dataset=dataset, device="cpu", executor="array", steps=1, report=_rows(rows)).run()
+    assert initial_loss(experiment, dataset).data_loss == pytest.approx(rows[0].column("loss")[0], rel=1e-6)
+
+
+def _rows(into: list[StepRows]) -> Callable[[Event], None]:
+    return lambda event: into.append(event) if isinstance(event, StepRows) else None
 
 
 @pytest.mark.parametrize("strength", [0.01, 1.0, 10.0])

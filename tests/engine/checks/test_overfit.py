@@ -30,6 +30,13 @@ def test_twenty_samples_are_learned_in_about_a_hundred_steps() -> None:
     assert all(item.accuracy[-1] == 1.0 for item in found)
 
 
+def test_what_counts_as_known_by_heart_goes_with_the_weight_of_the_loss() -> None:
+    weighted = edits.set_field(digits(), "softmax_cross_entropy_1", "weight", 100.0)
+    found = [overfit(experiment, load(digits()), steps=1) for experiment in (digits(), weighted)]
+    assert [item.wanted for item in found] == pytest.approx([0.01 * np.log(10), np.log(10)])
+    assert found[1].losses[0] == pytest.approx(100 * found[0].losses[0], rel=1e-6)
+
+
 def test_without_inputs_the_labels_entropy_is_all_that_can_be_learned() -> None:
     dataset = load(digits())
     blind = replace_arrays(dataset, x=np.zeros_like(dataset.train.arrays["x"]))

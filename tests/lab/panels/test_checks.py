@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from engine import edits, presets
 from engine.experiment import Experiment
+from lab import checking
 from lab.document import Document
 from lab.panels.checks import ChecksPanel
 from lab.session import Session
@@ -155,3 +156,14 @@ def test_both_themes(panel: ChecksPanel, qtbot: QtBot, qapp: object) -> None:
         image = panel.grab().toImage()
         pictures.append(np.array([image.pixel(x, 5) for x in range(0, image.width(), 7)]))
     assert not np.array_equal(*pictures)
+
+
+def test_progress_is_told_at_a_pace_however_often_a_check_looks_up(
+    panel: ChecksPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter(np.arange(100.0, 101.0, 0.001).tolist())
+    monkeypatch.setattr(checking, "monotonic", lambda: next(now))
+    told: list[float] = []
+    panel.checking.progressed.connect(lambda share, _: told.append(share))
+    assert all(panel.checking._watch(k / 1000, "") for k in range(1000))
+    assert told[0] == 0.0 and 18 <= len(told) <= 20
