@@ -27,7 +27,8 @@ class AccumulatedProgram:
     programs    one for each part, in order: all but the last add their gradient up, the last one updates.
 
     Each part draws its own random numbers: those of the first are the numbers of a step without accumulation. What the
-    instruments tell of activations, and where the time went, is of the last part; gradients are those of the batch.
+    instruments tell of activations, and where the time went, is of the last part; gradients are those of the batch,
+    unless a layer or a loss takes something of the batch as a whole (`engine.update_findings` says where).
     """
 
     def __init__(self, programs: Sequence[BoundProgram]) -> None:

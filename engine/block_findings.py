@@ -12,6 +12,9 @@ from engine.experiment import Block, Experiment, NetworkSpec
 
 __all__ = ["block_findings", "collapsed"]
 
+REPETITION = "In repetition "
+"""How a finding about a copy begins."""
+
 
 def block_findings(network: NetworkSpec) -> Iterator[Diagnostic]:
     """Groups that cannot be repeated."""
@@ -42,15 +45,21 @@ def _ungrouped(block: Block) -> Callable[[Experiment], Experiment]:
 def collapsed(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """The findings with those about copies told of their templates, once each."""
     found: dict[tuple[str, str, str], Diagnostic] = {}
+    told: set[tuple[str, str, str]] = set()
+    """Of what is told of a copy, the template, the field and the severity."""
     for item in diagnostics:
-        copy = is_copy(item.node)
-        key = (template_of(item.node), item.field, item.message)
+        template = template_of(item.node)
+        key, place = (template, item.field, item.message), (template, item.field, item.severity)
+        if item.message.startswith(REPETITION):  # collapsed before
+            told.add(place)
         if key in found:
             continue
-        if copy:
-            words = f"In repetition {copy_number(item.node)}: {item.message[0].lower()}{item.message[1:]}"
-            item = replace(item, node=template_of(item.node), message=words)
-            if any(other.node == item.node and "In repetition" in other.message for other in found.values()):
+        if is_copy(item.node):
+            # What goes wrong in one copy goes wrong in those after it, in other words.
+            if place in told:
                 continue
+            told.add(place)
+            words = f"{REPETITION}{copy_number(item.node)}: {item.message[0].lower()}{item.message[1:]}"
+            item = replace(item, node=template, message=words)
         found[key] = item
     return tuple(found.values())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec.structs import replace
 
-from engine.blocks import unrolled_network
+from engine.blocks import is_copy, unrolled_network
 from engine.data.augmentation.base import AugmentationStep
 from engine.data.preprocessing.base import PreprocessingStep
 from engine.diagnostics import Diagnostic, Fix, Report
@@ -105,7 +105,10 @@ def _source(node_id: str, nodes: Mapping[str, Node], wires: Mapping[str, tuple[s
 
 
 def _rewired(node_id: str, nodes: Mapping[str, Node]) -> Fix | None:
-    """Read the first input node instead."""
+    """Read the first input node instead. A further copy of a repeated group reads the copy before it, whatever wires
+    there are."""
+    if is_copy(node_id):
+        return None
     source = next((node for node in nodes.values() if isinstance(node.component, Input) and not node.bypass), None)
     if source is None:
         return None

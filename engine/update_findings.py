@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -10,6 +11,7 @@ from engine.blocks import template_of, unrolled_network
 from engine.diagnostics import Diagnostic, Fix, Report
 from engine.experiment import Experiment
 from engine.groups import ParameterGroup, group_of, without
+from engine.losses import SoftmaxCrossEntropy
 from engine.schema import Unknown, info_of
 from engine.text import shortened
 
@@ -78,6 +80,23 @@ def _accumulation(experiment: Experiment, report: Report) -> Iterator[Diagnostic
                 message=f"“{shortened(template_of(reading[0]))}” takes its statistics of each micro-batch, so that "
                 "steps are not those of the whole batch.",
             )
+        for item in report.order:
+            loss = components[item]
+            if isinstance(loss, SoftmaxCrossEntropy) and loss.class_weights and loss.mean_over == "weights":
+                yield Diagnostic(
+                    node=item,
+                    field="mean_over",
+                    severity="info",
+                    message="The sum is divided by the class weights of each micro-batch, so that steps are not those "
+                    "of the whole batch.",
+                    fix=Fix("Divide by the number of samples", partial(_by_samples, item)),
+                )
+
+
+def _by_samples(loss: str, experiment: Experiment) -> Experiment:
+    from engine.edits import set_field
+
+    return set_field(experiment, loss, "mean_over", "samples")
 
 
 def _memberships(groups: tuple[ParameterGroup, ...], report: Report) -> Iterator[Diagnostic]:

@@ -9,7 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from engine import block_edits, blocks, clipboard, data, edits, files
+from engine.block_findings import collapsed
 from engine.checks import check_gradients, summarize
+from engine.diagnostics import Diagnostic, Severity
 from engine.edits import EditError
 from engine.experiment import Block, Experiment, NetworkSpec
 from engine.graph import check_experiment
@@ -165,6 +167,35 @@ def test_a_group_whose_output_it_cannot_read_again_is_told_of_the_layer_that_a_p
     found = [item for item in report_of(experiment).diagnostics if item.severity == "error"]
     assert [item.node for item in found] == ["max_pool2d_1"]
     assert found[0].message.startswith("In repetition 2: ")
+
+
+def test_of_one_copy_a_warning_hides_no_error() -> None:
+    def finding(node: str, severity: Severity, message: str, field: str = "") -> Diagnostic:
+        return Diagnostic(node=node, field=field, severity=severity, message=message)
+
+    told = [
+        finding("dense_2·2", "warning", "Slow."),
+        finding("dense_2·2", "error", "Broken by 3."),
+        finding("dense_2·3", "error", "Broken by 9."),
+        finding("dense_2·3", "error", "None.", "units"),
+    ]
+    found = collapsed(told)
+    assert [(item.node, item.message) for item in found] == [
+        ("dense_2", "In repetition 2: slow."),
+        ("dense_2", "In repetition 2: broken by 3."),
+        ("dense_2", "In repetition 3: none."),
+    ]
+    assert collapsed((*found, told[2])) == found
+
+
+def test_tokens_of_a_further_copy_have_no_remedy_that_changes_nothing() -> None:
+    network = chain(
+        make("layer", "input"), make("layer", "embedding"), make("layer", "flatten"), make("layer", "dense", units=3),
+        make("loss", "softmax_cross_entropy"),
+    )  # fmt: skip
+    experiment = block_edits.group(replace(blobs(), network=network), ["embedding_1", "flatten_1"], 2)
+    found = [item for item in report_of(experiment).diagnostics if "reads token numbers" in item.message]
+    assert [item.node for item in found] == ["embedding_1"] and found[0].fix is None
 
 
 def test_a_finding_in_every_copy_is_told_once_and_its_remedy_mends_all() -> None:

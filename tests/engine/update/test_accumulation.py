@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from engine import edits
 from engine.averaging import ExponentialAverage
 from engine.clipping import ClipByGlobalNorm, ClipByValue
 from engine.cpu_executor import CompiledProgram
@@ -106,6 +107,28 @@ def test_a_gradient_without_its_update() -> None:
         losses.append(step.loss())
         gradients.append(np.concatenate([np.ravel(g) for g in trainer.loop.state.gradients.values()]))
     assert losses[0] == pytest.approx(losses[1], rel=1e-14) and apart(gradients[0], gradients[1]) < 1e-14
+
+
+def test_class_weights_are_another_matter_unless_samples_are_counted() -> None:
+    """Parts that hold the classes in other shares have other sums of weights."""
+
+    def gradient(accumulate: int, mean_over: str) -> np.ndarray:
+        network = edits.set_field(spiral(), _loss(spiral()), "class_weights", (1.0, 20.0)).network
+        network = edits.set_field(spiral(network), _loss(spiral()), "mean_over", mean_over).network
+        trainer, _ = run(spiral(network, precision="float64", accumulate=accumulate), steps=1)
+        assert trainer.loop is not None
+        return np.concatenate([np.ravel(g) for g in trainer.loop.state.gradients.values()])
+
+    assert apart(gradient(1, "weights"), gradient(4, "weights")) > 0.01
+    assert apart(gradient(1, "samples"), gradient(4, "samples")) < 1e-13
+    experiment = edits.set_field(spiral(accumulate=4), _loss(spiral()), "class_weights", (1.0, 20.0))
+    (told,) = check_experiment(experiment, peek(experiment.data)).diagnostics
+    assert told.severity == "info" and told.node == _loss(experiment) and "class weights" in told.message
+    assert told.fix is not None and not check_experiment(told.fix.edit(experiment), peek(experiment.data)).diagnostics
+
+
+def _loss(experiment: Experiment) -> str:
+    return next(node.id for node in experiment.network.nodes if isinstance(node.component, SoftmaxCrossEntropy))
 
 
 def test_batch_normalization_is_another_matter() -> None:
