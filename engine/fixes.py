@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from msgspec.structs import replace
 
 from engine import edits
-from engine.blocks import template_of
+from engine.blocks import copy_number, is_copy, template_of
 from engine.data.signature import DataSignature
 from engine.diagnostics import Fix
 from engine.experiment import Experiment, Node
@@ -22,7 +22,11 @@ OUTPUT_FIELDS = ("units", "filters")
 
 
 def fix_for(
-    problem: ShapeProblem, node: Node, nodes: Mapping[str, Node], wires: Mapping[str, tuple[str, ...]]
+    problem: ShapeProblem,
+    node: Node,
+    nodes: Mapping[str, Node],
+    wires: Mapping[str, tuple[str, ...]],
+    shapes: Mapping[str, Shape],
 ) -> Fix | None:
     """The remedy that a layer named when it refused its input, as an edit; None where there is none."""
     match problem.fix:
@@ -30,6 +34,8 @@ def fix_for(
             cls = lookup("layer", tag)
             if cls is None or not node.inputs:
                 return None
+            if is_copy(node.id) and copy_number(node.inputs[0]) != copy_number(node.id):
+                return None  # what is put before a group is not repeated with it
             component = cls(**values)
             assert isinstance(component, NodeComponent)
             return Fix(
@@ -39,7 +45,7 @@ def fix_for(
         case ("set", str(name), wanted):
             return _set_fix(f"Set {name} to {wanted}", node.id, name, wanted)
         case ("outputs", int(count)):
-            return _outputs_fix(count, node, nodes, wires)
+            return _outputs_fix(count, node, nodes, wires, shapes) or _insert_dense(count, node)
         case ("replace", str(tag), dict(values)):
             other = lookup("layer", tag)
             if other is None:
@@ -55,6 +61,8 @@ def fix_for(
                 return None
             loss = cls()
             assert isinstance(loss, NodeComponent)
+            if any(node.id in other.inputs for other in nodes.values()):
+                return None  # what reads a loss is to be mended first
             label = f"Use {info_of(cls).label[0].lower()}{info_of(cls).label[1:]}"
             return Fix(label, lambda value: edits.replace_component(value, template_of(node.id), loss))
         case ("bypass",):
@@ -62,7 +70,13 @@ def fix_for(
     return None
 
 
-def _outputs_fix(count: int, node: Node, nodes: Mapping[str, Node], wires: Mapping[str, tuple[str, ...]]) -> Fix | None:
+def _outputs_fix(
+    count: int,
+    node: Node,
+    nodes: Mapping[str, Node],
+    wires: Mapping[str, tuple[str, ...]],
+    shapes: Mapping[str, Shape],
+) -> Fix | None:
     """Walk upstream to the layer that decides the number of outputs, past layers that keep it."""
     current = node.id
     while len(wires[current]) == 1:
@@ -72,12 +86,22 @@ def _outputs_fix(count: int, node: Node, nodes: Mapping[str, Node], wires: Mappi
         field = next((name for name in OUTPUT_FIELDS if name in names), None)
         if field is not None:
             label = shortened(nodes[current].title) or info_of(component).label
-            return _set_fix(f"Give {label} {count} {field}", current, field, count)
+            return _set_fix(f"Give {label} {count} {field[:-1] if count == 1 else field}", current, field, count)
         times = getattr(component, "multiplier", 1)  # a depthwise convolution has so many outputs for each input
-        if count % times:
+        read = [shapes[item] for item in wires[current] if item in shapes]
+        if count % times or len(read) != 1 or read[0][-1] * times != shapes[current][-1]:
             return None
         count //= times
     return None
+
+
+def _insert_dense(count: int, node: Node) -> Fix | None:
+    cls = lookup("layer", "dense")
+    if cls is None or not node.inputs:
+        return None
+    component = cls(units=count)
+    assert isinstance(component, NodeComponent)
+    return Fix(f"Insert {component.title()}", lambda value: edits.insert_before(value, component, template_of(node.id)))
 
 
 def _set_fix(label: str, node: str, field: str, value: object) -> Fix:

@@ -28,6 +28,8 @@ from engine.text import shortened
 from engine.training_findings import course_findings
 from engine.update_findings import update_findings
 
+Shapes = tuple[Shape, ...]
+
 
 def check(network: NetworkSpec, data: DataSignature | None) -> Report:
     """Infer every shape and collect what is wrong. Never raises for a mistake in the network. The report is of the
@@ -214,9 +216,10 @@ class _Checker:
                         "target",
                     )
                 component.check_target(shapes[0], target)
-        except ShapeProblem as problem:
+        except ShapeProblem as found:
+            problem = self._with_a_remedy(found, component, shapes)
             message = problem.message[0].upper() + problem.message[1:]
-            fix = fix_for(problem, node, self.nodes, self.wires)
+            fix = fix_for(problem, node, self.nodes, self.wires, self.shapes)
             self._add(node, problem.field, message if message.endswith((".", "!", "?")) else message + ".", fix=fix)
             return
         if not isinstance(component, Loss):
@@ -224,6 +227,19 @@ class _Checker:
         self.reports[node.id] = NodeReport(
             node=node.id, input_shapes=shapes, shape=shape, parameters=component.parameters(shapes)
         )
+
+    def _with_a_remedy(
+        self, problem: ShapeProblem, component: NodeComponent, shapes: tuple[Shape, ...]
+    ) -> ShapeProblem:
+        """The problem, or what the target says to the same prediction, where that alone tells how to mend it."""
+        assert self.data is not None
+        target = self.data.target(component.target) if isinstance(component, Loss) else None
+        if problem.fix is None and isinstance(component, Loss) and target is not None:
+            try:
+                component.check_target(shapes[0], target)
+            except ShapeProblem as other:
+                return other if other.fix is not None else problem
+        return problem
 
     def _input_shape(self, component: NodeComponent) -> Shape:
         assert self.data is not None

@@ -11,7 +11,6 @@ from engine.experiment import Experiment
 from engine.kinds import Optimizer
 from engine.penalties import WeightDecay
 from engine.schema import info_of
-from engine.text import number_text
 
 __all__ = ["optimizer_findings"]
 
@@ -29,8 +28,8 @@ def optimizer_findings(experiment: Experiment) -> Iterator[Diagnostic]:
             node="",
             field="training.penalties",
             severity="warning",
-            message=f"Weights decay twice: by {number_text(own)} with {label}, and by {number_text(added)} with the "
-            f"penalty, {number_text(own + added)} together.",
+            message=f"Weights decay twice: by {own:.4g} with {label}, and by {added:.4g} with the "
+            f"penalty, {own + added:.4g} together.",
             fix=Fix(f"Leave it to {label}", _without_decay),
         )
 

@@ -50,6 +50,14 @@ def update_findings(experiment: Experiment, report: Report, *, shaped: bool) -> 
                 message=f"{name} has penalties that are not used: its own penalties are off.",
                 fix=_fix("Use the group's own penalties", index, _with_own_penalties),
             )
+    if shaped and report.order and report.ok and not report.parameter_count:
+        yield Diagnostic(
+            node="",
+            field="network",
+            severity="error",
+            message="None of the layers has parameters, so there is nothing to train. Add a layer that has some, such "
+            "as Dense, before the loss.",
+        )
     if groups and shaped:
         yield from _memberships(groups, report)
     yield from _accumulation(experiment, report)
@@ -118,7 +126,13 @@ def _memberships(groups: tuple[ParameterGroup, ...], report: Report) -> Iterator
             field="training.groups",
             severity="error",
             message="All parameters are frozen: nothing would be trained.",
+            fix=Fix("Freeze nothing", _thawed),
         )
+
+
+def _thawed(experiment: Experiment) -> Experiment:
+    groups = tuple(replace(group, frozen=False) for group in experiment.training.groups)
+    return replace(experiment, training=replace(experiment.training, groups=groups))
 
 
 Groups = tuple[ParameterGroup, ...]

@@ -56,6 +56,8 @@ def parts_of(training: TrainingSpec, layout: Layout, *, apart: str = "") -> tupl
         return index, is_penalized(group, segment.decay), own
 
     runs = [(found, tuple(run)) for found, run in groupby(layout.parameters, key)]
+    if not runs:
+        return ()
     starts = [run[0].start for _, run in runs]
     stops = [*starts[1:], layout.parameter_length]
     if apart == "array":  # exactly: their norms are taken

@@ -29,7 +29,8 @@ class ShapeProblem(Exception):
 
     ("insert", tag, values)  put a node of that tag before this one
     ("set", field, value)    change a field of this node
-    ("outputs", n)           give the nearest layer before this one that has `units` or `filters` n of them
+    ("outputs", n)           give the nearest layer before this one that has `units` or `filters` n of them, or put a
+                             dense layer of n units before this one
     ("loss", tag)            put another loss in this one's place
     ("replace", tag, values) put a node of that tag in this one's place
     ("bypass",)              take this node out without deleting it
@@ -148,8 +149,14 @@ class Loss(NodeComponent, frozen=True):
         if shape != target.shape:
             raise ShapeProblem(
                 f"the targets have the shape {shape_text(target.shape)}, the predictions {shape_text(shape)}",
-                fix=("outputs", target.shape[0]) if len(shape) == len(target.shape) == 1 else None,
+                fix=self._shape_fix(shape, target.shape),
             )
+
+    @staticmethod
+    def _shape_fix(shape: Shape, wanted: Shape) -> tuple[Any, ...] | None:
+        if math.prod(shape) == math.prod(wanted) and wanted:
+            return ("insert", "reshape", {"shape": wanted}) if len(wanted) > 1 else ("insert", "flatten", {})
+        return ("outputs", wanted[0]) if len(shape) == len(wanted) == 1 else None
 
     def lower(self, b: Builder, prediction: Value, target: Value) -> tuple[Value, Value]:
         """Append the loss; return (loss, output): the batch mean as a value of shape (1,), and what metrics and

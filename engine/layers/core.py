@@ -115,7 +115,7 @@ class Dense(Layer, frozen=True):
         y: Value = b.op(MatMul(), rows, weight_of(b, self.standardize))
         if self.use_bias:
             y = b.op(AddBias(), y, b.parameter("bias"))
-        return y if len(lead) == 1 else b.op(Reshape((*lead, self.units)), y)
+        return y if len(lead) == 1 else b.op(Reshape((*lead, y.shape[-1])), y)
 
 
 @component(

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from engine import edits
 from engine.data.signature import DataSignature, TargetSignature
 from engine.diagnostics import Diagnostic
-from engine.experiment import Experiment
-from engine.graph import check
+from engine.experiment import Block, Experiment
+from engine.graph import check, check_experiment
 from tests.support.examples import blobs, chain, make
 
 POINTS = DataSignature(inputs={"x": (2,)}, targets={"y": TargetSignature(classes=3)}, train_size=48)
@@ -127,8 +127,64 @@ def test_outputs_that_a_depthwise_convolution_multiplies_are_counted(multiplier:
     )  # fmt: skip
     signature = DataSignature(inputs={"x": (8, 8, 1)}, targets={"y": TargetSignature(classes=6)}, train_size=9)
     (found,) = check(network, signature).diagnostics
-    if filters is None:
-        assert found.fix is None
-        return
-    assert found.fix is not None and found.fix.label == f"Give Conv 2D {filters} filters"
+    label = "Insert Dense 6" if filters is None else f"Give Conv 2D {filters} filters"
+    assert found.fix is not None and found.fix.label == label
     assert check(found.fix.edit(replace(blobs(), network=network)).network, signature).ok
+
+
+@pytest.mark.parametrize(
+    ("classes", "target", "loss", "labels"),
+    [
+        (3, (), "softmax_cross_entropy", ["Insert Flatten", "Insert Dense 3"]),
+        (2, (), "binary_cross_entropy", ["Insert Flatten", "Insert Dense 1"]),
+        (0, (3,), "mean_squared_error", ["Insert Dense 3"]),
+        (0, (6, 6, 2), "mean_squared_error", ["Insert Reshape"]),
+        (0, (72,), "mean_squared_error", ["Insert Flatten"]),
+    ],
+)
+def test_remedies_one_after_the_other_lead_to_a_network_that_trains(
+    classes: int, target: tuple[int, ...], loss: str, labels: list[str]
+) -> None:
+    """Two filters make 72 outputs of 6 × 6 pixels: their number is not what the loss needs it to be."""
+    layers = [make("layer", "input"), make("layer", "conv2d", filters=2)]
+    if not classes and target != (72,):
+        layers.append(make("layer", "flatten"))
+    experiment = replace(blobs(), network=chain(*layers, make("loss", loss)))
+    signature = DataSignature(
+        inputs={"x": (6, 6, 1)}, targets={"y": TargetSignature(classes=classes, shape=target)}, train_size=9
+    )
+    for label in labels:
+        (found,) = check(experiment.network, signature).diagnostics
+        assert found.fix is not None and found.fix.label == label
+        experiment = found.fix.edit(experiment)
+    assert check(experiment.network, signature).diagnostics == ()
+
+
+def test_one_output_where_classes_are_wanted_gets_as_many_as_there_are_classes() -> None:
+    network = chain(make("layer", "input"), make("layer", "dense", units=1), make("loss", "softmax_cross_entropy"))
+    (found,) = check(network, POINTS).diagnostics
+    assert found.fix is not None and found.fix.label == "Give Dense 3 units"
+    assert check(found.fix.edit(replace(blobs(), network=network)).network, POINTS).ok
+
+
+def test_a_loss_that_others_read_is_not_replaced_before_they_are_mended() -> None:
+    experiment = replace(blobs(), network=chain(make("layer", "input"), make("layer", "dense", units=3),
+                         make("loss", "mean_squared_error"), make("layer", "relu")))  # fmt: skip
+    found = check(experiment.network, POINTS).of("mean_squared_error_1")
+    assert [item.fix for item in found] == [None]
+
+
+def test_what_would_not_be_repeated_is_not_put_before_a_group() -> None:
+    """The second repetition reads the first one's vectors where the first one reads token numbers."""
+    network = chain(make("layer", "input"), make("layer", "embedding", vocabulary=9), make("layer", "relu"),
+                    make("layer", "flatten"), make("loss", "softmax_cross_entropy"))  # fmt: skip
+    network = replace(network, blocks=(Block(nodes=("embedding_1", "relu_1")),))
+    found = check(network, replace(POINTS, inputs={"x": (5,)})).of("embedding_1")
+    assert len(found) == 1 and "In repetition 2" in found[0].message and found[0].fix is None
+
+
+def test_nothing_to_train_is_said() -> None:
+    network = chain(make("layer", "input"), make("layer", "relu"), make("loss", "softmax_cross_entropy"))
+    signature = replace(POINTS, inputs={"x": (3,)})
+    messages = [item.message for item in check_experiment(replace(blobs(), network=network), signature).diagnostics]
+    assert any("nothing to train" in message for message in messages)

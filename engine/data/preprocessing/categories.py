@@ -125,9 +125,11 @@ class OneHot(PreprocessingStep, frozen=True):
                     if codes is not None:
                         found[start + i] = codes
         if not found:
+            few = f"3 to {self.limit} different whole numbers" if self.limit > 3 else "3 different whole numbers"
+            if self.limit == 2:
+                few = "text, and whole numbers take a limit of 3 at least"
             raise DataError(
-                f"no column holds 3 to {self.limit} different whole numbers: name the columns to encode, or take this "
-                "step out",
+                f"no column holds {few}: name the columns to encode, or take this step out",
                 "columns",
             )
         skip = int(self.drop_first)

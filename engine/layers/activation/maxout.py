@@ -44,7 +44,7 @@ class Maxout(Dense, frozen=True):
     bias_init: BiasInit = Constant()
 
     def parameters(self, shapes: tuple[Shape, ...]) -> tuple[ParameterSpec, ...]:
-        (features,) = shapes[0]
+        features = shapes[0][-1]
         columns = self.pieces * self.units
         bias = self.bias_init if self.use_bias else None
         return affine_parameters((features, columns), features, columns, self.weight_init, bias)

@@ -74,7 +74,7 @@ def test_a_category_of_other_parts_alone() -> None:
         (OneHot(columns=("5",)), "there is no column “5”", "columns"),
         (OneHot(columns=("size",)), "coded as whole numbers", "columns"),
         (OneHot(columns=("stage",), limit=4), "5 different values, more than the limit of 4", "limit"),
-        (OneHot(limit=2), "no column holds 3 to 2", "columns"),
+        (OneHot(limit=2), "whole numbers take a limit of 3", "columns"),
     ],
 )
 def test_what_cannot_be_encoded_is_refused_in_words(step: OneHot, words: str, field: str) -> None:

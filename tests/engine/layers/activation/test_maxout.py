@@ -30,6 +30,7 @@ def test_shapes_and_parameters() -> None:
     assert layer.infer(((5,),)) == (7,)
     weight, bias = layer.parameters(((5,),))
     assert (weight.shape, bias.shape, weight.fan_in, weight.fan_out) == ((5, 21), (21,), 5, 21)
+    assert layer.infer(((4, 5),)) == (4, 7) and layer.parameters(((4, 5),))[0].shape == (5, 21)
     conv = MaxoutConv2D(filters=4, pieces=2, size=3)
     assert conv.infer(((8, 9, 2),)) == (8, 9, 4)
     assert [item.shape for item in conv.parameters(((8, 9, 2),))] == [(3, 3, 2, 8), (8,)]
@@ -74,3 +75,12 @@ def test_parity_with_the_maximum_of_three_layers(layer: Maxout | MaxoutConv2D) -
     np.testing.assert_allclose(gradient(lone.inputs[0]), tx.grad.numpy(), atol=1e-11)
     np.testing.assert_allclose(gradient(lone.b.parameter("weight")), weight.grad.numpy(), atol=1e-11)
     np.testing.assert_allclose(gradient(lone.b.parameter("bias")), bias.grad.numpy(), atol=1e-11)
+
+
+def test_each_position_of_a_sequence_by_itself() -> None:
+    rng = np.random.default_rng(2)
+    layer = Maxout(units=3, pieces=2)
+    values = {spec.name: rng.standard_normal(spec.shape) for spec in layer.parameters(((4, 5),))}
+    x = rng.standard_normal((6, 4, 5))
+    rows = Lone(layer, x.reshape(24, 5), parameters=values).output
+    np.testing.assert_allclose(Lone(layer, x, parameters=values).output, rows.reshape(6, 4, 3), rtol=1e-12)
