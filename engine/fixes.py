@@ -81,6 +81,8 @@ def _outputs_fix(
     current = node.id
     while len(wires[current]) == 1:
         current = wires[current][0]
+        if sum(current in read for read in wires.values()) > 1:
+            return None  # others read it as it is
         component = nodes[current].component
         names = {spec.name for spec in fields_of(type(component))}
         field = next((name for name in OUTPUT_FIELDS if name in names), None)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from engine import edits
 from engine.data.signature import DataSignature, TargetSignature
 from engine.diagnostics import Diagnostic
-from engine.experiment import Block, Experiment
+from engine.experiment import Block, Experiment, Node
 from engine.graph import check, check_experiment
 from tests.support.examples import blobs, chain, make
 
@@ -188,3 +188,26 @@ def test_nothing_to_train_is_said() -> None:
     signature = replace(POINTS, inputs={"x": (3,)})
     messages = [item.message for item in check_experiment(replace(blobs(), network=network), signature).diagnostics]
     assert any("nothing to train" in message for message in messages)
+
+
+def test_a_repetition_is_not_wired_to_the_input_past_the_one_before_it() -> None:
+    network = chain(make("layer", "input"), make("layer", "embedding", vocabulary=9, width=1), make("layer", "flatten"),
+                    make("layer", "tanh"), make("loss", "softmax_cross_entropy"))  # fmt: skip
+    network = replace(network, blocks=(Block(nodes=("embedding_1", "flatten_1", "tanh_1")),))
+    signature = replace(POINTS, inputs={"x": (3,)})
+    found = check_experiment(replace(blobs(), network=network), signature).diagnostics
+    (wrong,) = [item for item in found if "makes other numbers" in item.message]
+    assert "In repetition 2" in wrong.message and wrong.fix is None
+
+
+def test_a_layer_that_two_losses_read_keeps_its_outputs() -> None:
+    """Each loss would else give it as many as it wants itself, in turn."""
+    network = chain(
+        make("layer", "input"), make("layer", "dense", units=3), make("loss", "softmax_cross_entropy"),
+    )  # fmt: skip
+    second = Node(id="squared", component=make("loss", "mean_squared_error", target="z"), inputs=("dense_1",))
+    network = replace(network, nodes=(*network.nodes, second))
+    signature = replace(POINTS, targets={**POINTS.targets, "z": TargetSignature(shape=(2,))})
+    (found,) = check(network, signature).diagnostics
+    assert found.fix is not None and found.fix.label == "Insert Dense 2"
+    assert check(found.fix.edit(replace(blobs(), network=network)).network, signature).ok
