@@ -25,6 +25,7 @@ from engine.schema import (
     components_of,
     fields_of,
     info_of,
+    named_like,
     no_such_field,
     parse_field,
 )
@@ -86,7 +87,9 @@ def _walk(experiment: Experiment, path: str, make: Any) -> Experiment:
         return _replaced(experiment, tokens, "", make)
     where = f"nodes.{node.id}"
     if not tokens:
-        raise SchemaError(path, f"expected a field of the node, such as “{where}.title”")
+        raise SchemaError(
+            path, f"expected a field of the node, such as “{where}.title”, or “{where}.type” for another layer there"
+        )
     return _with_node(experiment, node, _replaced_in_node(node, tokens, where, make))
 
 
@@ -243,8 +246,8 @@ def _checked(spec: FieldSpec, value: Any, place: str) -> Any:
         # A file may hold components of a newer version; a person who types an unknown name made a slip.
         if isinstance(item, Unknown):
             names = components_of(item.of_kind)
-            close = difflib.get_close_matches(item.tag, names, n=1)
-            hint = f"did you mean “{close[0]}”?" if close else f"expected one of {', '.join(names)}"
+            meant = named_like(item.of_kind, item.tag)
+            hint = f"did you mean “{meant}”?" if meant else f"expected one of {', '.join(names)}"
             shown = item.tag if len(item.tag) <= 40 else item.tag[:37] + "..."
             raise SchemaError(place, f"there is no {item.of_kind} “{shown}”; {hint}")
     return built

@@ -53,6 +53,7 @@ __all__ = [
     "is_text",
     "kinds",
     "lookup",
+    "named_like",
     "no_such_field",
     "parse_field",
     "require",
@@ -210,6 +211,23 @@ def no_such_field(path: str, name: str, fields: Iterable[str]) -> SchemaError:
     known = f"the fields are {', '.join(names)}" if names else "there are no fields here"
     hint = f"did you mean “{close[0]}”?" if close else known
     return SchemaError(path.removesuffix(name) + shortened(name), f"there is no such field; {hint}")
+
+
+def named_like(kind: str, name: str) -> str:
+    """The tag of the component of a kind that is probably meant by `name`: one that is called so in other letters
+    (“AdamW”), by its label or another name (“Kaiming”), or that is spelt much alike; "" for none."""
+
+    def plain(text: str) -> str:
+        return "".join(filter(str.isalnum, text.casefold()))
+
+    names: dict[str, str] = {}
+    for own in (True, False):
+        for tag, cls in components_of(kind).items():
+            info = info_of(cls)
+            for text in (tag, info.label, *info.label.split("/")) if own else info.synonyms:
+                names.setdefault(plain(text), tag)
+    close = difflib.get_close_matches(plain(name), names, n=1)
+    return names[close[0]] if close else ""
 
 
 def require(names: Iterable[str], given: Container[str], path: str = "") -> None:

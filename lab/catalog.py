@@ -15,7 +15,7 @@ from engine.blocks import unrolled_network
 from engine.experiment import NetworkSpec
 from engine.layers.base import Loss, NodeComponent
 from engine.schema import ComponentInfo, SchemaError, components_of, fields_of, info_of, parse_field
-from widgets.matching import score_of
+from widgets.matching import WHOLE_SYNONYM, score_of
 
 __all__ = [
     "DRAG_FORMAT",
@@ -26,6 +26,7 @@ __all__ = [
     "drag_data",
     "filled",
     "groups",
+    "lacking_in",
     "layers_text",
     "search",
 ]
@@ -109,12 +110,16 @@ def filled(component: NodeComponent, numbers: Iterable[str]) -> NodeComponent:
 
 
 def search(
-    query: str, fits: Callable[[NodeComponent], bool] | None = None, first: Sequence[ComponentInfo] = ()
+    query: str,
+    fits: Callable[[NodeComponent], bool] | None = None,
+    first: Sequence[ComponentInfo] = (),
+    lacking: Sequence[ComponentInfo] = (),
 ) -> list[Match]:
     """The components that `query` finds, best first; all of them, in order, for an empty query.
 
     `fits` filters what makes sense in a place (a wire that was dropped). Of equally good ones, and for an empty query,
-    those in `first` come first, in that order.
+    those in `first` come first, in that order. Before all else comes one of `lacking` if `query` is a whole name of it:
+    what a network lacks is what is meant by a name that something else has too.
     """
     words = query.casefold().split()
     numbers: list[str] = []
@@ -130,4 +135,19 @@ def search(
         if fits is None or fits(component):
             found.append(Match(info, component, score))
     places = {info.cls: place for place, info in enumerate(first)}
-    return sorted(found, key=lambda match: (-match.score, places.get(match.info.cls, len(places))))
+    needed = {info.cls for info in lacking}
+    return sorted(
+        found,
+        key=lambda match: (
+            not (match.info.cls in needed and match.score >= WHOLE_SYNONYM and text),
+            -match.score,
+            places.get(match.info.cls, len(places)),
+        ),
+    )
+
+
+def lacking_in(network: NetworkSpec) -> tuple[ComponentInfo, ...]:
+    """What a network cannot be trained without and does not have: the losses, where it has none."""
+    if any(isinstance(node.component, Loss) for node in network.nodes):
+        return ()
+    return tuple(info for info in catalog() if info.kind == "loss")

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 
 from engine.schema import ComponentInfo
 
-__all__ = ["ranked", "score_of"]
+__all__ = ["WHOLE_SYNONYM", "ranked", "score_of"]
+
+WHOLE_SYNONYM = 90.0
+"""What a component scores whose other name was typed in full; no less than this means that a whole name was typed."""
 
 
 def ranked(text: str, infos: Iterable[ComponentInfo]) -> list[ComponentInfo]:
@@ -21,8 +24,12 @@ def score_of(text: str, info: ComponentInfo) -> float:
     """How well a component answers a query (in lower case): 0 for not at all."""
     if not text:
         return 1.0
-    names = [(info.label, 1.0), (info.tag.replace("_", " "), 0.95), *((name, 0.9) for name in info.synonyms)]
-    best = max(_name_score(text, name.casefold()) * weight for name, weight in names)
+    best = max(_name_score(text, info.label.casefold()), 0.95 * _name_score(text, info.tag.replace("_", " ")))
+    for name in info.synonyms:
+        # The beginning of another name counts less than a word of its own one: "norm" means BatchNorm before anything
+        # that is also called "normalized ...".
+        score = _name_score(text, name.casefold())
+        best = max(best, WHOLE_SYNONYM if score == 100.0 else 0.65 * score)
     if best:
         return best
     if len(text) >= 3 and (text in info.summary.casefold() or text in info.group.casefold()):

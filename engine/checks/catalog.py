@@ -141,7 +141,14 @@ def _range_table(found: RangeTest) -> Table:
 
 def _gradient_table(found: GradientCheck) -> Table:
     rows = [
-        (item.name, str(item.checked), str(item.kinks), f"{item.norm:.2e}", f"{item.ratio:.1e}", f"{item.median:.1e}")
+        (
+            item.name,
+            str(item.checked),
+            str(item.kinks),
+            f"{item.norm:.2e}",
+            f"{item.ratio:.1e}" if item.resolved else "–",
+            f"{item.median:.1e}" if item.resolved else "–",
+        )
         for item in found.arrays
     ]
     return ("Parameter", "Checked", "Kinks", "‖g‖", "Norm ratio", "Median"), rows

@@ -31,7 +31,8 @@ TINY = 1e-11
 class ArrayCheck:
     """One parameter: `ratio` = ‖a − n‖ / (‖a‖ + ‖n‖) of the checked entries' gradients a and differences n, `median`
     of the entries' own ratios, `norm` of a; `kinks` counts the entries left out because the loss has a kink beside
-    them."""
+    them. `resolved` is false where gradient and differences are apart by no more than the loss's own rounding makes
+    differences wrong, and are not clearly larger than that either: the numbers then say nothing."""
 
     name: str
     node: str
@@ -41,6 +42,7 @@ class ArrayCheck:
     ratio: float
     median: float
     severity: Severity
+    resolved: bool = True
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _check(
     loss: Callable[[], float],
     look: Callable[[int], None],
 ) -> ArrayCheck:
-    exact, numeric = [], []
+    exact, numeric, noise = [], [], []
     kinks = 0
     for done, place in enumerate(chosen):
         look(done)
@@ -134,6 +136,7 @@ def _check(
         exact.append(float(gradient[place]))
         # Richardson: the two estimates differ by 3/4 of the error of the coarser one.
         numeric.append((4 * half - whole) / 3)
+        noise.append(_rounding(middle, h))
     a, n = np.array(exact), np.array(numeric)
     norm = float(np.linalg.norm(a))
     total = norm + float(np.linalg.norm(n))
@@ -141,8 +144,16 @@ def _check(
     sizes = np.abs(a) + np.abs(n)
     known = sizes > TINY
     median = float(np.median(np.abs(a - n)[known] / sizes[known])) if known.any() else 0.0
-    severity: Severity = "error" if ratio > BAD else "warning" if ratio > GOOD else "ok"
-    return ArrayCheck(name, name.rpartition("/")[0], len(a), kinks, norm, ratio, median, severity)
+    # Where a gradient is zero but for rounding (a bias whose effect a normalization or a softmax cancels), or nearly so
+    # (the first layers of a deep network whose signals vanish), the differences are nothing but the loss's rounding.
+    resolved = ratio <= GOOD or float(np.linalg.norm(a - n)) > float(np.linalg.norm(noise))
+    severity: Severity = "ok" if ratio <= GOOD or not resolved else "error" if ratio > BAD else "warning"
+    return ArrayCheck(name, name.rpartition("/")[0], len(a), kinks, norm, ratio, median, severity, resolved)
+
+
+def _rounding(middle: float, h: float) -> float:
+    """How far a difference of the loss over the distance `h` may be wrong because losses are rounded."""
+    return float(64 * np.finfo(np.float64).eps * max(1.0, abs(middle)) / h)
 
 
 def _kinked(whole: float, half: float, bend: float, bend_half: float, middle: float, h: float) -> bool:
@@ -151,7 +162,7 @@ def _kinked(whole: float, half: float, bend: float, bend_half: float, middle: fl
     The one-sided slopes of a smooth function differ by h f'', which halves with h; at a kink, the difference of the
     slopes stays (inside both distances), or is there for one distance alone.
     """
-    noise = 64 * np.finfo(np.float64).eps * max(1.0, abs(middle)) / h
+    noise = _rounding(middle, h)
     if abs(whole - half) > 1e-4 * (abs(whole) + abs(half)) + noise:
         return True
     large = max(abs(bend), abs(bend_half))
@@ -166,6 +177,9 @@ def _result(arrays: tuple[ArrayCheck, ...], step: float, samples: int) -> Gradie
         if kinks
         else ""
     )
+    small = [item.name for item in arrays if not item.resolved]
+    if small:
+        beside += f" Too small for differences to tell from 0: the gradient of {', '.join(small)}."
     bad = [item for item in arrays if item.severity == "error"]
     silent = [item.name for item in arrays if item.checked and not item.norm]
     nothing = f" No gradient arrives at {', '.join(silent)}." if silent else ""
@@ -176,7 +190,7 @@ def _result(arrays: tuple[ArrayCheck, ...], step: float, samples: int) -> Gradie
             f"The gradient of {worst.name} is off by {worst.ratio:.1e} of its size: back-propagation and the loss "
             f"disagree.{beside}{nothing}",
         )  # fmt: skip
-    largest = max((item.ratio for item in arrays), default=0.0)
+    largest = max((item.ratio for item in arrays if item.resolved), default=0.0)
     severity: Severity = "warning" if any(item.severity == "warning" for item in arrays) or silent else "ok"
     return GradientCheck(
         arrays, step, samples, severity,

@@ -106,8 +106,8 @@ def summarize(experiment: Experiment, signature: DataSignature) -> Summary:
     words = (
         f"{report.parameter_count:,} parameters{f', {frozen:,} of them frozen' if frozen else ''} "
         f"({bytes_text(weights)}; with gradients and the optimizer’s memory {bytes_text(weights + state)}), "
-        f"{depth} layers deep. {count_text(report.flops)} FLOPs forward per sample, {count_text(step_flops)} for a "
-        f"step of {size} samples in {bytes_text(work)} of work memory."
+        f"{depth} layer{'s' if depth != 1 else ''} deep. {count_text(report.flops)} FLOPs forward per sample, "
+        f"{count_text(step_flops)} for a step of {size} samples in {bytes_text(work)} of work memory."
     )
     return Summary(
         rows=tuple(rows),

@@ -32,7 +32,7 @@ Causal = Annotated[
     group="Sequence",
     formula="y = softmax(q kᵀ / √d) v",
     source="Vaswani et al. 2017, Attention is all you need, section 3.2.1",
-    synonyms=("scaled dot product", "sdpa", "cross attention", "query key value", "transformer"),
+    synonyms=("scaled dot product", "sdpa", "cross attention", "query key value", "attention of transformers"),
     avoid="For the usual block of a transformer take Self-attention, which brings its own projections. Time and memory "
     "grow with the square of the number of positions.",
     differs="The scores are divided by √d; without that (Luong's dot product) large d drive the softmax into a corner "

@@ -122,7 +122,7 @@ class SpatialDropout(Layer, frozen=True):
     group="Regularization",
     formula="y = x m / p, m = 1 with probability p, else 0, one m for each sample",
     source="Huang, Sun, Liu, Sedra, Weinberger 2016, Deep networks with stochastic depth, section 3",
-    synonyms=("drop path", "droppath", "layer drop", "residual", "survival probability", "regularization"),
+    synonyms=("drop path", "droppath", "layer drop", "residual branch", "survival probability", "regularization"),
     avoid="Anywhere but at the end of a residual block's branch, right before Add: a dropped sample would lose its "
     "whole signal. Shallow networks and data that are not overfitted gain nothing.",
     differs="The paper draws once for a whole batch, leaves the branch unscaled in training and multiplies it by its "

@@ -76,7 +76,7 @@ class Embedding(Layer, frozen=True):
     group="Sequence",
     formula="y[t] = x[t] + P[t]",
     source="Vaswani et al. 2017, Attention is all you need, section 3.5",
-    synonyms=("positional encoding", "position", "sinusoidal", "transformer"),
+    synonyms=("positional encoding", "position", "sinusoidal", "positions of transformers"),
     avoid="Not needed where order has no meaning, or where a layer reads neighbours in order, such as a convolution.",
     differs="Vaswani et al. used the fixed waves and found learned vectors equally good; most later models learn them. "
     "Some libraries put all sines before all cosines: the same up to the order of the features.",

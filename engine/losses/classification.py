@@ -129,7 +129,15 @@ class SoftmaxCrossEntropy(Loss, frozen=True):
     group="Loss",
     formula="L = mean(max(z, 0) − z t + ln(1 + e^(−|z|)))",
     source="Goodfellow, Bengio, Courville 2016, Deep Learning, section 6.2.2.2",
-    synonyms=("cross-entropy", "bce", "logistic", "sigmoid", "classification", "multi-label"),
+    synonyms=(
+        "cross-entropy",
+        "bce",
+        "logistic loss",
+        "sigmoid cross-entropy",
+        "log loss",
+        "classification",
+        "multi-label",
+    ),
     avoid="One class out of three or more: softmax cross-entropy lets the classes compete. Behind a sigmoid layer: the "
     "sigmoid would be taken twice.",
     differs="PyTorch has it twice: BCEWithLogitsLoss reads logits, as here, BCELoss probabilities. It is the mean over "

@@ -35,6 +35,7 @@ from engine.training.unit_variance import scale_weights
 if TYPE_CHECKING:
     from engine.backend import Device
     from engine.data import Dataset
+    from engine.diagnostics import Diagnostic
     from engine.executors import Executor, ExecutorKind
     from engine.experiment import Experiment
     from engine.state import State
@@ -92,6 +93,8 @@ class Trainer:
         self.loop: Loop | None = None
         self.problems: tuple[str, ...] = ()
         """What was passed over when the run to resume was read, in words."""
+        self.warnings: tuple[Diagnostic, ...] = ()
+        """What the check of the experiment warns of; filled before the first step."""
         self._device, self._store, self._report, self._resume = device, store, report, resume
         self._epochs, self._steps, self._initial = epochs, steps, state
         self._writer: RunWriter | None = None
@@ -155,6 +158,7 @@ class Trainer:
             return None
         experiment = self.experiment
         report = checked(experiment, dataset.signature)
+        self.warnings = tuple(item for item in report.diagnostics if item.severity == "warning")
         check_targets(experiment, report, dataset)
         check_tokens(experiment, report, dataset)
         state = new_state(experiment, report, backend.choose(self._device))

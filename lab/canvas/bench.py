@@ -20,6 +20,7 @@ from lab.canvas.layout import best_columns
 from lab.canvas.quickadd import QuickAdd
 from lab.canvas.walking import neighbour
 from lab.canvas.wire import WireKey
+from lab.catalog import lacking_in
 from lab.document import Document, Selection
 
 __all__ = ["Bench"]
@@ -47,6 +48,7 @@ class Bench(Board):
         super().__init__(document, selection, parent)
         self._where = Where()
         self.quick_add = QuickAdd(self)
+        self.quick_add.lacking = lambda: lacking_in(self.document.experiment.network)
         self.quick_add.chosen.connect(self._on_chosen)
 
     def apply_style(self) -> None:

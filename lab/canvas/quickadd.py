@@ -49,6 +49,8 @@ class QuickAdd(QFrame):
         self._closing = False
         self.first: Callable[[], Sequence[ComponentInfo]] = tuple
         """What is offered before all else, asked for at each search."""
+        self.lacking: Callable[[], Sequence[ComponentInfo]] = tuple
+        """What the network still needs, asked for at each search: one whose name is typed in full comes first."""
         self.field = QLineEdit(self)
         self.field.setPlaceholderText("Name of a layer, as in “dense 64”")
         self.field.setAccessibleName("Name of the layer to add")
@@ -121,7 +123,7 @@ class QuickAdd(QFrame):
 
     def _search(self, text: str) -> None:
         self.list.clear()
-        for match in search(text, self._fits, self.first()):
+        for match in search(text, self._fits, self.first(), self.lacking()):
             item = QListWidgetItem(match.component.title())
             item.setData(_MATCH, match)
             item.setSizeHint(QSize(0, _ROW))

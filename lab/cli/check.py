@@ -6,10 +6,12 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from engine.executors import EXECUTORS
+from lab.cli.changes import add_set_argument, with_changes
 from lab.cli.common import (
     Parser,
     UserError,
     count_text,
+    finding_text,
     print_json,
     print_table,
     read_experiment,
@@ -27,8 +29,9 @@ __all__ = ["add_check_arguments", "add_program_arguments", "run_check", "run_pro
 
 
 def add_check_arguments(parser: Parser) -> None:
-    """FILE [--json]"""
+    """FILE [--set PATH=VALUE] [--json]"""
     parser.add_argument("file", metavar="FILE", help="an experiment (.dlab)")
+    add_set_argument(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
 
@@ -38,7 +41,7 @@ def run_check(options: argparse.Namespace) -> int:
     from engine.diagnostics import Diagnostic
     from engine.graph import check_experiment
 
-    experiment = read_experiment(options.file)
+    experiment = with_changes(read_experiment(options.file), options.changes)
     findings: tuple[Diagnostic, ...] = ()
     try:
         signature = signature_of(experiment)
@@ -109,9 +112,7 @@ def _print_report(experiment: Experiment, report: Report, findings: tuple[Diagno
     print_table(rows, right=(3, 4))
     print(f"\n{report.parameter_count:,} parameters, {count_text(report.flops)} FLOPs forward per sample")
     for item in findings:
-        place = ".".join(part for part in (item.node, item.field) if part)
-        fix = f" Fix: {item.fix.label}." if item.fix is not None else ""
-        print(sentence(f"{item.severity}: {f'{place}: ' if place else ''}{item.message}{fix}"))
+        print(sentence(f"{item.severity}: {finding_text(item)}"))
 
 
 def add_program_arguments(parser: Parser) -> None:

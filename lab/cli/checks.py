@@ -12,6 +12,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from lab.cli.changes import add_set_argument, with_changes
 from lab.cli.common import Parser, UserError, print_json, print_table, read_experiment
 
 if TYPE_CHECKING:
@@ -22,11 +23,12 @@ LEFT = frozenset({"Node", "Layer", "Reads", "Output", "Arrays", "Parameter", "Lo
 
 
 def _add_arguments(tag: str, parser: Parser) -> None:
-    """FILE, the check's options, and --json."""
+    """FILE, --set, the check's options, and --json."""
     from engine.checks import check_named
     from engine.schema import fields_of
 
     parser.add_argument("file", metavar="FILE", help="an experiment (.dlab)")
+    add_set_argument(parser)
     for spec in fields_of(check_named(tag).options):
         parser.add_argument(
             f"--{spec.name}",
@@ -59,7 +61,7 @@ def _run(tag: str, options: argparse.Namespace) -> int:
     from engine.schema import fields_of
 
     check = check_named(tag)
-    experiment = read_experiment(options.file)
+    experiment = with_changes(read_experiment(options.file), options.changes)
     told = check.options(**{spec.name: getattr(options, spec.name) for spec in fields_of(check.options)})
     try:
         found = check.run(experiment, data.load(experiment.data), told, partial(_show_progress, tag))

@@ -17,6 +17,7 @@ from lab.cli.streams import is_utf8
 
 if TYPE_CHECKING:
     from engine.data.signature import DataSignature
+    from engine.diagnostics import Diagnostic
     from engine.experiment import Experiment
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "UserError",
     "command",
     "count_text",
+    "finding_text",
     "in_help",
     "in_words",
     "print_json",
@@ -190,6 +192,13 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def finding_text(item: Diagnostic) -> str:
+    """What a check found: where, what, and how to mend it."""
+    place = ".".join(part for part in (item.node, item.field) if part)
+    fix = f" Fix: {item.fix.label}." if item.fix is not None else ""
+    return f"{f'{place}: ' if place else ''}{item.message}{fix}"
 
 
 def sentence(text: str) -> str:

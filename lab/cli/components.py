@@ -7,7 +7,7 @@ import difflib
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from lab.cli.common import Parser, UserError, print_json
+from lab.cli.common import Parser, UserError, command, print_json
 
 if TYPE_CHECKING:
     from engine.schema import ComponentInfo, FieldSpec
@@ -16,7 +16,13 @@ __all__ = ["add_components_arguments", "add_schema_arguments", "run_components",
 
 
 def add_components_arguments(parser: Parser) -> None:
-    """[--kind KIND] [--json]"""
+    """[WORD ...] [--kind KIND] [--json]"""
+    parser.add_argument(
+        "words",
+        metavar="WORD",
+        nargs="*",
+        help="only what these words find, best first: a name, another name, a subject",
+    )
     parser.add_argument("--kind", metavar="KIND", help="only one kind: layer, loss, optimizer, ...")
     parser.add_argument("--json", action="store_true", help="print a JSON list instead of text")
 
@@ -29,7 +35,14 @@ def run_components(options: argparse.Namespace) -> int:
         close = difflib.get_close_matches(options.kind, kinds(), n=1)
         hint = f"did you mean “{close[0]}”?" if close else f"the kinds are {', '.join(kinds())}"
         raise UserError(f"there is no kind “{options.kind}”; {hint}")
+    from widgets.matching import ranked
+
     infos = [info for info in all_components() if options.kind in (None, info.kind)]
+    if options.words:
+        words = " ".join(options.words)
+        infos = ranked(words, infos)
+        if not infos:
+            raise UserError(f"nothing is found by “{words}”; “{command('components')}” lists all that there is")
     if options.json:
         print_json([_component_json(info) for info in infos], indent=1)
     else:
@@ -92,6 +105,8 @@ def _component_text(info: ComponentInfo) -> str:
     if info.differs:
         lines += _wrapped(f"In notes and libraries: {info.differs}", "    ")
     lines += _wrapped(f"Source: {info.source}", "    ")
+    if info.synonyms:
+        lines += _wrapped(f"Also found by: {', '.join(info.synonyms)}", "    ")
     for spec in fields_of(info.cls):
         lines += _wrapped(f"{spec.name} ({_type_text(spec)}): {spec.help}", "  - ", "      ")
     return "\n".join(lines)

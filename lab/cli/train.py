@@ -14,7 +14,17 @@ from msgspec.structs import replace
 
 from engine.executors import EXECUTORS
 from lab.cli.changes import add_set_argument, with_changes
-from lab.cli.common import Parser, UserError, command, folder_path, print_json, read_experiment, warn, whole
+from lab.cli.common import (
+    Parser,
+    UserError,
+    command,
+    finding_text,
+    folder_path,
+    print_json,
+    read_experiment,
+    warn,
+    whole,
+)
 from lab.cli.progress import ProgressBar
 from lab.cli.streams import abandon_output
 
@@ -82,6 +92,9 @@ def run_train(options: argparse.Namespace) -> int:
     def report(event: Event) -> None:
         bar.follow(event)
         if isinstance(event, Started):
+            for item in trainer.warnings if event.step == 0 else ():
+                bar.clear()
+                warn(f"warning: {finding_text(item)}")
             for problem in trainer.problems:
                 warn(f"{problem} The run goes on from step {event.step}.")
         elif isinstance(event, EpochEnd):

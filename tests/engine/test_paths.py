@@ -90,11 +90,16 @@ def test_a_node_s_component_is_set_by_name() -> None:
         ("nodes", 3, "nodes: expected a node's id or number, such as “nodes.dense_1.units” or “nodes[1].units”"),
         ("training.optimiser", 3, "training.optimiser: there is no such field; did you mean “optimizer”?"),
         ("training.optimizer", "adan", "training.optimizer: there is no optimizer “adan”; did you mean “adam”?"),
+        ("training.optimizer", "AdamW", "training.optimizer: there is no optimizer “AdamW”; did you mean “adamw”?"),
+        ("nodes.dense_1.weight_init", "kaiming", "nodes.dense_1.weight_init: there is no initializer “kaiming”; "
+         "did you mean “he”?"),
+        ("nodes.relu_1.type", "SiLU", "nodes.relu_1.type: there is no layer “SiLU”; did you mean “swish”?"),
         ("training.batch_size.x", 3, "training.batch_size.x: “batch_size” has no parts"),
         ("training.penalties[1]", "l1", "training.penalties[1]: there is no such entry; the list has 1"),
         ("training.penalties.x", 3, "training.penalties.x: expected the number of an entry: training.penalties[0]"),
         ("network", 3, "network: expected the path of one node's field, such as “nodes.dense_1.units”"),
-        ("nodes.dense_1", 3, "nodes.dense_1: expected a field of the node, such as “nodes.dense_1.title”"),
+        ("nodes.dense_1", 3, "nodes.dense_1: expected a field of the node, such as “nodes.dense_1.title”, or "
+             "“nodes.dense_1.type” for another layer there"),
         ("", 3, "expected a path such as “training.optimizer.learning_rate”"),
         ("a..b", 3, "a..b: is not a path such as “training.optimizer.learning_rate”"),
         ("nodes.dense_1.bypass", 3, "nodes.dense_1.bypass: expected true or false, got 3"),

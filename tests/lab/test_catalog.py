@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from engine.experiment import NetworkSpec
 from engine.schema import components_of
-from lab.catalog import build, catalog, drag_data, dragged, filled, groups, search
-from tests.support.examples import make
+from lab.catalog import build, catalog, drag_data, dragged, filled, groups, lacking_in, search
+from tests.support.examples import blobs, make
 
 
 def test_everything_registered_is_in_the_catalog_once():
@@ -38,11 +39,28 @@ def test_the_groups_stand_in_the_order_of_declaration_and_losses_come_last():
         ("dense", "dense"), ("fc", "dense"), ("fully", "dense"), ("linear", "dense"), ("conv", "conv2d"),
         ("bn", "batch_norm"), ("batch norm", "batch_norm"), ("mse", "mean_squared_error"), ("relu", "relu"),
         ("lrelu", "leaky_relu"), ("gap", "global_average_pool2d"), ("skip", "add"), ("RELU", "relu"),
+        ("softmax", "softmax"), ("pool", "max_pool2d"), ("norm", "batch_norm"), ("residual", "add"),
+        ("transformer", "self_attention"), ("sigmoid", "sigmoid"), ("logistic", "sigmoid"), ("SiLU", "swish"),
         ("cross-entropy", "softmax_cross_entropy"), ("flat", "flatten"), ("mxpl", "max_pool2d"),
     ],
 )  # fmt: skip
 def test_the_best_match(query, tag):
     assert search(query)[0].info.tag == tag
+
+
+def test_what_a_network_lacks_is_meant_by_a_whole_name_of_it():
+    lacking = lacking_in(NetworkSpec())
+    assert [info.kind for info in lacking] == ["loss"] * len(lacking) and lacking
+    assert lacking_in(blobs().network) == ()
+
+    def best(query):
+        return search(query, lacking=lacking)[0].info.tag
+
+    assert [best(query) for query in ("softmax", "svm", "mse")] == [
+        "softmax_cross_entropy", "hinge", "mean_squared_error",
+    ]  # fmt: skip
+    assert [best(query) for query in ("soft", "sigmoid", "dense", "l")] == ["softmax", "sigmoid", "dense", "layer_norm"]
+    assert [match.info for match in search("", lacking=lacking)] == list(catalog())
 
 
 def test_an_empty_query_finds_everything_and_nonsense_nothing():

@@ -106,7 +106,7 @@ class HardTanh(Activation, frozen=True):
     group="Activation",
     formula="y_i = e^(x_i) / Σ_j e^(x_j), over the last axis",
     source="Bridle 1990, Probabilistic interpretation of feedforward classification network outputs",
-    synonyms=("probabilities", "normalized exponential", "attention"),
+    synonyms=("probabilities", "exponential, normalized", "multinomial logistic"),
     avoid="Not before softmax cross-entropy, which contains it: taken twice, probabilities never come near 1 and "
     "learning is slow. Use it within a network, as weights of a mixture.",
     differs="Of images it runs over the channels of each pixel. The largest input is taken off first, so that nothing "

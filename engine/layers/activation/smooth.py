@@ -61,7 +61,7 @@ class Swish(Activation, frozen=True):
     group="Activation",
     formula="y = x Φ(x), or x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2",
     source="Hendrycks, Gimpel 2016, Gaussian error linear units (GELUs)",
-    synonyms=("gaussian error linear unit", "transformer"),
+    synonyms=("gaussian error linear unit", "activation of transformers"),
     avoid="Like Swish, it rarely beats ReLU in shallow networks; it is at home in transformers.",
     differs="GELU stands for Gaussian Error Linear Unit, not “generalized exponential”, as notes have it. PyTorch "
     "and Keras take the exact form unless told otherwise, GPT-2 and BERT's first code the tanh form; they differ by "

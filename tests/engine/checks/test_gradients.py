@@ -72,6 +72,35 @@ def test_a_gradient_that_does_not_arrive_is_said() -> None:
     assert found.severity == "warning" and "No gradient arrives at dense_1/weight" in found.words
 
 
+def test_a_gradient_that_is_zero_but_for_rounding_is_no_error() -> None:
+    """A key's bias adds the same to all scores of a query, which softmax takes out; batch normalization takes out the
+    bias of the layer before it."""
+    found = check_gradients(presets.make("tiny-transformer"), data.load(presets.make("tiny-transformer").data))
+    (keys,) = (item for item in found.arrays if item.name.endswith("key_bias"))
+    assert keys.norm < 1e-15 and not keys.resolved and found.severity == "ok", found.words
+    assert "Too small" in found.words and keys.name in found.words
+    experiment = edits.set_field(presets.make("mnist-batchnorm-dropout"), "dense_1", "use_bias", True)
+    found = check_gradients(experiment, data.load(experiment.data), entries=4)
+    assert found.severity == "ok", found.words
+
+
+def test_a_wrong_gradient_is_found_however_small_it_is_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = KERNELS["tanh_gradient"]
+
+    def wrong(xp: Any, y: Any, dy: Any, dx: Any, *work: Any) -> None:
+        right(xp, y, dy, dx, *work)
+        xp.multiply(dx, 1.5, out=dx)
+
+    small = edits.set_field(digits(), "dense_2", "weight_init", make("initializer", "normal", std=1e-5))
+    dataset = data.load(small.data)
+    assert check_gradients(small, dataset).severity == "ok"
+    monkeypatch.setitem(KERNELS, "tanh_gradient", wrong)
+    found = check_gradients(small, dataset)
+    norms = {item.name: item.norm for item in found.arrays}
+    assert norms["dense_1/weight"] < 1e-3 * norms["dense_2/weight"]
+    assert {item.node for item in found.arrays if item.severity == "error"} == {"dense_1"}
+
+
 def test_it_is_the_same_again_and_can_be_cancelled() -> None:
     dataset = data.load(digits().data)
     first, second = (check_gradients(digits(), dataset, entries=5) for _ in range(2))

@@ -33,6 +33,16 @@ def test_the_first_loss(digits: Path) -> None:
     )
 
 
+def test_fields_are_changed_first(digits: Path) -> None:
+    before, after = (
+        descent("summary", digits, "--json", *more).json for more in ((), ("--set", "nodes.dense_1.units=7"))
+    )
+    assert (before["parameters"], after["parameters"]) == (7510, 64 * 7 + 7 + 7 * 10 + 10)
+    one = descent("summary", digits, "--set", "nodes.relu_1.bypass=true", "--set", "nodes.dense_1.bypass=true").out
+    assert "1 layer deep" in one
+    assert "there is no node “dense_9”" in complaint("lr-range", digits, "--set", "nodes.dense_9.units=7")
+
+
 def test_a_first_loss_far_off_is_status_1(digits: Path) -> None:
     experiment = edits.set_field(
         presets.make("digits-baseline"), "dense_2", "weight_init", make("initializer", "normal", std=2.0)

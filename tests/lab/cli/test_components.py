@@ -40,6 +40,26 @@ def test_every_component_as_text() -> None:
     assert "units (whole number, at least 1 and at most 65536, default 128)" in text
 
 
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        ("kaiming", "he"), ("SiLU", "swish"), ("weight decay", "weight_decay"), ("L2", "l2"), ("cosine", "cosine"),
+        ("early stopping", "early_stopping"), ("batch norm", "batch_norm"), ("gelu", "gelu"), ("softmax", "softmax"),
+        ("lasso", "l1"), ("SGDR", "cosine_restarts"), ("EMA", "ema"), ("PCA", "pca"), ("glorot", "xavier"),
+    ],
+)  # fmt: skip
+def test_words_find_what_is_called_so(words: str, first: str) -> None:
+    found = descent("components", *words.split(), "--json").json
+    assert found[0]["type"] == first
+
+
+def test_words_and_a_kind_together_and_words_that_find_nothing() -> None:
+    text = descent("components", "weight", "decay", "--kind", "optimizer").out
+    assert text.startswith("optimizer adamw") and "Also found by: weight decay" in text
+    assert "penalty weight_decay" not in text
+    assert complaint("components", "adabelief").startswith("nothing is found by “adabelief”")
+
+
 def test_a_kind_that_does_not_exist() -> None:
     assert complaint("components", "--kind", "layers") == "there is no kind “layers”; did you mean “layer”?"
     assert "the kinds are " in complaint("components", "--kind", "zzz")

@@ -68,6 +68,13 @@ def test_weights_that_the_first_batch_scales_are_told_of(file: Path) -> None:
     assert "LSUV scaled the weights of one layer: outputs had a deviation of " in called.err
 
 
+def test_what_the_check_warns_of_is_said_before_the_first_epoch(file: Path) -> None:
+    groups = '[{"nodes": ["dense_1", "dense_7"], "rate": 0.5}]'
+    called = descent("train", file, "--epochs", 1, "--set", f"training.groups={groups}")
+    assert called.status == 0 and called.out.startswith("epoch 1/1")
+    assert called.err.startswith("descent: warning: training.groups[0].nodes: ") and "“dense_7”" in called.err
+
+
 def test_a_terminal_gets_a_bar_that_is_taken_away(file: Path) -> None:
     called = descent("train", file, tty=True)
     assert "epoch 1/3  [" in called.err
