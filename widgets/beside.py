@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QWidget
 
 from widgets import theme
+from widgets.item_row import BENEATH, ItemRow
 from widgets.text import number
-from widgets.tipped import Tipped
 
 __all__ = ["Beside"]
 
-BENEATH = 16
-"""Pixels for the numbers of the first and the last item."""
 RADIUS = 2.5
 
 
-class Beside(Tipped):
+class Beside(ItemRow):
     """n pairs: arrays (n,) of the numbers and of what they are held against. `noun` is what an item is called under the
     mouse, `names` the two numbers of a pair there; `empty` what it says without any."""
 
     def __init__(self, noun: str, names: tuple[str, str], parent: QWidget | None = None, *, empty: str = "") -> None:
-        super().__init__(parent)
-        self._noun, self._names, self._empty = noun, names, empty
+        super().__init__(noun, 76, parent, empty=empty)
+        self._names = names
         self._values = self._against = np.zeros(0)
         self._span, self._from_zero = 0.0, False
-        self.setMinimumHeight(64)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        theme.signals.changed.connect(self.update)
-
-    def sizeHint(self) -> QSize:
-        return QSize(240, 76)
 
     def set_pairs(self, values: np.ndarray, against: np.ndarray, *, span: float = 0.0, from_zero: bool = False) -> None:
         """Show these; pairs that are not finite are left out. The height stands for `span` at least, so that what is
@@ -48,11 +40,9 @@ class Beside(Tipped):
     def paintEvent(self, _event: QPaintEvent) -> None:
         colors = theme.current()
         painter = QPainter(self)
-        count = len(self._values)
+        count = self.count()
         if not count:
-            painter.setFont(theme.ui_font(11))
-            painter.setPen(QColor(colors.text_faint))
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self._empty)
+            self.draw_empty(painter)
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         area = QRectF(0, 2 + RADIUS, self.width(), self.height() - BENEATH - 4 - 2 * RADIUS)
@@ -81,18 +71,11 @@ class Beside(Tipped):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(dot)
             painter.drawEllipse(QPointF(middle, here), radius, radius)
-        painter.setFont(theme.mono_font(11))
-        painter.setPen(QColor(colors.text_dim))
-        beneath = QRectF(0, self.height() - BENEATH, self.width(), BENEATH)
-        painter.drawText(beneath, Qt.AlignmentFlag.AlignLeft, "0")
-        if count > 1:
-            painter.drawText(beneath, Qt.AlignmentFlag.AlignRight, f"{count - 1:,}")
+        self.draw_ends(painter)
 
-    def tip(self, position: QPointF) -> str:
-        """What lies under a place: an item's two numbers."""
-        count = len(self._values)
-        if not count or not 0 <= position.x() < self.width():
-            return ""
-        i = min(count - 1, int(position.x() / self.width() * count))
+    def count(self) -> int:
+        return len(self._values)
+
+    def words(self, index: int) -> str:
         first, second = self._names
-        return f"{self._noun} {i}: {first} {number(self._values[i], 3)}, {second} {number(self._against[i], 3)}"
+        return f"{first} {number(self._values[index], 3)}, {second} {number(self._against[index], 3)}"

@@ -11,7 +11,22 @@ from widgets.elided import ElidedLabel
 from widgets.form import LABEL_WIDTH
 from widgets.steady import SteadyLabel
 
-__all__ = ["Card", "Facts", "Section", "SidePanel", "label", "line", "set_role"]
+__all__ = ["Card", "Facts", "Section", "SidePanel", "label", "line", "set_role", "titled"]
+
+
+def titled(rows: Sequence[tuple[str, QWidget]]) -> QGridLayout:
+    """Widgets below one another, each with its title at the left, in the columns of a form."""
+    grid = QGridLayout()
+    grid.setHorizontalSpacing(0)
+    grid.setVerticalSpacing(6)
+    grid.setColumnMinimumWidth(0, LABEL_WIDTH)
+    grid.setColumnStretch(1, 1)
+    for row, (text, widget) in enumerate(rows):
+        title = label(text, "dim")
+        title.setBuddy(widget)
+        grid.addWidget(title, row, 0)
+        grid.addWidget(widget, row, 1)
+    return grid
 
 
 def label(text: str = "", role: str = "", *, wrap: bool = False) -> QLabel:

@@ -4,35 +4,25 @@ mean. Those that are marked as dead are a red tick at zero."""
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QWidget
 
 from widgets import theme
+from widgets.item_row import BENEATH, ItemRow
 from widgets.text import number
-from widgets.tipped import Tipped
 
 __all__ = ["Spreads"]
 
-BENEATH = 16
-"""Pixels for the numbers of the first and the last item."""
 
-
-class Spreads(Tipped):
+class Spreads(ItemRow):
     """n distributions: arrays (n,) of mean, deviation, least and greatest, and which are dead. `noun` is what one is
     called under the mouse; `empty` what it says without any."""
 
     def __init__(self, noun: str, parent: QWidget | None = None, *, empty: str = "") -> None:
-        super().__init__(parent)
-        self._noun, self._empty = noun, empty
+        super().__init__(noun, 100, parent, empty=empty)
         self._mean = self._std = self._low = self._high = np.zeros(0)
         self._dead = np.zeros(0, bool)
-        self.setMinimumHeight(84)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        theme.signals.changed.connect(self.update)
-
-    def sizeHint(self) -> QSize:
-        return QSize(240, 100)
 
     def set_spreads(
         self, mean: np.ndarray, std: np.ndarray, low: np.ndarray, high: np.ndarray, dead: np.ndarray
@@ -53,11 +43,9 @@ class Spreads(Tipped):
         colors = theme.current()
         painter = QPainter(self)
         area = self._area()
-        count = len(self._mean)
+        count = self.count()
         if not count:
-            painter.setFont(theme.ui_font(11))
-            painter.setPen(QColor(colors.text_faint))
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self._empty)
+            self.draw_empty(painter)
             return
         ends = np.concatenate([self._low, self._high, [0.0]])
         ends = ends[np.isfinite(ends)]
@@ -83,22 +71,15 @@ class Spreads(Tipped):
             bar = (min(mean + std, high) - max(mean - std, low)) * scale
             width = max(1.0, min(pitch - 1, 14.0))
             painter.fillRect(QRectF(middle - width / 2, top, width, max(1.0, bar)), bar_colour)
-        painter.setFont(theme.mono_font(11))
-        painter.setPen(QColor(colors.text_dim))
-        beneath = QRectF(0, self.height() - BENEATH, self.width(), BENEATH)
-        painter.drawText(beneath, Qt.AlignmentFlag.AlignLeft, "0")
-        if count > 1:
-            painter.drawText(beneath, Qt.AlignmentFlag.AlignRight, f"{count - 1:,}")
+        self.draw_ends(painter)
 
-    def tip(self, position: QPointF) -> str:
-        """What lies under a place: an item's numbers."""
-        count = len(self._mean)
-        if not count or not 0 <= position.x() < self.width():
-            return ""
-        i = min(count - 1, int(position.x() / self.width() * count))
-        if self._dead[i]:
-            return f"{self._noun} {i}: zero everywhere"
+    def count(self) -> int:
+        return len(self._mean)
+
+    def words(self, index: int) -> str:
+        if self._dead[index]:
+            return "zero everywhere"
         return (
-            f"{self._noun} {i}: mean {number(self._mean[i], 3)}, deviation {number(self._std[i], 3)}, "
-            f"from {number(self._low[i], 3)} to {number(self._high[i], 3)}"
+            f"mean {number(self._mean[index], 3)}, deviation {number(self._std[index], 3)}, "
+            f"from {number(self._low[index], 3)} to {number(self._high[index], 3)}"
         )

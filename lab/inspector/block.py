@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QGridLayout, QPushButton
+from PySide6.QtWidgets import QPushButton
 
 from engine import block_edits
 from engine.experiment import MOST_REPEATS, Block, Experiment
 from engine.schema import FieldSpec, SchemaError
 from lab.inspector.findings import sentence
 from widgets.fields import Entry, NumberEditor
-from widgets.form import LABEL_WIDTH
-from widgets.layout import Section, label
+from widgets.layout import Section, label, titled
 
 if TYPE_CHECKING:
     from lab.document import Document
@@ -57,16 +56,7 @@ class BlockSection(Section):
         self.unroll.clicked.connect(self._on_unroll)
         self.words = label("", "error", wrap=True)
         self.words.hide()
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(0)
-        grid.setVerticalSpacing(6)
-        grid.setColumnMinimumWidth(0, LABEL_WIDTH)
-        grid.setColumnStretch(1, 1)
-        for row, (text, widget) in enumerate((("Name", self.name), (TIMES.label, self.times))):
-            name = label(text, "dim")
-            name.setBuddy(widget)
-            grid.addWidget(name, row, 0)
-            grid.addWidget(widget, row, 1)
+        grid = titled((("Name", self.name), (TIMES.label, self.times)))
         grid.addWidget(self.ungroup, 2, 0)
         grid.addWidget(self.unroll, 2, 1)
         grid.addWidget(self.words, 3, 0, 1, 2)

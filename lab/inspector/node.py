@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QGridLayout
 
 from engine import edits
 from engine.experiment import Experiment, Node
@@ -13,8 +12,7 @@ from engine.schema import SchemaError
 from lab.inspector.findings import sentence
 from widgets import theme
 from widgets.fields import Entry
-from widgets.form import LABEL_WIDTH
-from widgets.layout import Section, label
+from widgets.layout import Section, label, titled
 from widgets.switch import Switch
 
 if TYPE_CHECKING:
@@ -49,16 +47,7 @@ class NodeSection(Section):
         self.bypass.clicked.connect(self._on_bypass)
         self.words = label("", "error", wrap=True)
         self.words.hide()
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(0)
-        grid.setVerticalSpacing(6)
-        grid.setColumnMinimumWidth(0, LABEL_WIDTH)
-        grid.setColumnStretch(1, 1)
-        for row, (text, widget) in enumerate((("Title", self.name), ("Id", self.id), ("Bypass", self.bypass))):
-            name = label(text, "dim")
-            name.setBuddy(widget)
-            grid.addWidget(name, row, 0)
-            grid.addWidget(widget, row, 1)
+        grid = titled((("Title", self.name), ("Id", self.id), ("Bypass", self.bypass)))
         grid.addWidget(self.words, 3, 1)
         self.body.addLayout(grid)
 

@@ -18,27 +18,34 @@ def one_hot(xp: Any, labels: Any, classes: Any, hot: Any) -> None:
     xp.equal(labels.reshape(-1, 1), classes, out=hot)
 
 
-def softmax(xp: Any, z: Any, p: Any, row: Any) -> None:
-    """p = softmax of each row of z (B, C); `row` (B, 1) is work space."""
+def shift(xp: Any, z: Any, p: Any, row: Any) -> None:
+    """p = z less the maximum of each row of z (B, C), which is kept in `row` (B, 1)."""
     xp.max(z, axis=1, keepdims=True, out=row)
     xp.subtract(z, row, out=p)
+
+
+def normalize(xp: Any, p: Any, row: Any) -> None:
+    """p = softmax of each row of p (B, C), which `shift` has made; `row` (B, 1) = the sums of exponentials."""
     xp.exp(p, out=p)
     xp.sum(p, axis=1, keepdims=True, out=row)
     xp.divide(p, row, out=p)
+
+
+def softmax(xp: Any, z: Any, p: Any, row: Any) -> None:
+    """p = softmax of each row of z (B, C); `row` (B, 1) is work space."""
+    shift(xp, z, p, row)
+    normalize(xp, p, row)
 
 
 def softmax_cross_entropy(
     xp: Any, logits: Any, labels: Any, loss: Any, p: Any, row: Any, work: Any, hot: Any, classes: Any, part: Any
 ) -> None:
     one_hot(xp, labels, classes, hot)
-    xp.max(logits, axis=1, keepdims=True, out=row)
-    xp.subtract(logits, row, out=p)
+    shift(xp, logits, p, row)
     xp.copyto(work, hot)
     xp.multiply(p, work, out=work)
     total(xp, work, part)
-    xp.exp(p, out=p)
-    xp.sum(p, axis=1, keepdims=True, out=row)
-    xp.divide(p, row, out=p)
+    normalize(xp, p, row)
     xp.log(row, out=row)
     total(xp, row, loss)
     xp.subtract(loss, part, out=loss)
@@ -58,13 +65,10 @@ def softmax_cross_entropy_gradient(
 def soft_target_cross_entropy(
     xp: Any, logits: Any, shares: Any, loss: Any, p: Any, row: Any, work: Any, part: Any
 ) -> None:
-    xp.max(logits, axis=1, keepdims=True, out=row)
-    xp.subtract(logits, row, out=p)
+    shift(xp, logits, p, row)
     xp.multiply(p, shares, out=work)
     total(xp, work, part)
-    xp.exp(p, out=p)
-    xp.sum(p, axis=1, keepdims=True, out=row)
-    xp.divide(p, row, out=p)
+    normalize(xp, p, row)
     xp.log(row, out=row)
     total(xp, row, loss)
     xp.subtract(loss, part, out=loss)

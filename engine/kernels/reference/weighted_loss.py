@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.kernels.reference.loss import one_hot, total
+from engine.kernels.reference.loss import normalize, one_hot, shift, total
 
 LEAST = 1e-30
 
@@ -47,13 +47,10 @@ def class_shares(
 def weighted_cross_entropy(
     xp: Any, logits: Any, shares: Any, divisor: Any, loss: Any, p: Any, row: Any, work: Any, part: Any
 ) -> None:
-    xp.max(logits, axis=1, keepdims=True, out=row)
-    xp.subtract(logits, row, out=p)
+    shift(xp, logits, p, row)
     xp.multiply(p, shares, out=work)
     total(xp, work, part)
-    xp.exp(p, out=p)
-    xp.sum(p, axis=1, keepdims=True, out=row)
-    xp.divide(p, row, out=p)
+    normalize(xp, p, row)
     xp.log(row, out=row)
     xp.multiply(shares, row, out=work)
     total(xp, work, loss)
