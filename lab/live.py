@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from engine.training.events import Changed, Confusion, EpochEnd, FirstLayer, Frame, RateDropped, StepRows, Surface
+from engine.training.events import Changed, Confusion, EpochEnd, FirstLayer, Frame, RateDropped, Surface
 from lab.thinning import COLUMNS, COUNT, minmax_indices, thin_table
 
 __all__ = ["LiveHistory", "Moment", "Series", "smooth"]
@@ -167,12 +167,9 @@ class LiveHistory:
         self.steps.extend(rows)
         self.step_count += round(rows[COUNT].sum())
 
-    def add_rows(self, rows: StepRows) -> None:
-        """Append rows that each stand for themselves."""
-        self.add_columns(dict(zip(COLUMNS, rows.table.T, strict=False)))
-
     def add_columns(self, columns: Mapping[str, Array]) -> None:
-        """Append the columns of a stored run: step, epoch, loss, penalty, learning_rate."""
+        """Append the columns of a stored run, whose rows each stand for themselves: step, epoch, loss, penalty,
+        learning_rate."""
         loss = np.asarray(columns["loss"], dtype=float)
         self.steps.extend(np.stack([*(columns[name] for name in COLUMNS[:5]), loss, np.ones(len(loss))]))
         self.step_count += len(loss)

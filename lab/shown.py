@@ -20,7 +20,7 @@ from engine.training.events import (
     Timeline,
 )
 from lab.live import PICTURES, LiveHistory, Moment
-from lab.stored import StoredRun, stored_history
+from lab.stored import StoredRun
 
 if TYPE_CHECKING:
     from engine.experiment import Experiment
@@ -130,12 +130,6 @@ class ShownRun(QObject):
         return float(steps["mean"][-1])
 
     # -- stored runs ---------------------------------------------------------------------------------------------------
-
-    def load_run(self, run_id: str, label: str = "") -> StoredRun:
-        """Lay a stored run's curves over this one's. Raises what the store raises."""
-        run = stored_history(self._open(run_id), label=label)
-        self.add_overlay(run)
-        return run
 
     def add_overlay(self, run: StoredRun) -> None:
         """Lay the curves of a run that was read from the store over this one's."""

@@ -103,7 +103,6 @@ class Axis(pg.AxisItem):
         self.enableAutoSIPrefix(False)
         self.setStyle(tickLength=0, tickTextOffset=7 if orientation == "left" else 5, hideOverlappingLabels=False)
         self.lines = lines
-        self.names: dict[float, str] | None = None
         self.retheme()
 
     def retheme(self) -> None:
@@ -116,17 +115,8 @@ class Axis(pg.AxisItem):
         self.label.setFont(theme.ui_font(11))
         self.setGrid(255 if self.lines else False)
 
-    def name_ticks(self, names: dict[float, str] | None) -> None:
-        """Put names at places instead of numbers, or numbers again."""
-        self.names = names
-        self.setTickFont(theme.ui_font(11) if names is not None else theme.mono_font(11))
-        self.picture = None
-        self.update()
-
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
         """One level of ticks; pyqtgraph calls this."""
-        if self.names is not None:
-            return [(1.0, [place for place in self.names if minVal <= place <= maxVal])]
         room = 62 if self.orientation in ("bottom", "top") else 30
         most = max(2, int(size / room))
         ticks = (log_ticks if self.logMode else linear_ticks)(min(minVal, maxVal), max(minVal, maxVal), most)
@@ -134,8 +124,6 @@ class Axis(pg.AxisItem):
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         """The labels of those ticks; pyqtgraph calls this."""
-        if self.names is not None:
-            return [self.names[value] for value in values]
         return log_labels(values) if self.logMode else linear_labels(values)
 
     def generateDrawSpecs(self, p: QPainter) -> tuple[Any, list[Any], list[Any]] | None:

@@ -214,7 +214,10 @@ def test_every_layer_can_stand_in_a_group() -> None:
         if info.kind != "layer" or info.cls.max_inputs == 0:  # type: ignore[attr-defined]
             continue
         experiment = edits.insert_on_edge(tower(2), info.cls(), "dense_2", "relu_1")  # type: ignore[arg-type]
-        report_of(experiment)
+        ids = {node.id for node in experiment.network.nodes}
+        for item in report_of(experiment).diagnostics:
+            assert item.node in ids, "told of a layer that a person sees"
+            assert item.fix is None or item.fix.edit(experiment) != experiment, (info.tag, item.fix.label)
 
 
 def test_a_group_that_cannot_be_repeated_is_said_with_a_remedy() -> None:

@@ -31,7 +31,7 @@ from engine.training.events import (
     TensorStats,
     Timeline,
 )
-from tests.support.runs import step_rows
+from tests.support.runs import columns_of, step_rows
 
 
 def make(kind: str, tag: str, **fields: Any) -> Any:
@@ -344,21 +344,20 @@ def filled_session(epochs: int = 50, done: int = 12, steps_per_epoch: int = 40, 
     )
     for epoch in range(1, done + 1):
         first = (epoch - 1) * steps_per_epoch
-        session.live.add_rows(
-            step_rows(
-                *(
-                    StepRow(
-                        step=step + 1,
-                        epoch=(step + 1) / steps_per_epoch,
-                        loss=loss_at((step + 1) / steps_per_epoch) * float(rng.lognormal(sigma=0.12)),
-                        penalty=0.01,
-                        learning_rate=learning_rate(session.experiment.training, step, total, steps_per_epoch),
-                    )
-                    for step in range(first, first + steps_per_epoch)
-                ),
-                run="fake",
-            )
+        rows = step_rows(
+            *(
+                StepRow(
+                    step=step + 1,
+                    epoch=(step + 1) / steps_per_epoch,
+                    loss=loss_at((step + 1) / steps_per_epoch) * float(rng.lognormal(sigma=0.12)),
+                    penalty=0.01,
+                    learning_rate=learning_rate(session.experiment.training, step, total, steps_per_epoch),
+                )
+                for step in range(first, first + steps_per_epoch)
+            ),
+            run="fake",
         )
+        session.live.add_columns(columns_of(rows))
         step = epoch * steps_per_epoch
         moment = Moment(
             epoch=epoch,

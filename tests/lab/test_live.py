@@ -11,7 +11,7 @@ from engine.training.events import EpochEnd, Frame, ParameterStats
 from lab.live import LiveHistory, Moment, Series, smooth
 from lab.mailbox import Mailbox
 from lab.thinning import COLUMNS
-from tests.support.runs import row, step_rows
+from tests.support.runs import columns_of, row, step_rows
 
 
 @settings(deadline=None, max_examples=40)
@@ -129,7 +129,7 @@ def test_best_epoch_goes_by_validation_loss_and_skips_nan() -> None:
 def test_cut_forgets_what_came_after_a_step() -> None:
     def history(last: int) -> LiveHistory:
         made = LiveHistory()
-        made.add_rows(step_rows(*(row(step, 1.0 / step).last for step in range(1, last + 1))))
+        made.add_columns(columns_of(step_rows(*(row(step, 1.0 / step).last for step in range(1, last + 1)))))
         for epoch in range(1, last // 10 + 1):
             end = EpochEnd(
                 run="r", step=10 * epoch, epoch=epoch, train_loss=1.0, validation_loss=abs(epoch - 6.0),

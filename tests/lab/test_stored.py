@@ -50,7 +50,7 @@ def test_a_live_run_and_the_stored_one_show_the_same(store: RunStore, qtbot: QtB
     for name in ("step", "loss", "learning_rate"):
         np.testing.assert_array_equal(again.live.steps[name], live.live.steps[name])
     assert again.live.epochs == live.live.epochs
-    again.load_run(live.run_id, "first")
+    again.add_overlay(stored_history(store.open(live.run_id), label="first"))
     assert again.overlays[live.run_id].label == "first"
     live.close()
     again.close()

@@ -23,6 +23,11 @@ def step_rows(*rows: StepRow, run: str = "r") -> StepRows:
     return StepRows(run=run, step=rows[-1].step, table=np.array(rows, dtype=np.float64))
 
 
+def columns_of(rows: StepRows) -> dict[str, np.ndarray]:
+    """Reported steps by column, as a stored run has them."""
+    return {name: rows.column(name) for name in StepRow._fields}
+
+
 def steps_of(event: StepRows) -> list[StepRow]:
     """Reported steps, one by one."""
     return [StepRow(int(step), *rest) for step, *rest in event.table.tolist()]
