@@ -62,12 +62,13 @@ def _unseen(
             lambda value: set_path(value, "data.split.validation", HELD_OUT),
         )
         watch_training = Fix("Watch the training part", lambda value: set_path(value, f"{place}.part", "training"))
+        divisible = HELD_OUT * data.train_size >= 0.5 and not experiment.data.split.validation
         yield Diagnostic(
             node="",
             field=place,
             severity="error",
             message=f"{label} watches the validation results, and there is no validation part.",
-            fix=hold_out if not experiment.data.split.validation else watch_training,
+            fix=hold_out if divisible else watch_training,
         )
 
 

@@ -286,7 +286,7 @@ class LearningRatePanel(Panel):
         warm = built.training.warmup.length(built.per_epoch)
         steps = steps[steps >= warm] if (steps >= warm).any() else steps[-1:]
         shares = learning_rate_factors(built.training, steps, built.total, built.per_epoch, drops)
-        self._apply("Convert the schedule to points", as_points((steps - warm) / built.per_epoch, shares))
+        self._apply("Convert the schedule to points", as_points(np.maximum(steps - warm, 0) / built.per_epoch, shares))
 
     # -- words and numbers ---------------------------------------------------------------------------------------------
 

@@ -15,9 +15,9 @@ from engine.stopping import EarlyStopping, StopAfterSteps, StopAtValue
 from tests.engine.training.experiments import spiral
 
 
-def findings(experiment: Experiment, validation: int = 20) -> list[Diagnostic]:
+def findings(experiment: Experiment, validation: int = 20, train: int = 80) -> list[Diagnostic]:
     signature = DataSignature(
-        inputs={"x": (2,)}, targets={"y": TargetSignature(classes=2)}, train_size=80, validation_size=validation
+        inputs={"x": (2,)}, targets={"y": TargetSignature(classes=2)}, train_size=train, validation_size=validation
     )
     return list(check_experiment(experiment, signature).diagnostics)
 
@@ -51,6 +51,12 @@ def test_a_validation_part_that_came_out_empty_cannot_be_followed_either() -> No
     mended = found.fix.edit(experiment)
     assert mended.training.stopping == (EarlyStopping(part="training"),)
     assert findings(mended, validation=0) == []
+
+
+def test_of_two_samples_no_part_can_be_held_out() -> None:
+    """A fifth of them would be none."""
+    (found,) = findings(without_validation(stopping=(EarlyStopping(),)), validation=0, train=2)
+    assert found.fix is not None and found.fix.label == "Watch the training part"
 
 
 def test_a_metric_that_is_not_taken_cannot_be_watched() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from engine.initializers import Constant, LeCun
-from engine.layers.base import ParameterSpec, Shape
+from engine.layers.base import ParameterSpec, Shape, ShapeProblem
 from engine.layers.convolution import Conv2D
 from engine.layers.core import BiasInit, Dense, WeightInit, affine_parameters
 from engine.ops.maxout import Maxout as MaxoutOp
@@ -70,12 +70,21 @@ class MaxoutConv2D(Conv2D, frozen=True):
     """A convolution with several linear pieces for each channel, of which the largest counts at every pixel.
 
     No activation follows. The weight has the shape size × size × channels × (pieces · filters), one piece after the
-    other.
+    other, so that channels cannot be cut into groups.
     """
 
     pieces: Pieces = 2
     weight_init: WeightInit = LeCun()
     bias_init: BiasInit = Constant()
+
+    def infer(self, shapes: tuple[Shape, ...]) -> Shape:
+        if self.groups != 1:
+            raise ShapeProblem(
+                "the pieces of a channel would stand in different groups: maxout takes one group",
+                "groups",
+                ("set", "groups", 1),
+            )
+        return super().infer(shapes)
 
     def parameters(self, shapes: tuple[Shape, ...]) -> tuple[ParameterSpec, ...]:
         channels, area = shapes[0][2], self.size * self.size

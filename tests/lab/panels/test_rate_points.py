@@ -13,7 +13,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from engine.data.signature import DataSignature
-from engine.schedules import CosineSchedule, OneCycle, PlateauSchedule, PointsSchedule
+from engine.schedules import CosineSchedule, LinearWarmup, OneCycle, PlateauSchedule, PointsSchedule
+from engine.schema import validate
 from engine.training.events import RateDropped, Started
 from lab.document import Document
 from lab.panels import Panel
@@ -171,6 +172,18 @@ def test_any_schedule_becomes_points_along_its_curve(panel: LearningRatePanel, d
     assert np.abs(panel.future.y - before).max() < 0.01 * before.max()
     document.undo()
     assert document.experiment.training.schedule == CosineSchedule()
+
+
+def test_a_course_that_is_all_warm_up_becomes_a_point_that_files_can_hold(
+    panel: LearningRatePanel, document: Document
+) -> None:
+    """No time after warm-up is left: the point lies at its end, not before it."""
+    training = replace(document.experiment.training, warmup=LinearWarmup(duration=30.0), schedule=CosineSchedule())
+    document.replace(replace(document.experiment, training=training))
+    panel.refresh()
+    panel.convert.trigger()
+    assert schedule_of(document).epochs == (0.0,)
+    assert validate(schedule_of(document)) == schedule_of(document)
 
 
 def test_the_next_runs_course_lies_beside_that_of_the_run(show: Show, session: Session, document: Document) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.layers import Maxout, MaxoutConv2D
+from engine.layers import Conv2D, Maxout, MaxoutConv2D
+from engine.layers.base import ShapeProblem
 from tests.support.layers import Lone
 
 Z = np.linspace(-3, 3, 25)[:, None]
@@ -84,3 +85,19 @@ def test_each_position_of_a_sequence_by_itself() -> None:
     x = rng.standard_normal((6, 4, 5))
     rows = Lone(layer, x.reshape(24, 5), parameters=values).output
     np.testing.assert_allclose(Lone(layer, x, parameters=values).output, rows.reshape(6, 4, 3), rtol=1e-12)
+
+
+def test_a_convolution_in_groups_is_refused_in_words() -> None:
+    with pytest.raises(ShapeProblem, match="one group") as caught:
+        MaxoutConv2D(filters=4, groups=2).infer(((8, 8, 2),))
+    assert caught.value.fix == ("set", "groups", 1)
+
+
+def test_a_convolution_may_be_dilated_and_standardized() -> None:
+    rng = np.random.default_rng(3)
+    layer = MaxoutConv2D(filters=2, pieces=3, dilation=2, standardize=True)
+    values = {spec.name: rng.standard_normal(spec.shape) for spec in layer.parameters(((7, 6, 2),))}
+    wide = Conv2D(filters=6, dilation=2, standardize=True)
+    x = rng.standard_normal((2, 7, 6, 2))
+    pieces = Lone(wide, x, parameters=values).output.reshape(2, 7, 6, 3, 2)
+    np.testing.assert_allclose(Lone(layer, x, parameters=values).output, pieces.max(axis=3), rtol=1e-12)
