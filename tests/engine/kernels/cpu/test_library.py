@@ -37,6 +37,24 @@ def test_a_process_that_runs_kernels_does_not_import_numba() -> None:
     assert found.stdout.strip() == "False"
 
 
+SCATTERED = """
+import mmap
+kept = [mmap.mmap(-1, 256 << 10) for _ in range(50)]
+far = mmap.mmap(-1, 6 << 30)
+for hole in kept[10:20]:
+    hole.close()
+from engine.kernels.cpu.library import load
+assert load().addresses
+"""
+"""Small holes high in the address space, and room for more only some gigabytes below."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another system's address space")
+def test_kernels_are_loaded_in_one_piece_however_memory_lies() -> None:
+    load()  # compiled by now
+    subprocess.run([sys.executable, "-c", SCATTERED], check=True, timeout=60)
+
+
 def test_a_damaged_file_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = object_path().read_bytes()
     monkeypatch.setenv("DESCENT_CACHE", str(tmp_path))
