@@ -97,7 +97,13 @@ def unroll(experiment: Experiment, node: str) -> Experiment:
                 position=(item.position[0] + number * width, item.position[1]),
             )
         )
-    return replace(experiment, network=NetworkSpec(nodes=tuple(nodes), blocks=others))
+    # A parameter group that names a layer means all of its copies, and still does.
+    groups = tuple(
+        replace(item, nodes=(*item.nodes, *(name for copy, name in names.items() if template_of(copy) in item.nodes)))
+        for item in experiment.training.groups
+    )
+    training = replace(experiment.training, groups=groups) if names and groups else experiment.training
+    return replace(experiment, network=NetworkSpec(nodes=tuple(nodes), blocks=others), training=training)
 
 
 def _times(times: int) -> int:

@@ -43,7 +43,7 @@ def change_words(path: str, value: Any) -> str:
     if places[:1] == ["nodes"] and len(places) > 1:
         name = f"{places[1]} {name}"
     elif places and places[-1].startswith("penalties"):
-        name = f"{re.sub(r'[^0-9]', '', places[-1]) and 'penalty'} {name}"
+        name = f"penalty {name}"
     elif places and places[-1].startswith("groups"):
         name = f"group {int(re.sub(r'[^0-9]', '', places[-1])) + 1} {name}"
     elif places[1:] == ["clipping"]:

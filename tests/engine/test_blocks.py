@@ -15,6 +15,7 @@ from engine.diagnostics import Diagnostic, Severity
 from engine.edits import EditError
 from engine.experiment import Block, Experiment, NetworkSpec
 from engine.graph import check_experiment
+from engine.groups import ParameterGroup
 from engine.schema import SchemaError, all_components
 from engine.training.trainer import Trainer
 from tests.support.examples import blobs, chain, make
@@ -206,6 +207,18 @@ def test_a_finding_in_every_copy_is_told_once_and_its_remedy_mends_all() -> None
     (found,) = [item for item in report_of(twice).diagnostics if item.severity == "error"]
     assert found.node == "group_norm_1" and found.fix is not None
     assert report_of(found.fix.edit(twice)).ok
+
+
+def test_copies_that_are_written_out_stay_in_the_parameter_groups_of_their_layer() -> None:
+    groups = (ParameterGroup(nodes=("dense_2",), frozen=True), ParameterGroup(nodes=("dense_1", "dense_3"), rate=0.5))
+    experiment = tower(3)
+    experiment = replace(experiment, training=replace(experiment.training, groups=groups))
+    written = block_edits.unroll(experiment, "dense_2")
+    first, second = written.training.groups
+    assert first.nodes == ("dense_2", "dense_4", "dense_5") and first.frozen
+    assert second == groups[1]
+    sides = [summarize(item, data.load(item.data).signature) for item in (experiment, written)]
+    assert sides[0].frozen == sides[1].frozen == 3 * 72
 
 
 def test_every_layer_can_stand_in_a_group() -> None:
