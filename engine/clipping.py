@@ -19,7 +19,8 @@ PASCANU = "Pascanu, Mikolov, Bengio: On the difficulty of training recurrent neu
     "none",
     label="None",
     formula="g unchanged",
-    source="Pascanu, Mikolov, Bengio (ICML 2013), as the case with no bound",
+    source="Pascanu, Mikolov, Bengio: On the difficulty of training recurrent neural networks (ICML 2013), as the "
+    "case with no bound",
     avoid="Recurrent networks and large learning rates: one steep step can undo hundreds.",
 )
 class NoClipping(Clipping, frozen=True):

@@ -50,7 +50,7 @@ class Normal(Initializer, frozen=True):
     "uniform",
     label="Uniform",
     formula="w ~ U(−r, r), std = r / sqrt(3)",
-    source="LeCun, Bottou, Orr, Müller 1998, Efficient BackProp, section 4.6",
+    source="LeCun, Bottou, Orr, Müller: Efficient BackProp (1998), section 4.6",
     synonyms=("random", "range"),
     avoid="As a fixed normal width: not in deep networks. Xavier, He and LeCun draw uniformly too, at the right width.",
     differs="The range is not the deviation: that is the range divided by sqrt(3).",

@@ -109,7 +109,7 @@ class He(Initializer, frozen=True):
     "lecun",
     label="LeCun",
     formula="std = sqrt(1 / fan_in)",
-    source="LeCun, Bottou, Orr, Müller 1998, Efficient BackProp, section 4.6, eq. 16",
+    source="LeCun, Bottou, Orr, Müller: Efficient BackProp (1998), section 4.6, eq. 16",
     synonyms=("selu", "snn", "fan_in"),
     avoid="Not with ReLU in deep networks, whose signals fade: take He.",
     differs="The paper's own activation is 1.7159 tanh(2 x / 3), with which signals keep variance 1; with plain tanh "

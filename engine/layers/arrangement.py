@@ -25,7 +25,7 @@ MOST_AXES = 3
     label="Reshape",
     group="Shape",
     formula="y[…] = x[…], the same values in the same order",
-    source="Harris et al. 2020, Array programming with NumPy, Nature 585",
+    source="Harris et al.: Array programming with NumPy (Nature 2020)",
     synonyms=("view", "unflatten", "shape", "sequence", "patches"),
     avoid="It never moves a value: to exchange axes use Permute. Reshaping 3 × 4 to 4 × 3 is not a transposition.",
     differs="In libraries with channels first the same numbers in another order belong to a shape; here the channels "
@@ -78,7 +78,7 @@ def _listed(shape: tuple[int, ...]) -> str:
     label="Permute",
     group="Shape",
     formula="axis i of y = axis axes[i] of x",
-    source="Harris et al. 2020, Array programming with NumPy, Nature 585",
+    source="Harris et al.: Array programming with NumPy (Nature 2020)",
     synonyms=("transpose", "swap axes", "axes", "channels first", "channels last"),
     avoid="Not to change a shape alone: Reshape does that for nothing, whereas here every value is moved.",
     differs="Axes of a sample are counted from 1, as in Keras; in PyTorch's permute they have the same numbers, with "
@@ -135,7 +135,8 @@ class _Margins(Layer, frozen=True):
     label="Crop",
     group="Shape",
     formula="y[i, j, c] = x[i + top, j + left, c]",
-    source="Ronneberger, Fischer, Brox 2015, U-Net: convolutional networks for biomedical image segmentation, sec. 2",
+    source="Ronneberger, Fischer, Brox: U-Net: convolutional networks for biomedical image segmentation (MICCAI "
+    "2015), section 2",
     synonyms=("cropping", "cut", "trim", "border", "u-net"),
     avoid="What is cut off is lost, and gets no gradient. To shrink an image as a whole use pooling.",
 )
@@ -171,7 +172,7 @@ class Crop2D(_Margins, frozen=True):
     label="Zero padding",
     group="Shape",
     formula="y[i + top, j + left, c] = x[i, j, c], 0 elsewhere",
-    source="Dumoulin, Visin 2016, A guide to convolution arithmetic for deep learning, section 2.2",
+    source="Dumoulin, Visin: A guide to convolution arithmetic for deep learning (2016), section 2.2",
     synonyms=("pad", "padding", "border", "margin"),
     avoid="Convolution and pooling pad by themselves, which is faster: it is for margins that differ by their sides.",
 )

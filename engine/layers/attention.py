@@ -31,7 +31,7 @@ Causal = Annotated[
     label="Attention (q, k, v)",
     group="Sequence",
     formula="y = softmax(q kᵀ / √d) v",
-    source="Vaswani et al. 2017, Attention is all you need, section 3.2.1",
+    source="Vaswani et al.: Attention is all you need (2017), section 3.2.1",
     synonyms=("scaled dot product", "sdpa", "cross attention", "query key value", "attention of transformers"),
     avoid="For the usual block of a transformer take Self-attention, which brings its own projections. Time and memory "
     "grow with the square of the number of positions.",
@@ -83,7 +83,7 @@ class ScaledDotProductAttention(Layer, frozen=True):
     label="Self-attention",
     group="Sequence",
     formula="y = [head₁ … headₕ] Wₒ + bₒ, head = softmax(q kᵀ / √d) v",
-    source="Vaswani et al. 2017, Attention is all you need, section 3.2.2",
+    source="Vaswani et al.: Attention is all you need (2017), section 3.2.2",
     synonyms=("multi-head attention", "mha", "multihead", "transformer", "causal", "masked attention"),
     avoid="Time and memory grow with the square of the number of positions. It does not know their order: add "
     "positions before it, or make it causal. Alone it goes astray in deep networks; use it with Add and LayerNorm.",

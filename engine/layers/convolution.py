@@ -87,7 +87,7 @@ def _require_groups(groups: int, channels: int, filters: int) -> None:
     label="Conv 2D",
     group="Convolution",
     formula="y[i, j, f] = b[f] + Σ x[s i + d u − p, s j + d v − p, c] W[u, v, c, f], over u, v, c",
-    source="LeCun et al. 1998, Gradient-based learning applied to document recognition, section II",
+    source="LeCun et al.: Gradient-based learning applied to document recognition (1998), section II",
     synonyms=("convolution", "cnn", "filter", "kernel", "dilated", "atrous", "grouped", "pointwise", "1×1"),
     avoid="On tables and other data whose columns have no neighbours: what lies side by side there means nothing.",
     differs="The filters are not mirrored: strictly it is a cross-correlation, as in every library. “same” adds equal "

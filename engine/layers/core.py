@@ -33,7 +33,7 @@ BiasInit = Annotated[
     label="Input",
     group="Core",
     formula="y = x",
-    source="Goodfellow, Bengio, Courville 2016, Deep Learning, section 6",
+    source="Goodfellow, Bengio, Courville: Deep Learning (2016), chapter 6",
     synonyms=("data", "source", "placeholder"),
     avoid="Not once for every layer that reads the data: one input can be wired to several layers. Another one is for "
     "another array of the data set.",
@@ -69,7 +69,7 @@ class Input(Layer, frozen=True):
     label="Dense",
     group="Core",
     formula="y = x W + b",
-    source="Goodfellow, Bengio, Courville 2016, Deep Learning, section 6.1",
+    source="Goodfellow, Bengio, Courville: Deep Learning (2016), section 6.1",
     synonyms=("fully connected", "linear", "affine", "fc", "inner product"),
     avoid="On raw images of more than a few thousand pixels: every unit then has a weight for every pixel, and what is "
     "learned at one place is not known at another. Convolutions first.",
@@ -123,7 +123,7 @@ class Dense(Layer, frozen=True):
     label="Flatten",
     group="Core",
     formula="y[(i w + j) c + k] = x[i, j, k]",
-    source="LeCun et al. 1998, Gradient-based learning applied to document recognition, section II",
+    source="LeCun et al.: Gradient-based learning applied to document recognition (1998), section II",
     synonyms=("reshape", "vector", "unroll"),
     avoid="Behind many channels of large images it gives the next dense layer very many weights: the global average is "
     "far smaller. For other shapes than a vector there is Reshape.",

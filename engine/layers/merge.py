@@ -31,7 +31,7 @@ def _require_one_shape(name: str, shapes: tuple[Shape, ...]) -> Shape:
     label="Add",
     group="Merge",
     formula="y = a + b + …",
-    source="He, Zhang, Ren, Sun 2016, Deep residual learning for image recognition, section 3.2",
+    source="He, Zhang, Ren, Sun: Deep residual learning for image recognition (2016), section 3.2",
     synonyms=("sum", "residual", "skip", "shortcut", "plus"),
     avoid="Not to join branches that hold different things, which cannot be told apart any more once they are added: "
     "concatenate those.",
@@ -60,7 +60,7 @@ class Add(Layer, frozen=True):
     label="Concatenate",
     group="Merge",
     formula="y = [a, b, …], along the last axis",
-    source="Huang, Liu, van der Maaten, Weinberger 2017, Densely connected convolutional networks, section 3",
+    source="Huang, Liu, van der Maaten, Weinberger: Densely connected convolutional networks (2017), section 3",
     synonyms=("concat", "join", "stack", "dense block", "densenet", "inception", "u-net", "skip"),
     avoid="In a residual block use Add: joined channels make every later layer larger.",
     differs="Libraries with channels first join images along axis 1. Here channels are last, and it is the last axis.",
@@ -119,7 +119,8 @@ def _margins(height: int, width: int) -> dict[str, int]:
     label="Multiply",
     group="Merge",
     formula="y = a b …, element by element",
-    source="Hochreiter, Schmidhuber 1997, Long short-term memory, section 4 (multiplicative gates)",
+    source="Hochreiter, Schmidhuber: Long short-term memory (Neural Computation, 1997), section 4 (multiplicative "
+    "gates)",
     synonyms=("product", "hadamard", "gate", "gating", "mask", "elementwise"),
     avoid="Not as a shortcut in place of Add: each input's gradient is multiplied by the other input, and fades or "
     "explodes with it.",

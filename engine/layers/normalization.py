@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     label="BatchNorm",
     group="Normalization",
     formula="y = γ (x − μ) / √(σ² + ε) + β",
-    source="Ioffe, Szegedy 2015, Batch Normalization, algorithms 1 and 2",
+    source="Ioffe, Szegedy: Batch Normalization (2015), algorithms 1 and 2",
     synonyms=("batch normalization", "bn", "running statistics"),
     avoid="With batches of fewer than about 16 samples, whose statistics are mostly noise, and where the samples of a "
     "batch belong together (sorted by class, frames of one film): group or layer normalization knows no batch.",

@@ -59,7 +59,7 @@ class _Windowed(Layer, frozen=True):
     label="Max pooling",
     group="Pooling",
     formula="y[i, j, c] = max x[s i + u − p, s j + v − p, c], over u, v",
-    source="Ranzato et al. 2007, Unsupervised learning of invariant feature hierarchies, section 3",
+    source="Ranzato et al.: Unsupervised learning of invariant feature hierarchies (2007), section 3",
     synonyms=("maxpool", "downsample", "subsample"),
     avoid="Where the exact place of things matters, as in segmentation, or where images have only a few pixels left.",
     differs="Keras's padding “same” adds margins as needed, at the bottom and right first; here, as in PyTorch, the "
@@ -87,7 +87,7 @@ class MaxPool2D(_Windowed, frozen=True):
     label="Average pooling",
     group="Pooling",
     formula="y[i, j, c] = 1/size² Σ x[s i + u − p, s j + v − p, c], over u, v",
-    source="LeCun et al. 1998, Gradient-based learning applied to document recognition, section II",
+    source="LeCun et al.: Gradient-based learning applied to document recognition (1998), section II",
     synonyms=("avgpool", "mean", "downsample", "subsample"),
     avoid="Where a pattern is rare within its window: the mean dilutes what the maximum keeps.",
     differs="Padding counts as zeros, PyTorch's default (count_include_pad); Keras and TensorFlow divide by the pixels "
@@ -115,7 +115,7 @@ class AveragePool2D(_Windowed, frozen=True):
     label="Global average",
     group="Pooling",
     formula="y[c] = 1/(h w) Σ x[i, j, c], over i, j",
-    source="Lin, Chen, Yan 2014, Network in Network, section 3.2",
+    source="Lin, Chen, Yan: Network in Network (2014), section 3.2",
     synonyms=("gap", "avgpool", "mean", "global pooling"),
     avoid="Where it matters where in the image something is: all places are mixed.",
 )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     label="Global max",
     group="Pooling",
     formula="y[c] = max x[i, j, c], over i, j",
-    source="Oquab, Bottou, Laptev, Sivic 2015, Is object localization for free?, section 3",
+    source="Oquab, Bottou, Laptev, Sivic: Is object localization for free? (2015), section 3",
     synonyms=("gmp", "maxpool", "global pooling"),
     avoid="Where how often a pattern occurs matters, or where a single odd pixel should not decide: the global average "
     "sees all of them.",
@@ -64,7 +64,7 @@ class _Adaptive(Layer, frozen=True):
     label="Adaptive average",
     group="Pooling",
     formula="y[i, j, c] = mean of x[k, l, c] over ⌊i h / H⌋ ≤ k < ⌈(i + 1) h / H⌉, l likewise",
-    source="He, Zhang, Ren, Sun 2014, Spatial pyramid pooling in deep convolutional networks, section 2.2",
+    source="He, Zhang, Ren, Sun: Spatial pyramid pooling in deep convolutional networks (2014), section 2.2",
     synonyms=("adaptive pooling", "avgpool", "resize", "spatial pyramid"),
     avoid="Where the output is to be larger than the input: regions then repeat pixels. Where the sizes divide evenly "
     "it is the same as average pooling of that size.",
@@ -89,7 +89,7 @@ class AdaptiveAveragePool2D(_Adaptive, frozen=True):
     label="Adaptive max",
     group="Pooling",
     formula="y[i, j, c] = max x[k, l, c] over ⌊i h / H⌋ ≤ k < ⌈(i + 1) h / H⌉, l likewise",
-    source="He, Zhang, Ren, Sun 2014, Spatial pyramid pooling in deep convolutional networks, section 2.2",
+    source="He, Zhang, Ren, Sun: Spatial pyramid pooling in deep convolutional networks (2014), section 2.2",
     synonyms=("adaptive pooling", "maxpool", "resize", "spatial pyramid"),
     avoid="Where the output is to be larger than the input: regions then repeat pixels. Where the sizes divide evenly "
     "it is the same as max pooling of that size.",
@@ -120,7 +120,7 @@ def fractional_size(length: int, ratio: float) -> int:
     label="Fractional max",
     group="Pooling",
     formula="y[i, j, c] = max x[k, l, c] over aᵢ ≤ k < aᵢ₊₁, bⱼ ≤ l < bⱼ₊₁, with random steps of 1 and 2",
-    source="Graham 2014, Fractional max-pooling, section 2",
+    source="Graham: Fractional max-pooling (2014), section 2",
     synonyms=("fmp", "stochastic pooling", "maxpool", "random regions"),
     avoid="Where a run must be fast: the regions are gathered pixel by pixel, and networks need more layers to become "
     "small. Together with strong augmentation it adds little.",

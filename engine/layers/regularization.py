@@ -35,7 +35,7 @@ _SCALING = (
     label="Dropout",
     group="Regularization",
     formula="y = x m / (1 − p), m = 0 with probability p, else 1",
-    source="Srivastava et al. 2014, Dropout: a simple way to prevent neural networks from overfitting",
+    source="Srivastava et al.: Dropout: a simple way to prevent neural networks from overfitting (2014)",
     synonyms=("drop", "noise", "regularization", "overfitting", "inverted dropout"),
     avoid="Not where the network does not overfit yet: it slows learning. Not right before batch normalization, whose "
     "running statistics then differ from what evaluation sees; on images prefer spatial dropout.",
@@ -76,8 +76,8 @@ class Dropout(Layer, frozen=True):
     label="Spatial dropout",
     group="Regularization",
     formula="y[…, c] = x[…, c] m[c] / (1 − p), m[c] = 0 with probability p, else 1",
-    source="Tompson, Goroshin, Jain, LeCun, Bregler 2015, Efficient object localization using convolutional networks, "
-    "section 3.2",
+    source="Tompson, Goroshin, Jain, LeCun, Bregler: Efficient object localization using convolutional networks "
+    "(2015), section 3.2",
     synonyms=("dropout2d", "channel dropout", "feature map dropout", "drop", "regularization"),
     avoid="Not on few channels, where losing one loses much of the image. On vectors it is plain dropout.",
     differs=_SCALING,
@@ -121,7 +121,7 @@ class SpatialDropout(Layer, frozen=True):
     label="Stochastic depth",
     group="Regularization",
     formula="y = x m / p, m = 1 with probability p, else 0, one m for each sample",
-    source="Huang, Sun, Liu, Sedra, Weinberger 2016, Deep networks with stochastic depth, section 3",
+    source="Huang, Sun, Liu, Sedra, Weinberger: Deep networks with stochastic depth (2016), section 3",
     synonyms=("drop path", "droppath", "layer drop", "residual branch", "survival probability", "regularization"),
     avoid="Anywhere but at the end of a residual block's branch, right before Add: a dropped sample would lose its "
     "whole signal. Shallow networks and data that are not overfitted gain nothing.",
@@ -175,7 +175,7 @@ class StochasticDepth(Layer, frozen=True):
     label="Gaussian noise",
     group="Regularization",
     formula="y = x + σ z, z ~ N(0, 1)",
-    source="Bishop 1995, Training with noise is equivalent to Tikhonov regularization",
+    source="Bishop: Training with noise is equivalent to Tikhonov regularization (1995)",
     synonyms=("noise", "jitter", "additive noise", "augmentation", "regularization"),
     avoid="Not before anything that needs exact values, such as token numbers. Behind a layer that can grow its "
     "outputs the network learns to drown the noise: put it at the input, or behind a normalization.",

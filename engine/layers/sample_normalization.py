@@ -49,7 +49,7 @@ def _lone(what: str, shape: Shape, fix: tuple[object, ...] | None = ("bypass",))
     label="LayerNorm",
     group="Normalization",
     formula="y = γ (x − μ) / √(σ² + ε) + β, μ and σ² of the sample",
-    source="Ba, Kiros, Hinton 2016, Layer Normalization, section 3",
+    source="Ba, Kiros, Hinton: Layer Normalization (2016), section 3",
     synonyms=("layer normalization", "ln", "batch independent"),
     avoid="In convolutional networks on large batches, where batch normalization usually trains better; right before "
     "the last layer where the size of the whole vector carries the answer, for that is taken away.",
@@ -110,7 +110,7 @@ class LayerNorm(Layer, frozen=True):
     label="GroupNorm",
     group="Normalization",
     formula="y = γ (x − μ) / √(σ² + ε) + β, μ and σ² of a group of channels",
-    source="Wu, He 2018, Group Normalization, section 3",
+    source="Wu, He: Group Normalization (2018), section 3",
     synonyms=("group normalization", "gn", "small batch"),
     avoid="With large batches, where batch normalization usually reaches a somewhat lower error and costs nothing "
     "once it is folded into the layer before it.",
@@ -163,7 +163,7 @@ class GroupNorm(Layer, frozen=True):
     label="InstanceNorm",
     group="Normalization",
     formula="y = (x − μ) / √(σ² + ε), μ and σ² of one channel of one image",
-    source="Ulyanov, Vedaldi, Lempitsky 2016, Instance Normalization",
+    source="Ulyanov, Vedaldi, Lempitsky: Instance Normalization (2016)",
     synonyms=("instance normalization", "in", "contrast normalization", "style transfer"),
     avoid="In classifiers: how strong a channel is on an image tells what the image shows, and this takes it away. It "
     "is made for the transfer of styles.",

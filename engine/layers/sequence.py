@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     label="Embedding",
     group="Sequence",
     formula="y[t] = E[token t]",
-    source="Bengio, Ducharme, Vincent, Jauvin 2003, A neural probabilistic language model, section 2",
+    source="Bengio, Ducharme, Vincent, Jauvin: A neural probabilistic language model (2003), section 2",
     synonyms=("lookup table", "word vectors", "tokens", "vocabulary", "nlp", "text"),
     avoid="For measurements, whose order and distances mean something: they belong into a dense layer. The rows of a "
     "table are for numbers that are names, such as tokens or categories.",
@@ -75,7 +75,7 @@ class Embedding(Layer, frozen=True):
     label="Positional embedding",
     group="Sequence",
     formula="y[t] = x[t] + P[t]",
-    source="Vaswani et al. 2017, Attention is all you need, section 3.5",
+    source="Vaswani et al.: Attention is all you need (2017), section 3.5",
     synonyms=("positional encoding", "position", "sinusoidal", "positions of transformers"),
     avoid="Not needed where order has no meaning, or where a layer reads neighbours in order, such as a convolution.",
     differs="Vaswani et al. used the fixed waves and found learned vectors equally good; most later models learn them. "
@@ -120,7 +120,7 @@ class PositionalEmbedding(Layer, frozen=True):
     label="Mean over positions",
     group="Sequence",
     formula="y[c] = 1/T Σ x[t, c], over t",
-    source="Lin, Chen, Yan 2014, Network in Network, section 3.2",
+    source="Lin, Chen, Yan: Network in Network (2014), section 3.2",
     synonyms=("sequence average", "temporal average", "sequence classification"),
     avoid="It forgets the order: whatever depends on it must have been read before, by attention or by a layer that "
     "knows the positions.",

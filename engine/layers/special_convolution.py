@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     label="Depthwise Conv 2D",
     group="Convolution",
     formula="y[i, j, m c + k] = b[m c + k] + Σ x[s i + d u − p, s j + d v − p, c] W[u, v, 0, m c + k], over u, v",
-    source="Howard et al. 2017, MobileNets: efficient convolutional neural networks, section 3.1",
+    source="Howard et al.: MobileNets: efficient convolutional neural networks (2017), section 3.1",
     synonyms=("separable", "mobilenet", "xception", "channelwise", "grouped convolution"),
     avoid="Without a 1×1 convolution before or behind it: by itself it never mixes channels. On small channel counts "
     "it saves little and learns less.",
@@ -86,8 +86,8 @@ class DepthwiseConv2D(Layer, frozen=True):
     label="Conv 2D transposed",
     group="Convolution",
     formula="y[k, l, f] = b[f] + Σ x[i, j, c] W[u, v, f, c], over s i + u − p = k, s j + v − p = l, and c",
-    source="Zeiler, Krishnan, Taylor, Fergus 2010, Deconvolutional networks; Dumoulin, Visin 2016, A guide to "
-    "convolution arithmetic for deep learning, section 4",
+    source="Zeiler, Krishnan, Taylor, Fergus: Deconvolutional networks (CVPR 2010); Dumoulin, Visin: A guide to "
+    "convolution arithmetic for deep learning (2016), chapter 4",
     synonyms=("deconvolution", "upsampling", "fractionally strided", "decoder", "conv transpose"),
     avoid="With a size that the stride does not divide: neighbouring pixels then get unequal numbers of contributions, "
     "which shows as a checkerboard.",

@@ -30,7 +30,7 @@ __all__ = ["BinaryCrossEntropy", "SoftmaxCrossEntropy"]
     label="Softmax CE",
     group="Loss",
     formula="L = mean(log Σ e^(z[j]) − z[label])",
-    source="Goodfellow, Bengio, Courville 2016, Deep Learning, section 6.2.2.3",
+    source="Goodfellow, Bengio, Courville: Deep Learning (2016), section 6.2.2.3",
     synonyms=("cross-entropy", "classification", "softmax", "log loss", "nll", "label smoothing", "class weights"),
     avoid="Samples that belong to several classes at once: binary cross-entropy asks about each class by itself. "
     "Behind a softmax layer: the softmax would be taken twice, and gradients fade.",
@@ -128,7 +128,7 @@ class SoftmaxCrossEntropy(Loss, frozen=True):
     label="Binary CE",
     group="Loss",
     formula="L = mean(max(z, 0) − z t + ln(1 + e^(−|z|)))",
-    source="Goodfellow, Bengio, Courville 2016, Deep Learning, section 6.2.2.2",
+    source="Goodfellow, Bengio, Courville: Deep Learning (2016), section 6.2.2.2",
     synonyms=(
         "cross-entropy",
         "bce",

@@ -23,7 +23,7 @@ __all__ = ["Hinge"]
     label="Hinge (SVM)",
     group="Loss",
     formula="L = mean(Σ_{j ≠ label} max(0, z[j] − z[label] + Δ)^p) / C",
-    source="Weston, Watkins 1998, Multi-class support vector machines (technical report CSD-TR-98-04)",
+    source="Weston, Watkins: Multi-class support vector machines (technical report CSD-TR-98-04, 1998)",
     synonyms=("svm", "max margin", "multi-class", "support vector", "multimargin"),
     avoid="Where probabilities are wanted: its scores only rank the classes. Deep networks usually train better with "
     "softmax cross-entropy, whose gradient never stops.",

@@ -25,7 +25,7 @@ __all__ = ["Huber", "MeanAbsoluteError", "MeanSquaredError"]
     label="Squared error",
     group="Loss",
     formula="L = mean((y − t)²)",
-    source="Bishop 2006, Pattern Recognition and Machine Learning, section 5.2",
+    source="Bishop: Pattern Recognition and Machine Learning (2006), section 5.2",
     synonyms=("mse", "l2", "regression", "least squares"),
     avoid="Targets with outliers, which it follows: use Huber or absolute error. Classes: its gradient fades where a "
     "sigmoid or softmax is surest, and wrong.",
@@ -61,7 +61,7 @@ class MeanSquaredError(Loss, frozen=True):
     label="Absolute error",
     group="Loss",
     formula="L = mean |y − t|",
-    source="Bishop 2006, Pattern Recognition and Machine Learning, section 1.5.5",
+    source="Bishop: Pattern Recognition and Machine Learning (2006), section 1.5.5",
     synonyms=("mae", "l1", "regression", "least absolute deviations", "median"),
     avoid="The last steps towards a precise fit: its gradient has the same size near the target as far from it, so "
     "that a constant learning rate keeps stepping over it. Huber does not.",
@@ -98,7 +98,7 @@ class MeanAbsoluteError(Loss, frozen=True):
     label="Huber",
     group="Loss",
     formula="L = mean(d²/2 where |d| ≤ δ, else δ (|d| − δ/2)),  d = y − t",
-    source="Huber 1964, Robust estimation of a location parameter",
+    source="Huber: Robust estimation of a location parameter (Annals of Mathematical Statistics, 1964)",
     synonyms=("smooth l1", "robust", "regression", "outliers"),
     avoid="Targets without outliers: squared error has no threshold to choose. δ is in the targets' units: standardize "
     "them, or set it to the size of error that counts as usual.",

@@ -19,7 +19,7 @@ MOST_POINTS = 24
     "points",
     label="Points",
     formula="η(t) = η₀ · (between the points around t)",
-    source="Interpolation between given points; with “steps” it is Keras's PiecewiseConstantDecay",
+    source="Common practice: interpolation between given points; with “steps” it is Keras's PiecewiseConstantDecay",
     synonyms=("piecewise", "by hand", "custom", "drawn", "PiecewiseConstantDecay"),
     avoid="Searches over other settings: points stay where they are when the number of epochs changes, while cosine "
     "and linear follow it.",

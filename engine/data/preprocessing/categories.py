@@ -72,7 +72,7 @@ class Encoded(Transformation):
     label="One-hot",
     group="Tables",
     formula="x → (x = c₁, x = c₂, …), each 0 or 1, for the categories c of the training part",
-    source="Hastie, Tibshirani and Friedman, “The Elements of Statistical Learning”, 2nd edition, 2009, section 2.2 "
+    source="Hastie, Tibshirani, Friedman: The elements of statistical learning, 2nd edition (2009), section 2.2 "
     "(dummy variables)",
     synonyms=("one-hot encoding", "dummy variables", "categorical", "OneHotEncoder", "get_dummies", "indicator"),
     avoid="For codes that count or rank something (number of rooms, stage 1 to 4), whose order says something that the "

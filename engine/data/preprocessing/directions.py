@@ -56,8 +56,8 @@ def _axes_of(training: Statistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     label="Principal components",
     group="Directions",
     formula="(x − mean) · V, V: the eigenvectors of the covariance with the largest eigenvalues, as columns",
-    source="Hotelling, “Analysis of a complex of statistical variables into principal components”, Journal of "
-    "Educational Psychology 24, 1933",
+    source="Hotelling: Analysis of a complex of statistical variables into principal components (Journal of "
+    "Educational Psychology, 1933)",
     synonyms=("PCA", "dimensionality reduction", "principal component analysis", "decorrelate", "eigenvectors",
               "Karhunen–Loève"),
     avoid="Before convolutions: images become plain vectors. And where columns have different units: the one with the "
@@ -120,8 +120,8 @@ class Pca(PreprocessingStep, frozen=True):
     label="Whiten",
     group="Directions",
     formula="PCA: Λ^(−½) Vᵀ (x − mean);  ZCA: V Λ^(−½) Vᵀ (x − mean);  Λ + ε in place of Λ",
-    source="Kessy, Lewin and Strimmer, “Optimal whitening and decorrelation”, The American Statistician 72, 2018, "
-    "sections 2 and 4",
+    source="Kessy, Lewin, Strimmer: Optimal whitening and decorrelation (The American Statistician, 2018), sections 2 "
+    "and 4",
     synonyms=("whitening", "ZCA", "PCA whitening", "sphering", "decorrelate", "Mahalanobis"),
     avoid="On images: directions that are mostly noise get as much say as those that carry the picture. On the digits "
     "it costs about two points of validation accuracy; centring is enough there.",

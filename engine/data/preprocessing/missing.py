@@ -47,7 +47,7 @@ class Filled(Transformation):
     label="Fill missing values",
     group="Tables",
     formula="x = value of the column, where x is missing",
-    source="Little and Rubin, “Statistical Analysis with Missing Data”, 2nd edition, 2002, chapter 4",
+    source="Little, Rubin: Statistical analysis with missing data, 2nd edition (2002), chapter 4",
     synonyms=("impute", "imputation", "SimpleImputer", "NaN", "missing values", "NA", "fillna", "median", "mean"),
     avoid="Where most of a column is missing: leave the column out. Where few samples are concerned, dropping them is "
     "the more honest way: set Missing values of the source to “drop”.",

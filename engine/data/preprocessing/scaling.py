@@ -18,9 +18,7 @@ _PER_HELP = (
     "feature: each value of a sample by itself (each pixel, each column). channel: each channel of an image, or each "
     "column of a table. global: all values together."
 )
-_EFFICIENT = (
-    "LeCun, Bottou, Orr and Müller, “Efficient BackProp”, in Neural Networks: Tricks of the Trade, 1998, section 4.3"
-)
+_EFFICIENT = "LeCun, Bottou, Orr, Müller: Efficient BackProp (1998), section 4.3"
 
 
 @component(
@@ -96,7 +94,7 @@ class Standardize(PreprocessingStep, frozen=True):
     label="Rescale to a range",
     group="Shift and scale",
     formula="low + (high − low) (x − min) / (max − min)",
-    source="Han, Kamber and Pei, “Data Mining: Concepts and Techniques”, 3rd edition, 2011, section 3.5.2",
+    source="Han, Kamber, Pei: Data mining: concepts and techniques, 3rd edition (2011), section 3.5.2",
     synonyms=("min-max", "MinMaxScaler", "0 to 1", "divide by 255", "range"),
     avoid="With outliers: a single very large value squeezes all others together. And 0 to 1 is not centred; −1 to 1 "
     "is nearer to it.",
@@ -124,7 +122,7 @@ class Rescale(PreprocessingStep, frozen=True):
     label="Standardize targets",
     group="Targets",
     formula="(y − mean) / standard deviation",
-    source="Bishop, “Pattern Recognition and Machine Learning”, 2006, section 9.1 (standardizing)",
+    source="Bishop: Pattern recognition and machine learning (2006), section 9.1 (standardizing)",
     synonyms=("scale target", "normalize target", "regression"),
     avoid="When errors must be read in the target's own units as training goes on: the loss then counts standard "
     "deviations.",

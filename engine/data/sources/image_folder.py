@@ -26,7 +26,8 @@ _MAX_PIXELS = 100_000_000
     "image_folder",
     label="Folder of images",
     group="Your files",
-    source="Deng et al., “ImageNet: a large-scale hierarchical image database”, CVPR 2009 (one folder for each class)",
+    source="Deng et al.: ImageNet: a large-scale hierarchical image database (CVPR 2009), for one folder for each "
+    "class",
     synonyms=("png", "jpeg", "photos", "pictures", "directory"),
     avoid="For more images than fit into memory: all are held there, in one size.",
     differs="As in torchvision's ImageFolder the classes are the folders in the order of their names. Its ToTensor "

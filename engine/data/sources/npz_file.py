@@ -26,7 +26,7 @@ _MAX_HEADER = 10_000
     "npz",
     label="NumPy file",
     group="Your files",
-    source="NumPy Enhancement Proposal 1, “A simple file format for NumPy arrays”, 2007",
+    source="NumPy Enhancement Proposal 1: A simple file format for NumPy arrays (2007)",
     synonyms=("npy", "numpy", "array"),
     avoid="Where rows need names: a table in a CSV file keeps the names of its columns.",
     differs="Unlike numpy.load with allow_pickle, objects are never read. PyTorch keeps images with channels first, "

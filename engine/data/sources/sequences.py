@@ -48,7 +48,7 @@ class _Tokens(DataSource, frozen=True):
     label="Brackets",
     group="Sequences",
     formula="class = 1 where every bracket is closed by its own kind, in the right order",
-    source="Chomsky and Schützenberger, “The algebraic theory of context-free languages”, 1963 (Dyck languages)",
+    source="Chomsky, Schützenberger: The algebraic theory of context-free languages (1963), for Dyck languages",
     synonyms=("balanced", "parentheses", "dyck", "tokens", "sequence", "transformer", "attention"),
     avoid="Few pairs make few different sequences (10 pairs: 16,796 balanced ones of one kind), so that many samples "
     "stand in the training and in the validation part.",
@@ -127,8 +127,8 @@ def is_balanced(tokens: np.ndarray) -> np.ndarray:
     label="Most frequent token",
     group="Sequences",
     formula="class = the token that stands in most places",
-    source="Weiss, Goldberg, Yahav 2021, “Thinking like transformers”, ICML (histograms and most frequent tokens as "
-    "problems for transformers)",
+    source="Weiss, Goldberg, Yahav: Thinking like transformers (ICML 2021), for histograms and most frequent tokens "
+    "as problems for transformers",
     synonyms=("majority", "mode", "counting", "bag of words", "tokens", "sequence"),
 )
 class MostFrequentToken(_Tokens, frozen=True):

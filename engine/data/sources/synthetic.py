@@ -59,7 +59,7 @@ def _position_in_class(labels: np.ndarray) -> np.ndarray:
     label="Spirals",
     group="Points in the plane",
     formula="r = t, angle = 2π (turns t + class / classes)",
-    source="Lang and Witbrock, “Learning to tell two spirals apart”, Proc. 1988 Connectionist Models Summer School",
+    source="Lang, Witbrock: Learning to tell two spirals apart (Connectionist Models Summer School, 1988)",
     synonyms=("spiral", "2d", "classification"),
     avoid="To judge how a network does on real data: there are two features, and no more noise than you ask for.",
 )
@@ -85,7 +85,7 @@ class Spirals(_Plane, frozen=True):
     "moons",
     label="Moons",
     group="Points in the plane",
-    source="Pedregosa et al., “Scikit-learn: machine learning in Python”, JMLR 12, 2011 (make_moons)",
+    source="Pedregosa et al.: Scikit-learn: machine learning in Python (JMLR 2011), make_moons",
     synonyms=("half circles", "crescents", "2d", "classification"),
     avoid="To see a deep network at its best: a small one is enough for two half circles.",
     differs="scikit-learn's make_moons draws the same half circles and takes the noise as an absolute deviation, as "
@@ -106,7 +106,7 @@ class Moons(_Plane, frozen=True):
     label="Circles",
     group="Points in the plane",
     formula="radius = (class + 1) / classes",
-    source="Pedregosa et al., “Scikit-learn: machine learning in Python”, JMLR 12, 2011 (make_circles)",
+    source="Pedregosa et al.: Scikit-learn: machine learning in Python (JMLR 2011), make_circles",
     synonyms=("rings", "concentric", "2d", "classification"),
     avoid="To see a deep network at its best: one hidden layer of a few units is enough for a ring.",
 )
@@ -130,7 +130,7 @@ class Circles(_Plane, frozen=True):
     label="XOR",
     group="Points in the plane",
     formula="class = 1 where x₁ x₂ > 0",
-    source="Minsky and Papert, “Perceptrons”, MIT Press, 1969",
+    source="Minsky, Papert: Perceptrons (1969)",
     synonyms=("exclusive or", "checkerboard", "2d", "classification"),
     avoid="Without a hidden layer, unless to see it fail: no line separates the classes.",
     differs="Notes mean the four corner points, which a network learns by heart; here the points fill four quadrants.",
@@ -152,8 +152,8 @@ class Xor(_Plane, frozen=True):
     label="Gaussian blobs",
     group="Points in the plane",
     formula="x = centre of the class + noise · N(0, 1)",
-    source="Fisher, “The use of multiple measurements in taxonomic problems”, Annals of Eugenics 7, 1936 (the model of "
-    "normal classes with a common covariance)",
+    source="Fisher: The use of multiple measurements in taxonomic problems (Annals of Eugenics, 1936), for the model "
+    "of normal classes with a common covariance",
     synonyms=("clusters", "gaussian", "normal", "2d", "classification"),
     avoid="To see what hidden layers do: clouds that lie apart are separated by straight lines.",
 )
@@ -177,7 +177,8 @@ class Blobs(_Plane, frozen=True):
     label="Function to fit",
     group="Tables",
     formula="sine: sin 2πx; linear: Σ cᵢ xᵢ; friedman: 10 sin(π x₁x₂) + 20 (x₃ − ½)² + 10 x₄ + 5 x₅",
-    source="Friedman, “Multivariate adaptive regression splines”, Annals of Statistics 19(1), 1991 (friedman)",
+    source="Friedman: Multivariate adaptive regression splines (Annals of Statistics, 1991), for the function "
+    "“friedman”",
     synonyms=("curve", "sine", "linear", "friedman"),
     avoid="The linear function, to see what hidden layers do: a network without any is exact there.",
 )

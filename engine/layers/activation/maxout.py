@@ -25,7 +25,7 @@ Pieces = Annotated[
     label="Maxout",
     group="Activation",
     formula="y_j = max over p of (x W_p + b_p)_j, p = 1 … k",
-    source="Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, Maxout networks, section 3",
+    source="Goodfellow, Warde-Farley, Mirza, Courville, Bengio: Maxout networks (2013), section 3",
     synonyms=("pieces", "piecewise linear", "maximum"),
     avoid="It has k times the parameters of a dense layer. A ReLU network with as many parameters in all does as well.",
     differs="Notes write that it doubles the parameters: k = 2 doubles the layer's, and those of a network less, since "
@@ -61,7 +61,7 @@ class Maxout(Dense, frozen=True):
     label="Maxout Conv 2D",
     group="Activation",
     formula="y[i, j, f] = max over p of (x ∗ W_p + b_p)[i, j, f], p = 1 … k",
-    source="Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, Maxout networks, section 3",
+    source="Goodfellow, Warde-Farley, Mirza, Courville, Bengio: Maxout networks (2013), section 3",
     synonyms=("pieces", "piecewise linear", "convolution", "maximum"),
     avoid="It has k times the filters of a convolution, and takes k times as long. A ReLU network with as many does as "
     "well.",

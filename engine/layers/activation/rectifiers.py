@@ -26,7 +26,7 @@ SELU_ALPHA = 1.6732632423543772
     label="ReLU",
     group="Activation",
     formula="y = max(x, 0)",
-    source="Nair, Hinton 2010, Rectified linear units improve restricted Boltzmann machines",
+    source="Nair, Hinton: Rectified linear units improve restricted Boltzmann machines (2010)",
     synonyms=("rectifier", "rectified linear unit"),
     avoid="Not for the output layer, and not where many units are dead (negative for every sample): a high learning "
     "rate kills them, and they do not come back. Leaky ReLU and ELU do.",
@@ -53,7 +53,7 @@ class ReLU(Activation, frozen=True):
     label="Leaky ReLU",
     group="Activation",
     formula="y = max(x, a x)",
-    source="Maas, Hannun, Ng 2013, Rectifier nonlinearities improve neural network acoustic models",
+    source="Maas, Hannun, Ng: Rectifier nonlinearities improve neural network acoustic models (2013)",
     synonyms=("lrelu", "rectifier"),
     avoid="With a slope of 0.01 it hardly helps where units are far in the negative: they learn a hundred times more "
     "slowly. Take a slope of 0.1, or ELU.",
@@ -84,7 +84,7 @@ class LeakyReLU(Activation, frozen=True):
     label="PReLU",
     group="Activation",
     formula="y = x where x > 0, else a x, with a learned",
-    source="He, Zhang, Ren, Sun 2015, Delving deep into rectifiers, section 2.1",
+    source="He, Zhang, Ren, Sun: Delving deep into rectifiers (2015), section 2.1",
     synonyms=("parametric relu", "learned slope", "rectifier"),
     avoid="Not on very small data sets: slopes are learned numbers that can overfit too. A slope near 1 makes the "
     "layer linear, which tells that the network wanted less of it.",
@@ -127,7 +127,8 @@ class PReLU(Activation, frozen=True):
     label="ELU",
     group="Activation",
     formula="y = x where x > 0, else α (e^x − 1)",
-    source="Clevert, Unterthiner, Hochreiter 2016, Fast and accurate deep network learning by exponential linear units",
+    source="Clevert, Unterthiner, Hochreiter: Fast and accurate deep network learning by exponential linear units "
+    "(2016)",
     synonyms=("exponential linear unit",),
     avoid="Where every microsecond counts: an exponential for each negative value costs several times as much as ReLU, "
     "though beside the matrix product it is little.",
@@ -159,7 +160,7 @@ class ELU(Activation, frozen=True):
     label="SELU",
     group="Activation",
     formula="y = λ x where x > 0, else λ α (e^x − 1); λ = 1.0507, α = 1.6733",
-    source="Klambauer, Unterthiner, Mayr, Hochreiter 2017, Self-normalizing neural networks",
+    source="Klambauer, Unterthiner, Mayr, Hochreiter: Self-normalizing neural networks (2017)",
     synonyms=("scaled exponential linear unit", "self-normalizing", "snn"),
     avoid="With weights that are not drawn by the LeCun initializer, or together with batch normalization: nothing "
     "normalizes itself then. Plain dropout disturbs it as well.",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     label="Sigmoid",
     group="Activation",
     formula="y = 1 / (1 + e^(−x))",
-    source="Goodfellow, Bengio, Courville 2016, Deep Learning, section 6.3.2",
+    source="Goodfellow, Bengio, Courville: Deep Learning (2016), section 6.3.2",
     synonyms=("logistic", "squash"),
     avoid="Not in hidden layers of deep networks, where gradients fade: through ten layers to a millionth. Not "
     "before a cross-entropy loss, which contains it.",
@@ -50,7 +50,7 @@ class Sigmoid(Activation, frozen=True):
     label="Tanh",
     group="Activation",
     formula="y = (e^x − e^(−x)) / (e^x + e^(−x))",
-    source="LeCun, Bottou, Orr, Müller 1998, Efficient BackProp, section 4.4",
+    source="LeCun, Bottou, Orr, Müller: Efficient BackProp (1998), section 4.4",
     synonyms=("hyperbolic tangent", "squash"),
     avoid="Not with He's initialization or unscaled inputs: units saturate at once. ReLU and its relatives learn "
     "faster in most hidden layers.",
@@ -79,7 +79,7 @@ class Tanh(Activation, frozen=True):
     label="Hard tanh",
     group="Activation",
     formula="y = min(max(x, −1), 1)",
-    source="Collobert 2004, Large scale machine learning (thesis, Université Paris VI)",
+    source="Collobert: Large scale machine learning (thesis, Université Paris VI, 2004)",
     synonyms=("hardtanh", "clip", "clamp", "squash"),
     avoid="Units outside ±1 for every sample are dead, on either side: keep inputs small, or take tanh.",
     differs="At −1 and 1 themselves the derivative counts as 0, as in PyTorch.",
@@ -105,7 +105,7 @@ class HardTanh(Activation, frozen=True):
     label="Softmax",
     group="Activation",
     formula="y_i = e^(x_i) / Σ_j e^(x_j), over the last axis",
-    source="Bridle 1990, Probabilistic interpretation of feedforward classification network outputs",
+    source="Bridle: Probabilistic interpretation of feedforward classification network outputs (1990)",
     synonyms=("probabilities", "exponential, normalized", "multinomial logistic"),
     avoid="Not before softmax cross-entropy, which contains it: taken twice, probabilities never come near 1 and "
     "learning is slow. Use it within a network, as weights of a mixture.",
@@ -133,7 +133,7 @@ class Softmax(Activation, frozen=True):
     label="Identity",
     group="Activation",
     formula="y = x",
-    source="Goodfellow, Bengio, Courville 2016, Deep Learning, section 6.2.2.1",
+    source="Goodfellow, Bengio, Courville: Deep Learning (2016), section 6.2.2.1",
     synonyms=("linear", "none", "pass"),
     avoid="Not between dense layers that are meant to be deep: without a non-linearity they are no stronger than one.",
 )

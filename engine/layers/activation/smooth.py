@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     label="Swish / SiLU",
     group="Activation",
     formula="y = x / (1 + e^(−β x))",
-    source="Ramachandran, Zoph, Le 2017, Searching for activation functions; as SiLU: Elfwing, Uchibe, Doya 2018",
+    source="Ramachandran, Zoph, Le: Searching for activation functions (2017); as SiLU: Elfwing, Uchibe, Doya: "
+    "Sigmoid-weighted linear units for neural network function approximation in reinforcement learning (Neural "
+    "Networks, 2018)",
     synonyms=("silu", "sigmoid linear unit", "swish-1"),
     avoid="No gain over ReLU is to be expected in shallow networks, and it costs an exponential. Where a unit must "
     "never fall when its input rises, take another: it dips below zero.",
@@ -60,7 +62,7 @@ class Swish(Activation, frozen=True):
     label="GELU",
     group="Activation",
     formula="y = x Φ(x), or x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2",
-    source="Hendrycks, Gimpel 2016, Gaussian error linear units (GELUs)",
+    source="Hendrycks, Gimpel: Gaussian error linear units (GELUs) (2016)",
     synonyms=("gaussian error linear unit", "activation of transformers"),
     avoid="Like Swish, it rarely beats ReLU in shallow networks; it is at home in transformers.",
     differs="GELU stands for Gaussian Error Linear Unit, not “generalized exponential”, as notes have it. PyTorch "
@@ -90,7 +92,8 @@ class GELU(Activation, frozen=True):
     label="Softplus",
     group="Activation",
     formula="y = ln(1 + e^(β x)) / β",
-    source="Dugas, Bengio, Bélisle, Nadeau, Garcia 2001, Incorporating second-order functional knowledge",
+    source="Dugas, Bengio, Bélisle, Nadeau, Garcia: Incorporating second-order functional knowledge for better option "
+    "pricing (NIPS 2000)",
     synonyms=("smooth relu",),
     avoid="Rarely for hidden layers: outputs are all positive, with a mean of 0.8 for a standard normal input, and "
     "learning is slower than with ReLU. It is meant for outputs that must be positive, such as a deviation.",
@@ -119,7 +122,7 @@ class Softplus(Activation, frozen=True):
     label="Mish",
     group="Activation",
     formula="y = x tanh(ln(1 + e^x))",
-    source="Misra 2020, Mish: A self regularized non-monotonic activation function (BMVC)",
+    source="Misra: Mish: A self regularized non-monotonic activation function (BMVC 2020)",
     synonyms=("self regularized",),
     avoid="It costs more than Swish and behaves much the same: worth a trial in deep convolutional networks only.",
 )
