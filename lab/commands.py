@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from lab.catalog import search
+from lab.panels import PANELS
 from lab.run_row import when_text
 from widgets import theme
 from widgets.text import shortened
@@ -87,7 +88,7 @@ def entries_of(window: Window) -> list[Entry]:
         entries.append(
             Entry("Action", text.rstrip("…"), action.trigger, action.key_text, action.spec.words, action.isEnabled())
         )
-    for panel in window.area.panels:
+    for panel in PANELS:
         entries.append(Entry("Panel", panel.title, _bind(window.area.open_panel, panel.name), words="show open"))
     for preset in presets():
         entries.append(

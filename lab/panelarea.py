@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QContextMenuEvent, QMouseEvent, QMoveEvent, QResizeEvent
+from PySide6.QtGui import QAction, QContextMenuEvent, QMouseEvent, QMoveEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QTabBar, QTabWidget, QVBoxLayout, QWidget
 
 from engine.data.signature import DataSignature
@@ -47,25 +47,39 @@ class PanelDock(QDockWidget):
     """A dock whose title bar is one pixel high: the header of its panel takes the mouse for it."""
 
     closeRequested = Signal(str)
+    openRequested = Signal(str)
+    wanted = Signal(str)
+    """The dock is about to be seen."""
 
-    def __init__(self, panel: Panel, parent: QWidget) -> None:
-        super().__init__(panel.title, parent)
-        self.panel = panel
-        self.setObjectName(f"dock-{panel.name}")
+    def __init__(self, kind: type[Panel], parent: QWidget) -> None:
+        super().__init__(kind.tab or kind.title, parent)
+        self.kind = kind
+        self.made: Panel | None = None
+        """The panel, once anybody has wanted to see it."""
+        self.setObjectName(f"dock-{kind.name}")
         holder = QWidget(self)
-        column = QVBoxLayout(holder)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(panel)
+        self._column = QVBoxLayout(holder)
+        self._column.setContentsMargins(0, 0, 0, 0)
         self.setWidget(holder)
         self.setTitleBarWidget(Bar(self))
         self._shift = QPointF()
-        self.header = panel.header
-        self.header.installEventFilter(self)
-        self.header.setCursor(Qt.CursorShape.ArrowCursor)
         self.setMinimumSize(170, 110)
+        self.toggleViewAction().triggered.connect(self._on_toggled)
+
+    def fill(self, panel: Panel) -> None:
+        """Take the panel in."""
+        self.made = panel
+        panel.header.installEventFilter(self)
+        panel.header.setCursor(Qt.CursorShape.ArrowCursor)
+        self._column.addWidget(panel)
+        self._show_panel()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        self.wanted.emit(self.kind.name)
+        super().showEvent(event)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if watched is self.header:
+        if self.made is not None and watched is self.made.header:
             if isinstance(event, QMouseEvent) and event.button() != Qt.MouseButton.RightButton:
                 return self._forward(event)
             if isinstance(event, QContextMenuEvent):
@@ -91,7 +105,7 @@ class PanelDock(QDockWidget):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         for text, method in (
-            ("Give all the room, or take it back", self.panel.maximizeRequested.emit),
+            ("Give all the room, or take it back", self._on_maximize),
             ("Dock" if self.isFloating() else "Float", self._on_float),
             ("Close", self._on_close),
         ):
@@ -108,19 +122,31 @@ class PanelDock(QDockWidget):
 
     def _show_panel(self) -> None:
         # Behind another tab a dock counts as visible and lies beyond the edge: its panel must not draw there.
-        self.panel.setVisible(self.isFloating() or self.geometry().right() >= 0)
+        if self.made is not None:
+            self.made.setVisible(self.isFloating() or self.geometry().right() >= 0)
+
+    def _on_maximize(self) -> None:
+        if self.made is not None:
+            self.made.maximizeRequested.emit()
+
+    def _on_toggled(self, on: bool) -> None:
+        # Qt itself shows it behind the tab that is in front.
+        if on:
+            self.openRequested.emit(self.kind.name)
 
     def _on_float(self) -> None:
         self.setFloating(not self.isFloating())
 
     def _on_close(self) -> None:
-        self.closeRequested.emit(self.panel.name)
+        self.closeRequested.emit(self.kind.name)
 
 
 class PanelArea(QMainWindow):
-    """All panels by name. `maximizedChanged` says whether one panel has all the room (the window hides the rest)."""
+    """All panels by name; one that a new window does not show is made when it is first wanted. `maximizedChanged` says
+    whether one panel has all the room (the window hides the rest), `refused` what a panel could not do, in words."""
 
     maximizedChanged = Signal(bool)
+    refused = Signal(str)
 
     def __init__(
         self, document: Document, selection: Selection, session: Session, parent: QWidget | None = None
@@ -130,20 +156,22 @@ class PanelArea(QMainWindow):
         self.setDockNestingEnabled(True)
         self.setAnimated(False)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.South)
-        self.document = document
+        self.document, self._selection, self._session = document, selection, session
+        self._views: dict[str, dict[str, Any]] = {}
+        """How panels that are not made yet are to be looked at."""
         self._maximized: PanelDock | None = None
         self._before: QByteArray | None = None
         self._shape: tuple[bool, bool] | None = None
+        self._stopped = False
         self.docks: dict[str, PanelDock] = {}
         for cls in PANELS:
-            panel = cls()
-            panel.set_document(document)
-            panel.set_selection(selection)
-            panel.set_session(session)
-            panel.maximizeRequested.connect(self._on_maximize)
-            dock = PanelDock(panel, self)
+            dock = PanelDock(cls, self)
             dock.closeRequested.connect(self.close_panel)
-            self.docks[panel.name] = dock
+            dock.wanted.connect(self.panel)
+            dock.openRequested.connect(self.open_panel)
+            self.docks[cls.name] = dock
+            if not cls.closed:
+                self._make(dock)
         self.arrange()
         document.signatureChanged.connect(self._follow_data)
         document.changed.connect(self._follow_augmentation)
@@ -152,11 +180,30 @@ class PanelArea(QMainWindow):
     # -- what there is -------------------------------------------------------------------------------------------------
 
     def panel(self, name: str) -> Panel:
-        return self.docks[name].panel
+        dock = self.docks[name]
+        return dock.made or self._make(dock)
 
     @property
     def panels(self) -> tuple[Panel, ...]:
-        return tuple(dock.panel for dock in self.docks.values())
+        """Every panel; makes those that nobody has wanted to see so far."""
+        return tuple(map(self.panel, self.docks))
+
+    @property
+    def made(self) -> tuple[Panel, ...]:
+        """The panels that there are by now."""
+        return tuple(dock.made for dock in self.docks.values() if dock.made is not None)
+
+    def _make(self, dock: PanelDock) -> Panel:
+        panel = dock.kind()
+        panel.set_document(self.document)
+        panel.set_selection(self._selection)
+        if not self._stopped:
+            panel.set_session(self._session)
+        panel.maximizeRequested.connect(self._on_maximize)
+        panel.refused.connect(self.refused)
+        panel.set_view_state(self._views.pop(panel.name, {}))
+        dock.fill(panel)
+        return panel
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -165,6 +212,8 @@ class PanelArea(QMainWindow):
 
     def toggles(self) -> Iterable[QAction]:
         """The actions that open and close the panels."""
+        for dock in self.docks.values():
+            dock.toggleViewAction().setText(dock.kind.title)
         return [dock.toggleViewAction() for dock in self.docks.values()]
 
     # -- arranging -----------------------------------------------------------------------------------------------------
@@ -243,6 +292,7 @@ class PanelArea(QMainWindow):
             self.take_back()
         self.docks[name].show()
         self.docks[name].raise_()
+        self._restyle_tabs()
 
     def close_panel(self, name: str) -> None:
         if self._maximized is self.docks[name]:
@@ -254,7 +304,7 @@ class PanelArea(QMainWindow):
     @property
     def maximized(self) -> str:
         """The name of the panel that has all the room, or an empty string."""
-        return self._maximized.panel.name if self._maximized is not None else ""
+        return self._maximized.kind.name if self._maximized is not None else ""
 
     def _on_maximize(self) -> None:
         sender = self.sender()
@@ -297,17 +347,22 @@ class PanelArea(QMainWindow):
 
     def view_states(self) -> dict[str, Any]:
         """How each panel is looked at, as JSON types."""
-        return {panel.name: panel.view_state() for panel in self.panels}
+        return self._views | {panel.name: panel.view_state() for panel in self.made}
 
     def set_view_states(self, states: Any) -> None:
-        for panel in self.panels:
-            state = states.get(panel.name) if isinstance(states, dict) else None
-            if isinstance(state, dict):
-                panel.set_view_state(state)
+        for name, dock in self.docks.items():
+            state = states.get(name) if isinstance(states, dict) else None
+            if not isinstance(state, dict):
+                continue
+            if dock.made is not None:
+                dock.made.set_view_state(state)
+            else:
+                self._views[name] = state
 
     def stop(self) -> None:
         """Let go of the session, for the end of the window."""
-        for panel in self.panels:
+        self._stopped = True
+        for panel in self.made:
             panel.stop()
 
     # -- how it looks --------------------------------------------------------------------------------------------------

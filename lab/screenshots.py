@@ -161,14 +161,14 @@ def _refresh(app: QApplication, window: Window) -> None:
 
     _settle(app)
     deadline = time.monotonic() + LOAD_SECONDS
-    while any(panel.busy for panel in window.area.panels) and time.monotonic() < deadline:
+    while any(panel.busy for panel in window.area.made) and time.monotonic() < deadline:
         _settle(app, 0.02)
     window.feed.refresh()
     window.canvas.live.refresh()
     window.top.refresh()
     window.timeline.refresh()
     window.layer_tab.refresh()
-    for panel in window.area.panels:
+    for panel in window.area.made:
         if panel.isVisible():
             panel.refresh()
     for plot in window.findChildren(Plot):

@@ -13,6 +13,7 @@ from lab.filing import file_name
 from lab.flow import Flow
 from lab.jobs import Jobs
 from lab.notices import Notices
+from lab.panelarea import PanelArea
 from lab.panels import Panel
 from lab.stored import StoredRun
 
@@ -28,11 +29,10 @@ def documents() -> Path:
 class Taking(QObject):
     """Opens the export dialog; loads weights for the runs to come."""
 
-    def __init__(self, flow: Flow, jobs: Jobs, notices: Notices, panels: tuple[Panel, ...], window: QWidget) -> None:
+    def __init__(self, flow: Flow, jobs: Jobs, notices: Notices, area: PanelArea, window: QWidget) -> None:
         super().__init__(window)
-        self._flow, self._jobs, self._notices, self._panels, self._window = flow, jobs, notices, panels, window
-        for panel in panels:
-            panel.refused.connect(self._refuse)
+        self._flow, self._jobs, self._notices, self._area, self._window = flow, jobs, notices, area, window
+        area.refused.connect(self._refuse)
         self.dialog: ExportDialog | None = None
         """The export dialog that was opened last."""
 
@@ -40,7 +40,7 @@ class Taking(QObject):
         """Open the export dialog for the run that is shown."""
         session = self._flow.session
         if session.run_id is not None and session.experiment is not None:
-            self._open(session.run_id, session.experiment.name, self._panels)
+            self._open(session.run_id, session.experiment.name, self._area.panels)
 
     def export_stored(self, run: StoredRun) -> None:
         """Open it for a run of the list."""

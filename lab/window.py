@@ -95,7 +95,7 @@ class Window(QMainWindow):
         self._build()
         self.announcer = Announcer(self.flow, self.notices, self.status, self.runs, self)
         self.keeper = Keeper(self.document, self.filing, self.jobs, self.notices, recovery, self)
-        self.taking = Taking(self.flow, self.jobs, self.notices, self.area.panels, self)
+        self.taking = Taking(self.flow, self.jobs, self.notices, self.area, self)
         self.actions_by_id = ActionSet(self)
         self.top = TopBar(self.document, self.session, self.actions_by_id.by_id, self)  # type: ignore[arg-type]
         self.menus = Menus(self)

@@ -11,7 +11,7 @@ from widgets import theme
 from widgets.text import number
 from widgets.tipped import Tipped
 
-__all__ = ["Histogram", "legible", "paint_bars", "rebin"]
+__all__ = ["Histogram", "ends", "legible", "paint_bars", "rebin"]
 
 
 def rebin(counts: np.ndarray, most: int) -> np.ndarray:
@@ -34,6 +34,15 @@ def legible(counts: np.ndarray) -> np.ndarray:
     while counts.size > most and counts.size % 2 == 0:
         counts = counts[0::2] + counts[1::2]
     return counts
+
+
+def ends(low: float, high: float) -> tuple[str, str]:
+    """The ends of a range in as few digits as tell them apart: of scales about one 0.996 and 1.0, not 1.0 twice."""
+    for digits in range(2, 7):
+        texts = number(low, digits), number(high, digits)
+        if texts[0] != texts[1] or low == high:
+            break
+    return texts
 
 
 def paint_bars(painter: QPainter, area: QRectF, counts: np.ndarray, color: QColor, gap: float = 1.0) -> None:
@@ -103,8 +112,9 @@ class Histogram(Tipped):
         painter.setFont(theme.mono_font(11))
         painter.setPen(QColor(colors.text_dim))
         beneath = QRectF(0, area.bottom() + 3, self.width(), 15)
-        painter.drawText(beneath, Qt.AlignmentFlag.AlignLeft, number(self._low, 2))
-        painter.drawText(beneath, Qt.AlignmentFlag.AlignRight, number(self._high, 2))
+        low, high = ends(self._low, self._high)
+        painter.drawText(beneath, Qt.AlignmentFlag.AlignLeft, low)
+        painter.drawText(beneath, Qt.AlignmentFlag.AlignRight, high)
         if self._low < 0 < self._high:
             x = -self._low / (self._high - self._low) * self.width()
             if 50 < x < self.width() - 50:

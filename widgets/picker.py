@@ -17,7 +17,7 @@ __all__ = ["MANY", "ComponentPicker", "PickerCombo"]
 
 MANY = 8
 """With more choices than this a plain menu is no longer taken in at a glance."""
-ROWS = 11
+ROWS = 13
 _ROW = 27
 _INFO = Qt.ItemDataRole.UserRole
 
@@ -107,6 +107,9 @@ class ComponentPicker(QFrame):
             if info.tag == self._current and not text.strip():
                 self.list.setCurrentItem(item)
         self.list.setFixedHeight(min(max(self.list.count(), 1), ROWS) * _ROW + 4)
+        fits = self.list.count() <= ROWS
+        policy = Qt.ScrollBarPolicy
+        self.list.setVerticalScrollBarPolicy(policy.ScrollBarAlwaysOff if fits else policy.ScrollBarAsNeeded)
         if not found:
             self.hint.setText("Nothing has this name.")
         elif self.list.currentItem() is None:

@@ -124,7 +124,7 @@ QLabel { background: transparent; }
 QLabel[role="title"] { font-weight: 600; color: $text; }
 QLabel[role="section"] { font-weight: 600; color: $dim; font-size: 12px; }
 QLabel[role="dim"] { color: $dim; }
-QLabel[role="hint"] { color: $faint; font-size: 12px; }
+QLabel[role="hint"] { color: $dim; font-size: 12px; }
 QLabel[role="mono"] { color: $dim; font-family: "JetBrains Mono"; font-size: 12px; }
 QLabel[role="value"] { color: $text; font-family: "JetBrains Mono"; font-size: 12px; }
 QLabel[role="error"] { color: $bad; font-size: 12px; }

@@ -34,7 +34,8 @@ _MATCH = Qt.ItemDataRole.UserRole
 
 
 class QuickAdd(QFrame):
-    """A popup inside its parent. `chosen` carries the component that was picked, `closed` follows in any case."""
+    """A popup over its parent; it may reach beyond the lower edge as far as the window does. `chosen` carries the
+    component that was picked, `closed` follows in any case."""
 
     chosen = Signal(object)
     closed = Signal()
@@ -97,11 +98,15 @@ class QuickAdd(QFrame):
         self._what = what
         self.field.setText(text)
         self._search(text)
-        room = self._ground.rect().adjusted(8, 8, -8, -8)
+        window = self._ground.window()
+        if self.parentWidget() is not window:
+            self.setParent(window)
         self.adjustSize()
+        room = self._ground.rect().adjusted(8, 8, -8, -8)
+        room.setBottom(self._ground.mapFrom(window, window.rect().bottomLeft()).y() - 8)
         x = max(room.left(), min(at.x(), room.right() - self.width()))
         y = max(room.top(), min(at.y(), room.bottom() - self.height()))
-        self.move(x, y)
+        self.move(self._ground.mapTo(window, QPoint(x, y)))
         self.show()
         self.raise_()
         self.field.setFocus(Qt.FocusReason.PopupFocusReason)

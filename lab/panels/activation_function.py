@@ -173,6 +173,7 @@ class ActivationFunctionPanel(Panel):
 
     name: ClassVar[str] = "activation_function"
     title: ClassVar[str] = "Activation function"
+    tab: ClassVar[str] = "Function"
     behind: ClassVar[str] = "loss"
     closed: ClassVar[bool] = True
     listens: ClassVar[tuple[str, ...]] = ()

@@ -220,6 +220,7 @@ class ActivationsPanel(Panel):
 
     name: ClassVar[str] = "activations"
     title: ClassVar[str] = "Activations by layer"
+    tab: ClassVar[str] = "Activations"
     topics: ClassVar[frozenset[str]] = frozenset({"activations"})
     listens: ClassVar[tuple[str, ...]] = ("frameChanged", "stateChanged")
     empty: ClassVar[str] = (

@@ -41,6 +41,8 @@ class Panel(QWidget):
 
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
+    tab: ClassVar[str] = ""
+    """What its tab says among others, where the title is long."""
     topics: ClassVar[frozenset[str]] = frozenset()
     listens: ClassVar[tuple[str, ...]] = ("stepsChanged",)
     empty: ClassVar[str] = ""

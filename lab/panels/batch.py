@@ -28,6 +28,7 @@ class BatchPanel(Panel):
 
     name: ClassVar[str] = "batch"
     title: ClassVar[str] = "Batch preview"
+    tab: ClassVar[str] = "Batch"
     behind: ClassVar[str] = "gradients"
     closed: ClassVar[bool] = True
     listens: ClassVar[tuple[str, ...]] = ()

@@ -259,6 +259,7 @@ class ChecksPanel(Panel):
 
     name: ClassVar[str] = "checks"
     title: ClassVar[str] = "Checks before training"
+    tab: ClassVar[str] = "Checks"
     behind: ClassVar[str] = "gradients"
     closed: ClassVar[bool] = True
     listens: ClassVar[tuple[str, ...]] = ()

@@ -122,6 +122,7 @@ class ConfusionPanel(Panel):
 
     name: ClassVar[str] = "confusion"
     title: ClassVar[str] = "Confusion matrix"
+    tab: ClassVar[str] = "Confusion"
     behind: ClassVar[str] = "metrics"
     topics: ClassVar[frozenset[str]] = frozenset({"confusion"})
     listens: ClassVar[tuple[str, ...]] = ("confusionChanged", "stateChanged")

@@ -24,6 +24,7 @@ class GradientsPanel(Panel):
 
     name: ClassVar[str] = "gradients"
     title: ClassVar[str] = "Gradient norm by layer"
+    tab: ClassVar[str] = "Gradients"
     topics: ClassVar[frozenset[str]] = frozenset({"gradients"})
     listens: ClassVar[tuple[str, ...]] = ("frameChanged", "epochEnded", "overlaysChanged", "eventArrived")
     empty: ClassVar[str] = (

@@ -191,6 +191,7 @@ class StepTimePanel(Panel):
 
     name: ClassVar[str] = "step_time"
     title: ClassVar[str] = "Where does the step go"
+    tab: ClassVar[str] = "Step time"
     behind: ClassVar[str] = "learning_rate"
     closed: ClassVar[bool] = True
     topics: ClassVar[frozenset[str]] = frozenset({"timeline"})

@@ -161,6 +161,7 @@ class SurfacePanel(Panel):
 
     name: ClassVar[str] = "surface"
     title: ClassVar[str] = "Decision surface"
+    tab: ClassVar[str] = "Surface"
     behind: ClassVar[str] = "activations"
     topics: ClassVar[frozenset[str]] = frozenset({"surface"})
     listens: ClassVar[tuple[str, ...]] = ("surfaceChanged", "stateChanged")

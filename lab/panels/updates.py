@@ -131,6 +131,7 @@ class UpdatesPanel(Panel):
 
     name: ClassVar[str] = "updates"
     title: ClassVar[str] = "Update : weight ratio"
+    tab: ClassVar[str] = "Updates"
     topics: ClassVar[frozenset[str]] = frozenset({"gradients"})
     listens: ClassVar[tuple[str, ...]] = ("frameChanged", "stateChanged")
     empty: ClassVar[str] = (

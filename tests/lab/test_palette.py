@@ -9,6 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QScrollArea
 
 from engine import edits
+from engine.schema import info_of
 from lab.catalog import DRAG_FORMAT, catalog, search
 from lab.chip import tooltip
 from lab.palette import Palette
@@ -59,6 +60,13 @@ def test_search_by_synonym_and_enter(palette, qtbot):
     assert signal.args == [make("layer", "dense", units=32)]
     QTest.keyClick(palette.field, Qt.Key.Key_Escape)
     assert len(palette.shown) == len(palette.chips)
+
+
+def test_words_of_a_name_that_is_written_as_one_are_found(palette, qtbot):
+    palette.field.setText("norm")
+    with qtbot.waitSignal(palette.addRequested) as signal:
+        QTest.keyClick(palette.field, Qt.Key.Key_Return)
+    assert info_of(signal.args[0]).group == "Normalization"
 
 
 def test_search_without_result_says_so(palette):

@@ -50,7 +50,7 @@ def test_nothing_is_cut_off(make_window: MakeWindow, qtbot: Any, size: tuple[int
             assert left.geometry().right() < right.geometry().left()
         for name in (name for row in GRID for name in row):
             dock = window.area.docks[name]
-            if dock.panel.isVisible():
+            if window.area.panel(name).isVisible():
                 assert dock.width() >= 200 and dock.height() >= 130
         assert window.canvas.height() >= 200 and window.problems.width() >= 290
 
@@ -121,10 +121,10 @@ def test_a_panel_is_dragged_by_its_header(make_window: MakeWindow, qtbot: Any) -
     qtbot.wait(20)
     dock = window.area.docks["updates"]
     button, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    QTest.mousePress(dock.header, button, none, QPoint(60, 10))
-    QTest.mouseMove(dock.header, QPoint(62, 12))
+    QTest.mousePress(window.area.panel("updates").header, button, none, QPoint(60, 10))
+    QTest.mouseMove(window.area.panel("updates").header, QPoint(62, 12))
     assert not dock.isFloating()
-    QTest.mouseMove(dock.header, QPoint(90, 60))
+    QTest.mouseMove(window.area.panel("updates").header, QPoint(90, 60))
     qtbot.waitUntil(dock.isFloating)
     QTest.mouseRelease(dock, button, none, QPoint(60, 0))
     qtbot.wait(50)

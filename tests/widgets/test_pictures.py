@@ -5,7 +5,7 @@ import pytest
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QColor, QImage, QPainter
 
-from widgets.histogram import Histogram, paint_bars, rebin
+from widgets.histogram import Histogram, ends, paint_bars, rebin
 from widgets.samples import Samples, to_image
 
 
@@ -84,3 +84,15 @@ def test_tokens_are_written_out_and_measurements_with_names_are_not(qtbot):
     assert samples._token_rows() == ("0 10 1 9",)
     samples.set_samples(np.array([[0.0, 1.0, 1.0, 9.0]]), ["a"], names=["rooms", "doors", "floors", "age"])
     assert samples.shown_as == "rows"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "texts"),
+    [
+        (0.9963, 1.0041, ("0.996", "1.0")),
+        (-2.5, 1.8, ("-2.5", "1.8")),
+        (1.0, 1.0, ("1.0", "1.0")),
+    ],
+)
+def test_the_ends_of_a_range_are_told_apart(low: float, high: float, texts: tuple[str, str]) -> None:
+    assert ends(low, high) == texts

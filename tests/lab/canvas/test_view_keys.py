@@ -35,7 +35,7 @@ def empty():
 
 def test_a_network_is_typed_without_the_mouse(canvas):
     hands = canvas(empty())
-    for text in ("input", "dense 16", "batchnorm", "leaky", "drop .2", "fc 3", "softmax"):
+    for text in ("input", "dense 16", "batchnorm", "leaky", "drop .2", "fc 3", "softmax ce"):
         hands.add(text)
     network = hands.view.document.experiment.network
     assert [type(node.component).__name__ for node in network.nodes] == [
@@ -99,6 +99,27 @@ def test_quick_add_is_steered_by_keys(canvas):
     hands.key(Qt.Key.Key_Return)
     assert popup.isVisible() and len(nodes(hands)) == 5
     hands.key(Qt.Key.Key_Escape)
+
+
+def test_quick_add_is_not_cut_off_by_a_low_canvas(canvas, qtbot):
+    hands = canvas()
+    window = QWidget()
+    qtbot.addWidget(window)
+    column = QVBoxLayout(window)
+    column.addWidget(hands.view)
+    column.addStretch(1)
+    hands.view.setFixedHeight(160)
+    window.resize(700, 620)
+    window.show()
+    hands.view.setFocus()
+    hands.keys("d")
+    popup = hands.view.quick_add
+    assert popup.isVisible() and popup.height() > hands.view.height()
+    assert window.rect().contains(popup.geometry())
+    hands.key(Qt.Key.Key_Escape)
+    assert not popup.isVisible()
+    column.removeWidget(hands.view)
+    hands.view.setParent(None)
 
 
 def test_delete_reconnects_where_shapes_allow(canvas):
