@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 
 from engine.checks.base import Severity, programs_for, reduced
 from engine.data import Dataset
@@ -109,7 +110,9 @@ def initial_loss(experiment: Experiment, dataset: Dataset) -> InitialLoss:
 
 def penalty_of(experiment: Experiment, dataset: Dataset) -> float:
     """What the penalties add to the loss at the initial weights."""
-    _, programs = programs_for(experiment, dataset)
+    # Mixed samples would have shares for targets, and penalties look at no sample.
+    plain = replace(experiment, data=replace(experiment.data, augmentation=()))
+    _, programs = programs_for(plain, dataset)
     size = min(experiment.training.batch_size, dataset.train.size)
     bound = programs.train(size)
     bound.gather(dataset.train.arrays, np.arange(size))

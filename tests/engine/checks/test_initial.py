@@ -73,6 +73,14 @@ def test_the_penalty_adds_its_strength_times_the_sum_of_squares(strength: float)
     assert penalty == pytest.approx(0.74 * strength, rel=0.03)
 
 
+def test_mixed_samples_leave_the_penalty_what_it_is() -> None:
+    """Their targets are shares of classes, of another shape than the data's."""
+    plain = blobs()
+    mixed = replace(plain, data=replace(plain.data, augmentation=(make("augmentation", "mixup"),)))
+    found, before = (initial_loss(item, data.load(item.data)) for item in (mixed, plain))
+    assert found.penalty == before.penalty > 0 and found.data_loss == before.data_loss
+
+
 @pytest.mark.parametrize(("std", "severity"), [(0.01, "ok"), (1.0, "error")])
 def test_the_verdict(std: float, severity: str) -> None:
     experiment = digits(make("initializer", "normal", std=std))
