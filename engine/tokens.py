@@ -78,13 +78,20 @@ def misfit(experiment: Experiment, report: Report, dataset: Dataset) -> tuple[st
             return node_id, f"tokens are whole numbers, but “{name}” holds {broken:g}."
         least, greatest = int(min(a.min() for a in arrays)), int(max(a.max() for a in arrays))
         if least < 0 or greatest >= vocabulary:
-            remedy = "Tokens are counted from 0." if least < 0 else f"Set its vocabulary to {greatest + 1} at least."
+            remedy = (
+                "Tokens are counted from 0." if least < 0 else f"Set its vocabulary to {_whole(greatest + 1)} at least."
+            )
             return (
                 node_id,
                 f"its vocabulary of {vocabulary} has the tokens 0 to {vocabulary - 1}, but those of “{name}” reach "
-                f"from {least} to {greatest}. {remedy}",
+                f"from {_whole(least)} to {_whole(greatest)}. {remedy}",
             )
     return None
+
+
+def _whole(number: int) -> str:
+    """A whole number; in few digits where nobody would read all of them."""
+    return str(number) if abs(number) < 10**9 else f"{number:.3g}"
 
 
 def _reads(node: Node) -> bool:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from msgspec.structs import replace
 
+from engine.data.augmentation.affine import Scale
 from engine.data.augmentation.base import AugmentationStep
+from engine.data.augmentation.boxes import RandomErasing
 from engine.data.augmentation.mixing import CutMix, Mixup
 from engine.data.signature import DataSignature
 from engine.diagnostics import Diagnostic, Fix
@@ -36,7 +38,7 @@ def augmentation_findings(
             continue
         misfit = item.misfit()
         if misfit is not None:
-            yield _finding(index, misfit[1], field=f".{misfit[0]}")
+            yield _finding(index, misfit[1], fix=_swap_fix(index, item), field=f".{misfit[0]}")
         if data is not None:
             yield from _about_inputs(index, item, [data.inputs[name] for name in inputs if name in data.inputs])
             if tokens:
@@ -75,6 +77,16 @@ def _about_inputs(index: int, item: AugmentationStep, shapes: Sequence[tuple[int
             f"{label} changes images (height × width × channels), and the network is fed {found}. Remove it.",
             fix=_remove_fix(index, item),
         )
+
+
+def _swap_fix(index: int, item: AugmentationStep) -> Fix | None:
+    """Let the larger of two bounds be the upper one."""
+    if not isinstance(item, Scale | RandomErasing):
+        return None
+    swapped = replace(item, smallest=item.largest, largest=item.smallest)
+    return Fix(
+        "Swap the two", lambda value: _edited(value, lambda items: (*items[:index], swapped, *items[index + 1 :]))
+    )
 
 
 def _about_targets(

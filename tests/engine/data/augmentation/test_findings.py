@@ -68,9 +68,15 @@ def test_what_never_happens_is_not_found_fault_with() -> None:
     assert not findings(experiment(("cutmix", {"probability": 0.0}), flat=True), TABLE)
 
 
-def test_a_contradiction_names_its_field() -> None:
-    (item,) = findings(experiment(("scale", {"smallest": 2.0, "largest": 1.5})), IMAGES)
-    assert item.field == "data.augmentation[0].largest" and "1.5" in item.message and "2" in item.message
+@pytest.mark.parametrize(("tag", "low", "high"), [("scale", 1.5, 2.0), ("random_erasing", 0.125, 0.25)])
+def test_a_contradiction_names_its_field_and_is_mended(tag: str, low: float, high: float) -> None:
+    found = experiment((tag, {"smallest": high, "largest": low}))
+    (item,) = findings(found, IMAGES)
+    assert item.field == "data.augmentation[0].largest" and f"{low:g}" in item.message and f"{high:g}" in item.message
+    assert item.fix is not None
+    mended = item.fix.edit(found)
+    assert mended.data.augmentation == (make("augmentation", tag, smallest=low, largest=high),)
+    assert not findings(mended, IMAGES)
 
 
 def test_a_loss_that_takes_one_class_refuses_mixed_ones() -> None:
