@@ -27,10 +27,10 @@ def update_scalars(training: Any, learning_rate: Numbers, step: Numbers) -> dict
 
     `training` is a `TrainingSpec`. Up to the rule's own numbers the names are `engine.ops.update.COMMON` without
     `clip_scale`, and `keep` is 1 - learning_rate * decoupled decay (the penalties' and the rule's own), formed in
-    float64. Behind the rule's come those of
-    what stands beside it: `penalty_l1`, the whole factor of sum |w| in the loss; `threshold`, learning_rate * proximal
-    L1; `unit_norm`; `max_norm` or `max_value` of the clipping; `average_rest`. Each parameter group has all of the
-    update's numbers once more, with its own rate and penalties, under the names that `group_control` gives.
+    float64. Behind the rule's come those of what stands beside it: `penalty_l1`, the whole factor of sum |w| in the
+    loss; `threshold`, learning_rate * proximal L1; `unit_norm`; `max_norm` or `max_value` of the clipping;
+    `average_rest`. Each parameter group has all of the update's numbers once more, with its own rate and penalties,
+    under the names that `group_control` gives.
     """
     rule = training.optimizer
     block = _block(rule, training.penalties, rule.decoupled_decay(), learning_rate, step)

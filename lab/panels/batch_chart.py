@@ -21,6 +21,8 @@ IMAGE = 28.0
 """The smallest picture that can be judged, in pixels."""
 LABEL = 16.0
 ROW = 18.0
+MOST = 1000
+"""Samples of a batch that are drawn; the table that can be exported has all of them."""
 
 
 class BatchChart(Chart):
@@ -33,21 +35,25 @@ class BatchChart(Chart):
         self.shown = 0
         """How many samples there was room for."""
         self._cells: list[tuple[QRectF, int]] = []
-        self._images: tuple[list[QImage], list[QImage]] = ([], [])
+        self._ends = (0.0, 1.0)
+        """The values that are black and white: of both sides, and of all samples, so that what is brighter is seen."""
+        self._images: dict[tuple[bool, int], QImage] = {}
 
     def set_preview(self, preview: BatchPreview | None) -> None:
         """Show this batch from now on."""
         self.preview = preview
-        self._images = ([], [])
+        self._images = {}
         if preview is not None and preview.before.ndim == 4:
-            # One scale for both, and for all: what is brighter is seen to be so.
-            low, high = float(np.nanmin(preview.before)), float(np.nanmax(preview.before))
-            self._images = (
-                [to_image(image, low, high) for image in preview.before],
-                [to_image(image, low, high) for image in preview.after],
-            )
+            self._ends = float(np.nanmin(preview.before)), float(np.nanmax(preview.before))
             self.setAccessibleName(f"A batch of {len(preview.before)} images")
         self.update()
+
+    def _picture(self, preview: BatchPreview, index: int, *, after: bool) -> QImage:
+        """A sample's picture, made when it is first drawn: of a large batch there is room for a small part."""
+        key = after, index
+        if key not in self._images:
+            self._images[key] = to_image((preview.after if after else preview.before)[index], *self._ends)
+        return self._images[key]
 
     @property
     def bottom(self) -> float:
@@ -69,7 +75,7 @@ class BatchChart(Chart):
         if self.preview is None or not len(self.preview.after):
             return
         area = area.adjusted(12, 2, -12, -6)
-        if self._images[1]:
+        if self.preview.after.ndim == 4:
             self._paint_images(painter, area, self.preview)
         elif self._is_plane(self.preview):
             self._paint_points(painter, area, self.preview)
@@ -83,11 +89,12 @@ class BatchChart(Chart):
         form = (2 if self.pairs else 1) * width / height
         painter.setFont(theme.ui_font(11))
         metrics = QFontMetricsF(painter.font())
-        words = max(metrics.horizontalAdvance(text) for text in preview.labels)
-        columns, size = grid(len(preview.after), area.width(), area.height(), form, min(words, 92.0) + 6)
+        count = min(len(preview.after), MOST)
+        words = max(metrics.horizontalAdvance(text) for text in preview.labels[:count])
+        columns, size = grid(count, area.width(), area.height(), form, min(words, 92.0) + 6)
         cell = QRectF(0, 0, area.width() / columns, size + LABEL + 6)
         rows = max(1, int((area.height() + 6) // cell.height()))
-        self.shown = min(len(preview.after), rows * columns)
+        self.shown = min(count, rows * columns)
         # Pixels are what the network gets: few ones are not to be blurred.
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, max(height, width) > size)
         one = size * width / height
@@ -96,8 +103,8 @@ class BatchChart(Chart):
                 area.left() + index % columns * cell.width(), area.top() + index // columns * cell.height()
             )
             left = spot.left() + (spot.width() - (2 * one + 2 if self.pairs else one)) / 2
-            pictures = [group[index] for group in (self._images if self.pairs else self._images[1:])]
-            for place, image in enumerate(pictures):
+            sides = (False, True) if self.pairs else (True,)
+            for place, image in enumerate(self._picture(preview, index, after=after) for after in sides):
                 painter.setOpacity(0.55 if self.pairs and place == 0 else 1.0)
                 painter.drawImage(QRectF(left + place * (one + 2), spot.top(), one, size), image)
             painter.setOpacity(1.0)
@@ -109,8 +116,8 @@ class BatchChart(Chart):
     # -- points --------------------------------------------------------------------------------------------------------
 
     def _paint_points(self, painter: QPainter, area: QRectF, preview: BatchPreview) -> None:
-        self.shown = len(preview.after)
-        both = np.concatenate((preview.before, preview.after)).astype(float)
+        self.shown = min(len(preview.after), MOST)
+        both = np.concatenate((preview.before[: self.shown], preview.after[: self.shown])).astype(float)
         low, high = both.min(axis=0), both.max(axis=0)
         pad = np.where(high > low, 0.06 * (high - low), 1.0)
         plot = area.adjusted(30, 4, -4, -20)
