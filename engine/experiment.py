@@ -149,7 +149,12 @@ class TrainingSpec(Struct, frozen=True, kw_only=True):
     ] = 1  # fmt: skip
     shuffle: Annotated[bool, field(help="Draw a new order of the training samples each epoch.")] = True
     drop_last: Annotated[
-        bool, field(label="Drop incomplete batch", help="Leave out the last batch of an epoch when it is smaller.")
+        bool,
+        field(
+            label="Drop incomplete batch",
+            help="Leave out the last batch of an epoch when it is smaller.",
+            advanced=True,
+        ),
     ] = False
     penalties: Annotated[tuple[Penalty, ...], field(help="Terms that pull weights towards zero.")] = ()
     metrics: Annotated[tuple[Metric, ...], field(help="Numbers taken of the predictions beside the loss.")] = ()

@@ -10,17 +10,18 @@ A form changes nothing itself: it shows the value it was given last and tells wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
-from PySide6.QtWidgets import QApplication, QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.schema import FieldSpec, fields_of
-from widgets import theme
 from widgets.fields import ChoiceEditor, Editor, ListEditor, NumberEditor, PathEditor, SwitchEditor, TextEditor
+from widgets.fold import Fold
 from widgets.help import HelpPopover, component_html, field_html, info_for, tooltip
 
 __all__ = ["LABEL_WIDTH", "FieldRow", "Form", "Severity", "make_editor"]
@@ -144,7 +145,8 @@ class FieldRow(QWidget):
 
 
 class Form(QWidget):
-    """See the module. `hidden` names fields that have no row."""
+    """See the module. `hidden` names fields that have no row; `sections` puts a long form in order: headings (or "")
+    with the names of the fields beneath them."""
 
     valueEdited = Signal(object, str)
 
@@ -155,6 +157,7 @@ class Form(QWidget):
         *,
         hidden: frozenset[str] = frozenset(),
         label_width: int = LABEL_WIDTH,
+        sections: Sequence[tuple[str, tuple[str, ...]]] = (),
     ) -> None:
         super().__init__(parent)
         self.cls = cls
@@ -164,35 +167,52 @@ class Form(QWidget):
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(6)
-        self._more = QWidget(self)
-        more = QVBoxLayout(self._more)
-        more.setContentsMargins(0, 0, 0, 0)
-        more.setSpacing(6)
-        self._more.hide()
-        specs = [spec for spec in fields_of(cls) if spec.name not in hidden]
+        self.folds: list[Fold] = []
+        """Where the advanced fields are: one for each section that has any."""
+        specs = {spec.name: spec for spec in fields_of(cls) if spec.name not in hidden}
+        named = {name for _, names in sections for name in names}
+        rest = tuple(name for name in specs if name not in named)
+        if not sections:
+            self._add_fields([specs[name] for name in rest], label_width)
+        for place, (title, names) in enumerate(sections):
+            if title:
+                self._add_heading(title)
+            # A field that no section names stands in the last one.
+            names = (*names, *rest) if place == len(sections) - 1 else names
+            self._add_fields([specs[name] for name in names if name in specs], label_width)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+
+    def _add_heading(self, title: str) -> None:
+        rule = QFrame()
+        rule.setProperty("role", "line")
+        rule.setFixedHeight(1)
+        heading = QLabel(title)
+        heading.setProperty("role", "title")
+        self._layout.addSpacing(4)
+        self._layout.addWidget(rule)
+        self._layout.addSpacing(4)
+        self._layout.addWidget(heading)
+
+    def _add_fields(self, specs: list[FieldSpec], label_width: int) -> None:
+        fold = Fold("Advanced") if any(spec.advanced for spec in specs) else None
         for spec in specs:
             row = FieldRow(spec, label_width)
             self.rows[spec.name] = row
             row.edited.connect(self._on_field)
             row.helpRequested.connect(self.show_help)
-            (more if spec.advanced else self._layout).addWidget(row)
-        self._fold: QPushButton | None = None
-        if any(spec.advanced for spec in specs):
-            self._fold = QPushButton("Advanced")
-            self._fold.setProperty("kind", "fold")
-            self._fold.setCheckable(True)
-            self._fold.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-            self._fold.toggled.connect(self._on_fold)
-            self._layout.addWidget(self._fold)
-            self._layout.addWidget(self._more)
-            self._retheme()
-            theme.signals.changed.connect(self._retheme)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+            (fold.body if spec.advanced and fold is not None else self._layout).addWidget(row)
+        if fold is not None:
+            self.folds.append(fold)
+            self._layout.addWidget(fold)
+
+    def _fold_of(self, name: str) -> Fold | None:
+        """Where a field is folded away."""
+        return next((fold for fold in self.folds if fold.isAncestorOf(self.rows[name])), None)
 
     def insert_below(self, name: str, widget: QWidget) -> None:
         """Put a widget beneath the row of a field."""
-        layout = self._more.layout() if self.rows[name].spec.advanced else self._layout
-        assert isinstance(layout, QVBoxLayout)
+        fold = self._fold_of(name)
+        layout = fold.body if fold is not None else self._layout
         layout.insertWidget(layout.indexOf(self.rows[name]) + 1, widget)
 
     # -- the value -----------------------------------------------------------------------------------------------------
@@ -214,12 +234,14 @@ class Form(QWidget):
             item = getattr(value, name)
             if before is None or getattr(before, name) is not item:
                 row.editor.set_value(item)
+        self._count_set()
 
     def _on_field(self, name: str, item: Any, key: str) -> None:
         if self._value is None:
             return
         value = msgspec.structs.replace(self._value, **{name: item})
         self._value = value
+        self._count_set()
         self.valueEdited.emit(value, key)
 
     def set_notes(self, notes: dict[str, tuple[Severity, str]]) -> None:
@@ -231,20 +253,17 @@ class Form(QWidget):
             if inner is not None:
                 prefix = f"{name}."
                 inner({path[len(prefix) :]: note for path, note in notes.items() if path.startswith(prefix)})
-        rows = (self.rows.get(path.split(".")[0]) for path in notes)
-        if any(row is not None and row.spec.advanced for row in rows) and self._fold is not None:
-            self._fold.setChecked(True)
+        for path in notes:
+            fold = self._fold_of(path.split(".")[0]) if path.split(".")[0] in self.rows else None
+            if fold is not None:
+                fold.open()
 
-    # -- advanced fields -----------------------------------------------------------------------------------------------
-
-    def _on_fold(self, open_: bool) -> None:
-        self._more.setVisible(open_)
-        self._retheme()
-
-    def _retheme(self) -> None:
-        if self._fold is not None:
-            name = "chevron-down" if self._fold.isChecked() else "chevron-right"
-            self._fold.setIcon(theme.icon(name, "text_dim"))
+    def _count_set(self) -> None:
+        """Beside each fold how many of its fields are not as they are by default: nobody has to look for them."""
+        for fold in self.folds:
+            inside = [row.spec for row in self.rows.values() if fold.isAncestorOf(row)]
+            count = sum(not spec.required and getattr(self._value, spec.name) != spec.default for spec in inside)
+            fold.say(f"{count} set" if count else "")
 
     # -- help ----------------------------------------------------------------------------------------------------------
 

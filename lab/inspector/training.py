@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainingInspector"]
 
+SECTIONS = (
+    ("", ("optimizer", "clipping", "averaging", "groups")),
+    ("Learning rate", ("schedule", "warmup")),
+    ("Epochs and batches", ("epochs", "batch_size", "shuffle", "drop_last", "accumulate", "precision")),
+    ("Regularization", ("penalties",)),
+    ("Metrics and stopping", ("metrics", "stopping")),
+)
+"""The fields of the training in the order in which they are thought of."""
 SEED_ONLY = frozenset({"data", "network", "training", "name", "notes"})
 GOES_ON = (
     "A run goes on. Rates, penalties, clipping and the freezing of groups change it at once; everything else counts "
@@ -45,7 +53,7 @@ class TrainingInspector(SidePanel):
         self.banner = section.figure
         self.problem = label("", "error", wrap=True)
         self.problem.hide()
-        self.form = Form(TrainingSpec)
+        self.form = Form(TrainingSpec, sections=SECTIONS)
         self.form.valueEdited.connect(self._on_edited)
         self.scaling = BatchScaling(document)
         self.form.insert_below("batch_size", self.scaling)

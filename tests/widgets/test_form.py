@@ -1,8 +1,9 @@
 """Forms built from every declaration, edited with real events."""
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel
 
 from engine.experiment import DataSpec, SplitSpec, TrainingSpec
 from engine.schema import all_components, components_of, fields_of, lookup
@@ -188,11 +189,33 @@ def test_lists_grow_shrink_and_turn_round(watched, qtbot):
 def test_advanced_fields_are_folded_until_asked_for_or_wrong(watched):
     w = watched(training())
     assert not w.row("precision").isVisible()
-    QTest.mouseClick(w.form._fold, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(w.form.folds[0].button, Qt.MouseButton.LeftButton)
     assert w.row("precision").isVisible()
-    QTest.mouseClick(w.form._fold, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(w.form.folds[0].button, Qt.MouseButton.LeftButton)
     w.form.set_notes({"precision": ("error", "too precise")})
     assert w.row("precision").isVisible()
+
+
+def test_a_fold_says_how_many_of_its_fields_are_set(watched):
+    w = watched(training(precision="float64", accumulate=4))
+    assert w.form.folds[0].button.text() == "Advanced · 2 set"
+    w.form.set_value(training())
+    assert w.form.folds[0].button.text() == "Advanced"
+
+
+def test_sections_keep_every_field_and_have_folds_of_their_own(qtbot):
+    cls = type(training())
+    form = Form(cls, sections=(("", ("epochs", "accumulate")), ("Steps", ("batch_size",))))
+    qtbot.addWidget(form)
+    form.set_value(training())
+    form.resize(320, 1200)
+    form.show()
+    assert set(form.rows) == {spec.name for spec in fields_of(cls)}
+    assert form.folds[0].isAncestorOf(form.rows["accumulate"])
+    assert form.folds[1].isAncestorOf(form.rows["precision"]), "what no section names is in the last"
+    tops = [form.rows[name].mapTo(form, QPoint(0, 0)).y() for name in ("epochs", "batch_size", "optimizer")]
+    heading = next(label for label in form.findChildren(QLabel) if label.text() == "Steps")
+    assert tops[0] < heading.y() < tops[1] < tops[2]
 
 
 def test_notes_reach_nested_fields(watched):
