@@ -133,6 +133,7 @@ def _teach(target: Target) -> None:
     i, f, d, void = types.int64, types.float32, types.float64, types.void
     _generate(language.number, d, (i,), lambda b, a: b.bitcast(a[0], F64))
     _generate(language.power_of_two, f, (f,), _power_of_two)
+    _generate(language.exponent, f, (f,), _exponent)
     _generate(language.round_even, f, (f,), lambda b, a: b.call(b.module.declare_intrinsic("llvm.rint", [F32]), a))
     _generate(language.fma, f, (f, f, f), lambda b, a: b.call(_foreign(b, "llvm.fmuladd.f32", F32, (F32,) * 3), a))
     _generate(language.atomic_add, i, (i, i), lambda b, a: b.atomic_rmw("add", _pointer(b, a[0]), a[1], "seq_cst"))
@@ -233,6 +234,10 @@ def _atomic_store(b: ir.IRBuilder, a: list[ir.Value]) -> None:
 
 def _power_of_two(b: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
     return b.bitcast(b.shl(b.add(b.fptosi(a[0], I32), I32(127)), I32(23)), F32)
+
+
+def _exponent(b: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    return b.sitofp(b.sub(b.lshr(b.bitcast(a[0], I32), I32(23)), I32(127)), F32)
 
 
 def _stack(target: Target) -> Callable[[ir.IRBuilder, list[ir.Value]], ir.Value]:

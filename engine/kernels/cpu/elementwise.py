@@ -16,6 +16,7 @@ from engine.ops import (
     Fill,
     LeakyReLU,
     LeakyReLUGradient,
+    Multiply,
     ReLU,
     ReLUGradient,
     Scale,
@@ -84,6 +85,17 @@ def _add(call: Call, m: Binding) -> list[Row] | None:
     # Of several passes each but the first adds to what lies in y, where the result must therefore stay.
     parts = [work[i : i + STAGE_LIMIT] for i in range(0, len(work), STAGE_LIMIT)]
     return [Row("elementwise", place, output=1 if len(parts) == 1 else None, stages=part) for part in parts]
+
+
+@rows_of(Multiply)
+def _multiply(call: Call, m: Binding) -> list[Row]:
+    (y,) = call.outputs
+    first, second = (m.address(value) for value in call.inputs)
+    if second == m.address(y):
+        first, second = second, first
+    work = [Stage(stages.LOAD, first), Stage(stages.MULTIPLY, second)]
+    columns = y.shape[-1]
+    return [Row("elementwise", [m.shared, m.address(y), y.size // columns, columns], output=1, stages=work)]
 
 
 @stage_of(AddBias)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.kernels.cpu.language import F, device, fma, power_of_two, round_even
+from engine.kernels.cpu.language import F, device, exponent, fma, power_of_two, round_even
 from engine.kernels.reference.normal_distribution import FAR_P, FAR_Q
 
 LOG2_E = F(1.4426950408889634)
@@ -78,7 +78,8 @@ def expm1(x: Any) -> Any:
 
 @device
 def log1p(x: Any) -> Any:
-    """ln(1 + x) for 0 <= x <= 1: twice the area tangent of x / (2 + x), whose series is exact to float32 after x^15."""
+    """ln(1 + x) for -0.3 <= x <= 1: twice the area tangent of x / (2 + x), whose series is exact to float32 after the
+    15th power."""
     s = x / (F(2) + x)
     q = s * s
     p = fma(q, F(1 / 15), F(1 / 13))
@@ -88,6 +89,13 @@ def log1p(x: Any) -> Any:
     p = fma(q, p, F(1 / 5))
     p = fma(q, p, F(1 / 3))
     return F(2) * fma(s * q, p, s)
+
+
+@device
+def log(x: Any) -> Any:
+    """ln x of a positive normal number, to a few units in the last place near one as well."""
+    n = exponent(x * F(1.4142135))
+    return fma(n, LN2_HIGH, fma(n, LN2_LOW, log1p(x * power_of_two(-n) - F(1))))
 
 
 @device

@@ -69,7 +69,7 @@ def matmul_update(a: Any, me: int, team: int, step: int) -> None:
             return
         row, column = unit // across * BLOCK_ROWS, unit % across * BLOCK_COLUMNS
         height, width = min(BLOCK_ROWS, a[9] - row), min(BLOCK_COLUMNS, columns - column)
-        multiply_block(a, block, width, row, height, column, column + width, packed, edge)
+        multiply_block(a, a[4], block, width, row, height, column, column + width, packed, edge)
         at = (row * p_row + column) * 4
         p, first = rule[3] + at, rule[4] + at
         if rule[0] == 0:

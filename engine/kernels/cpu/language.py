@@ -116,6 +116,11 @@ def power_of_two(n: Any) -> Any:
 
 
 @_primitive
+def exponent(x: Any) -> Any:
+    """The whole float32 n with 2^n <= x < 2^(n+1), of a positive normal float32."""
+
+
+@_primitive
 def round_even(x: Any) -> Any:
     """The nearest whole float32."""
 

@@ -22,6 +22,7 @@ from engine.ops import (
     SoftmaxCrossEntropyGradient,
 )
 from engine.ops.base import Call, DType, Value
+from engine.ops.robust_loss import Huber, HuberGradient, MeanAbsoluteError, MeanAbsoluteErrorGradient
 
 PIECE = 4096
 """Elements that a thread takes at a time, whole rows where they matter."""
@@ -31,7 +32,7 @@ MAXIMA = 64
 
 
 @device
-def _maximum(row: int, columns: int, partial: int) -> Any:
+def largest_of(row: int, columns: int, partial: int) -> Any:
     """The largest of `columns` numbers. What is not a number may be passed over."""
     x, best = f32(row), f32(partial)
     largest = x[0]
@@ -55,7 +56,7 @@ def _log_probability(logits: int, shifted: int, columns: int, label: int, partia
     """shifted = logits - their maximum; returns the label's, zero where there is no such class. Any number that is not
     finite makes it NaN, as the product with a row of zeros and a one does."""
     z, p = f32(logits), f32(shifted)
-    largest = _maximum(logits, columns, partial)
+    largest = largest_of(logits, columns, partial)
     nothing = F(0)
     for j in range(columns):
         p[j] = z[j] - largest
@@ -66,7 +67,7 @@ def _log_probability(logits: int, shifted: int, columns: int, label: int, partia
 
 
 @device
-def _to_shares(row: int, columns: int) -> Any:
+def to_shares(row: int, columns: int) -> Any:
     """Divide the row by its sum; returns the sum's logarithm."""
     p = f32(row)
     total = F(0)
@@ -98,7 +99,7 @@ def softmax_cross_entropy(a: Any, me: int, team: int, step: int) -> None:
         for j in range((last - first) * columns):
             p[j] = functions.exp(p[j])
         for i in range(first, last):
-            total += _to_shares(a[4] + i * columns * 4, columns)
+            total += to_shares(a[4] + i * columns * 4, columns)
         f64(a[8])[piece] = total
         if is_last(a[9], pieces):
             f32(a[3])[0] = F(add_partials(a[8], pieces) / rows)
@@ -181,19 +182,34 @@ def binary_cross_entropy(a: Any, me: int, team: int, step: int) -> None:
             f32(a[4])[0] = F(add_partials(a[6], pieces) / size)
 
 
+SQUARED, ABSOLUTE, HUBER = range(3)
+"""What is done with the distance from a target."""
+
+
 @device
-def _squared_distance(y: int, targets: int, count: int) -> Any:
+def _distance(y: int, targets: int, count: int, kind: int, delta: Any) -> Any:
+    """The sum over a piece."""
     x, t = f32(y), f32(targets)
     total = F(0)
+    if kind == SQUARED:
+        for j in range(count):
+            d = x[j] - t[j]
+            total += d * d
+        return total
     for j in range(count):
-        d = x[j] - t[j]
-        total += d * d
+        size = abs(x[j] - t[j])
+        if kind == ABSOLUTE:
+            total += size
+        else:
+            least = delta if size > delta else size
+            total += size * least - F(0.5) * (least * least)
     return total
 
 
 @kernel
-def mean_squared_error(a: Any, me: int, team: int, step: int) -> None:
-    """Arguments: shared, predictions, targets, whether these are int64, loss, elements, partial sums, counter."""
+def distance(a: Any, me: int, team: int, step: int) -> None:
+    """The mean over all elements. Arguments: shared, predictions, targets, whether these are int64, loss, elements,
+    partial sums, counter, kind of distance, its delta."""
     size = a[5]
     buffer = stack(PIECE)
     pieces = (size + PIECE - 1) // PIECE
@@ -204,16 +220,17 @@ def mean_squared_error(a: Any, me: int, team: int, step: int) -> None:
         first = piece * PIECE
         count = min(PIECE, size - first)
         t = _targets(a[2], a[3], first, count, buffer)
-        f64(a[6])[piece] = float(_squared_distance(a[1] + first * 4, t, count))
+        f64(a[6])[piece] = float(_distance(a[1] + first * 4, t, count, a[8], F(number(a[9]))))
         if is_last(a[7], pieces):
             f32(a[4])[0] = F(add_partials(a[6], pieces) / size)
 
 
 @kernel
 def difference(a: Any, me: int, team: int, step: int) -> None:
-    """dy = (y - t) factor dloss. Arguments: shared, y, t, whether it is int64, dloss, elements, factor, dy."""
-    size = a[5]
-    factor = f32(a[4])[0] * F(number(a[6]))
+    """dy = (y - t) factor dloss; or the difference's sign, or the difference within delta, in its place. Arguments:
+    shared, y, t, whether it is int64, dloss, elements, factor, dy, kind of distance, its delta."""
+    size, kind = a[5], a[8]
+    factor, delta = f32(a[4])[0] * F(number(a[6])), F(number(a[9]))
     buffer = stack(PIECE)
     while True:
         first = claim(a[0]) * PIECE
@@ -222,11 +239,18 @@ def difference(a: Any, me: int, team: int, step: int) -> None:
         count = min(PIECE, size - first)
         t = f32(_targets(a[2], a[3], first, count, buffer))
         y, dy = f32(a[1] + first * 4), f32(a[7] + first * 4)
-        for j in range(count):
-            dy[j] = (y[j] - t[j]) * factor
+        if kind == SQUARED:
+            for j in range(count):
+                dy[j] = (y[j] - t[j]) * factor
+        else:
+            for j in range(count):
+                d = y[j] - t[j]
+                sign = F(1) if d > F(0) else (F(-1) if d < F(0) else d)
+                low = -delta if d < -delta else d
+                dy[j] = (sign if kind == ABSOLUTE else (delta if low > delta else low)) * factor
 
 
-def _rows_at_once(columns: int) -> int:
+def rows_at_once(columns: int) -> int:
     return max(1, PIECE // columns)
 
 
@@ -234,7 +258,7 @@ def _rows_at_once(columns: int) -> int:
 def _softmax(call: Call, m: Binding) -> list[Row]:
     (z, labels), (loss, p) = call.inputs, call.outputs
     rows, columns = z.shape
-    at_once = _rows_at_once(columns)
+    at_once = rows_at_once(columns)
     sums = [m.memory(-(-rows // at_once), np.float64), m.memory(1, np.int64)]
     addresses = [m.address(value) for value in (z, labels, loss, p)]
     return [Row("softmax_cross_entropy", [m.shared, *addresses, rows, columns, at_once, *sums])]
@@ -244,7 +268,7 @@ def _softmax(call: Call, m: Binding) -> list[Row]:
 def _softmax_gradient(call: Call, m: Binding) -> list[Row]:
     addresses = [m.address(value) for value in (*call.inputs, *call.outputs)]
     rows, columns = call.outputs[0].shape
-    return [Row("softmax_cross_entropy_gradient", [m.shared, *addresses, rows, columns, _rows_at_once(columns)])]
+    return [Row("softmax_cross_entropy_gradient", [m.shared, *addresses, rows, columns, rows_at_once(columns)])]
 
 
 def _operands(call: Call, m: Binding, result: Value) -> list[int | float]:
@@ -263,15 +287,30 @@ def _binary(call: Call, m: Binding) -> list[Row]:
     return [Row("binary_cross_entropy", [*_operands(call, m, loss), *_sums(p.size, m), m.address(p)])]
 
 
+def _mean(call: Call, m: Binding, kind: int, delta: float = 0.0) -> list[Row]:
+    (loss,) = call.outputs
+    return [Row("distance", [*_operands(call, m, loss), *_sums(call.inputs[0].size, m), kind, delta])]
+
+
 @rows_of(MeanSquaredError)
 def _squared(call: Call, m: Binding) -> list[Row]:
-    (loss,) = call.outputs
-    return [Row("mean_squared_error", [*_operands(call, m, loss), *_sums(call.inputs[0].size, m)])]
+    return _mean(call, m, SQUARED)
 
 
-def _difference(call: Call, m: Binding, factor: float) -> list[Row]:
+@rows_of(MeanAbsoluteError)
+def _absolute(call: Call, m: Binding) -> list[Row]:
+    return _mean(call, m, ABSOLUTE)
+
+
+@rows_of(Huber)
+def _huber(call: Call, m: Binding) -> list[Row]:
+    return _mean(call, m, HUBER, float(call.op.attributes()["delta"]))
+
+
+def _difference(call: Call, m: Binding, factor: float, kind: int = SQUARED, delta: float = 0.0) -> list[Row]:
     (dy,) = call.outputs
-    return [Row("difference", [*_operands(call, m, call.inputs[2]), factor / dy.size, m.address(dy)])]
+    arguments = _operands(call, m, call.inputs[2])
+    return [Row("difference", [*arguments, factor / dy.size, m.address(dy), kind, delta])]
 
 
 @rows_of(BinaryCrossEntropyGradient)
@@ -282,3 +321,13 @@ def _binary_gradient(call: Call, m: Binding) -> list[Row]:
 @rows_of(MeanSquaredErrorGradient)
 def _squared_gradient(call: Call, m: Binding) -> list[Row]:
     return _difference(call, m, 2.0)
+
+
+@rows_of(MeanAbsoluteErrorGradient)
+def _absolute_gradient(call: Call, m: Binding) -> list[Row]:
+    return _difference(call, m, 1.0, ABSOLUTE)
+
+
+@rows_of(HuberGradient)
+def _huber_gradient(call: Call, m: Binding) -> list[Row]:
+    return _difference(call, m, 1.0, HUBER, float(call.op.attributes()["delta"]))

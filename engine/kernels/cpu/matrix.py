@@ -19,6 +19,7 @@ from engine.kernels.cpu.rows import STAGES_ARGUMENT, Binding, Row, rows_of
 from engine.kernels.cpu.stages import apply
 from engine.kernels.cpu.target import host
 from engine.ops import MatMul
+from engine.ops.attention import BatchMatMul
 from engine.ops.base import Call
 
 LANES = host().lanes
@@ -68,6 +69,7 @@ def panel_width(left: int) -> int:
 @device
 def multiply_block(
     a: Any,
+    right: int,
     out: int,
     c_row: int,
     first_row: int,
@@ -77,10 +79,11 @@ def multiply_block(
     packed: int,
     edge: int,
 ) -> None:
-    """The block of a product that begins at (first_row, first_column), to the address `out`; `a` as for `matmul`.
+    """The block of a product that begins at (first_row, first_column), to the address `out`; `a` as for `matmul`, but
+    the right factor lies at the address `right`.
     `packed` is work memory for a panel, `edge` for a tile."""
     left, a_row, a_step = a[1], a[2], a[3]
-    right, b_row, transposed, depth = a[4], a[5], a[6], a[11]
+    b_row, transposed, depth = a[5], a[6], a[11]
     tiles = (height + ROWS - 1) // ROWS
     column = first_column
     while column < last_column:
@@ -111,7 +114,8 @@ def multiply_block(
 @kernel
 def matmul(a: Any, me: int, team: int, step: int) -> None:
     """c = a b. Arguments: shared; a, a_row, a_step; b, b_row, transposed; c, c_row; rows, columns, depth; block_rows,
-    block_columns; work memory, its bytes for each thread."""
+    block_columns; work memory, its bytes for each thread; how many products there are whose left factors and results
+    lie behind one another, and how many elements the right factors lie apart."""
     out, c_row, rows, columns, block_rows, block_columns = a[7], a[8], a[9], a[10], a[12], a[13]
     packed = a[14] + me * a[15]
     edge = stack(SCRATCH)
@@ -119,12 +123,15 @@ def matmul(a: Any, me: int, team: int, step: int) -> None:
     down = (rows + block_rows - 1) // block_rows
     while True:
         unit = claim(a[0])
-        if unit >= across * down:
+        if unit >= across * down * a[16]:
             break
+        product, unit = unit // (across * down), unit % (across * down)
         row, column = unit // across * block_rows, unit % across * block_columns
         height = min(block_rows, rows - row)
         end = min(column + block_columns, columns)
-        multiply_block(a, out + (row * c_row + column) * 4, c_row, row, height, column, end, packed, edge)
+        row += product * rows
+        right = a[4] + product * a[17] * 4
+        multiply_block(a, right, out + (row * c_row + column) * 4, c_row, row, height, column, end, packed, edge)
 
 
 @device
@@ -207,7 +214,21 @@ def product_rows(call: Call, m: Binding) -> list[Row]:
         "matmul",
         [m.shared, left, a_row, a_step, m.address(b), b.shape[1], int(attributes["transpose_b"])]
         + [m.address(c), columns, rows, columns, depth, block_rows, block_columns]
-        + [*m.scratch(min(depth, DEPTH) * COLUMNS)],
+        + [*m.scratch(min(depth, DEPTH) * COLUMNS), 1, 0],
         output=7,
     )
     return [*before, product]
+
+
+@rows_of(BatchMatMul)
+def _batch_matmul(call: Call, m: Binding) -> list[Row]:
+    a, b = call.inputs
+    (c,) = call.outputs
+    rows, columns = c.shape[-2:]
+    depth = a.shape[-1]
+    count = c.size // (rows * columns)
+    # Where there are many, each is one piece of work.
+    block_rows, block_columns = blocks(rows, columns, m.team) if count < 4 * m.team else (rows, columns)
+    arguments = [m.address(a), depth, 1, m.address(b), columns, 0, m.address(c), columns, rows, columns, depth]
+    arguments += [block_rows, block_columns, *m.scratch(min(depth, DEPTH) * COLUMNS), count, depth * columns]
+    return [Row("matmul", [m.shared, *arguments], output=7)]

@@ -18,7 +18,17 @@ from engine.kernels.cpu.rows import Binding, Row, rows_of
 from engine.ops import SumRows
 from engine.ops.base import Call
 
-__all__ = ["DOUBLE", "WIDE", "add_partials", "blocks", "combine", "joined_rows", "repeat", "sum_columns"]
+__all__ = [
+    "DOUBLE",
+    "WIDE",
+    "add_partials",
+    "blocks",
+    "combine",
+    "joined_rows",
+    "repeat",
+    "sum_columns",
+    "sum_rows_row",
+]
 
 PIECE = 16384
 """Elements of a piece of a pass that only reads: some microseconds."""
@@ -147,12 +157,15 @@ def blocks(rows: int, columns: int) -> tuple[int, int]:
     return max(1, PIECE // width), width
 
 
-@rows_of(SumRows)
-def _sum_rows(call: Call, m: Binding) -> list[Row]:
-    (x,), (y,) = call.inputs, call.outputs
-    columns = y.size
-    rows = x.size // columns
+def sum_rows_row(m: Binding, x: int, rows: int, columns: int, y: int) -> Row:
+    """The row that writes the sum of a matrix's rows to the address y."""
     height, width = blocks(rows, columns)
     partials = m.memory(-(-rows // height) * columns)
     counters = m.memory(-(-columns // width), np.int64)
-    return [Row("sum_rows", [m.shared, m.address(x), rows, columns, m.address(y), height, width, partials, counters])]
+    return Row("sum_rows", [m.shared, x, rows, columns, y, height, width, partials, counters])
+
+
+@rows_of(SumRows)
+def _sum_rows(call: Call, m: Binding) -> list[Row]:
+    (x,), (y,) = call.inputs, call.outputs
+    return [sum_rows_row(m, m.address(x), x.size // y.size, y.size, m.address(y))]

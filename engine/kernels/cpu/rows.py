@@ -27,6 +27,7 @@ __all__ = [
     "Label",
     "Row",
     "Stage",
+    "alone",
     "bits",
     "cover",
     "cover_group",
@@ -154,6 +155,12 @@ class Binding:
         self._held.append(piece)
         return int(piece.ctypes.data)
 
+    def numbers(self, values: np.ndarray) -> int:
+        """The address of float32 that stay as they are."""
+        piece = np.ascontiguousarray(values, np.float32)
+        self._held.append(piece)
+        return int(piece.ctypes.data)
+
     def scratch(self, count: int) -> tuple[int, int]:
         """(address, bytes for each thread) of work memory for `count` float32 a thread. All rows use the same memory:
         what is in it does not outlive the row."""
@@ -277,11 +284,11 @@ def _rows(call: Call, binding: Binding) -> list[Row] | None:
     if maker is not None:
         return maker(call, binding)
     if call.op.name in _STAGES:
-        return _alone(call, binding)
+        return alone(call, binding)
     return None
 
 
-def _alone(call: Call, binding: Binding) -> list[Row] | None:
+def alone(call: Call, binding: Binding) -> list[Row] | None:
     """An elementwise operation by itself: a pass that begins by loading its input."""
     from engine.kernels.cpu.stages import LOAD
 

@@ -18,7 +18,7 @@ from engine.kernels.cpu.activation_stages import PRELU, PRELU_LAYER
 from engine.kernels.cpu.bits import stream_key
 from engine.kernels.cpu.language import F, copy, device, f32, number
 
-__all__ = ["ENTRY", "apply"]
+__all__ = ["ENTRY", "apply", "draw_mask"]
 
 
 # The codes of the stages. `other` is the array at the stage's address, of the matrix's shape where not said otherwise;
@@ -37,7 +37,10 @@ RELU_GRADIENT = 11  # other: y
 LEAKY_RELU_GRADIENT = 12  # other: y, number: slope
 SIGMOID_GRADIENT = 13  # other: y
 TANH_GRADIENT = 14  # other: y
-DROPOUT = 15  # other: the mask to be written; then the addresses of rate and counters, and the stream
+DROPOUT = 15  # other: the mask to be written, number: flags; then the addresses of rate and counters, and the stream
+
+PLAIN, SURVIVAL = 1, 2
+"""Flags of a mask: what is kept is multiplied by 1, not 1 / (1 - rate); 1 - rate is given."""
 
 ENTRY = 6
 """int64 of one stage in a row: code, address, bits of the number, and three more."""
@@ -113,16 +116,17 @@ def _stage(a: Any, entry: int, at: int, element: int, first_column: int, width: 
         for j in range(width):
             x[j] = x[j] * (F(1) - y[j] * y[j])
     elif code == DROPOUT:
-        _dropout(x, y, f32(a[entry + 3])[0], a[entry + 4], a[entry + 5], element, width)
+        draw_mask(y, f32(a[entry + 3])[0], a[entry + 4], a[entry + 5], int(value), element, width)
+        for j in range(width):
+            x[j] = x[j] * y[j]
 
 
 @device
-def _dropout(x: Any, mask: Any, rate: Any, counters: int, stream: int, first: int, width: int) -> None:
-    """Draw the mask of elements from `first` on, keep it, and multiply by it."""
+def draw_mask(mask: Any, rate: Any, counters: int, stream: int, flags: int, first: int, width: int) -> None:
+    """Write the mask of the stream's elements from `first` on: 0 for what is dropped."""
     key0, key1 = stream_key(counters, stream, 0), stream_key(counters, stream, 1)
-    limit = np.uint32(F(4294967296.0) * rate)
-    factor = F(1) / (F(1) - rate)
+    share = F(1) - rate if flags >= SURVIVAL else rate
+    limit = np.uint32(F(4294967296.0) * share)
+    factor = F(1) if flags % 2 == PLAIN else F(1) / (F(1) - share)
     for j in range(width):
-        m = factor if bits.element(first + j, key0, key1) >= limit else F(0)
-        mask[j] = m
-        x[j] = x[j] * m
+        mask[j] = factor if bits.element(first + j, key0, key1) >= limit else F(0)
