@@ -34,6 +34,7 @@ MODULES = (
     "pooling",
     "normalization",
     "normalization_gradient",
+    "group_norm",
     "update",
     "rules",
     "beside",

@@ -22,14 +22,14 @@ from engine.kernels.cpu.stages import apply
 from engine.ops import BatchNorm, BatchNormInference
 from engine.ops.base import Call, Value
 
-__all__ = ["AT_ONCE", "deviations", "matrix"]
+__all__ = ["AT_ONCE", "deviations", "matrix", "normalize_rows", "sum_squares"]
 
 AT_ONCE = 4096
 """Elements that are normalized before their stages follow: they stay in the first-level cache."""
 
 
 @device
-def _sum_squares(total: int, center: int, x: int, x_row: int, rows: int, columns: int) -> None:
+def sum_squares(total: int, center: int, x: int, x_row: int, rows: int, columns: int) -> None:
     """total (columns) = the sum over rows of (x - center)^2, where `center` repeats its columns as `joined_rows` says.
     Otherwise as `sum_columns`."""
     joined = joined_rows(columns, rows) if x_row == columns else 1
@@ -65,7 +65,7 @@ def _statistics(total: int, squares: int, center: int, x: int, x_row: int, rows:
         c[j] = t[j] * share
     if x_row == columns:
         repeat(center, joined_rows(columns, rows), columns)
-    _sum_squares(squares, center, x, x_row, rows, columns)
+    sum_squares(squares, center, x, x_row, rows, columns)
 
 
 # Where a row that takes statistics keeps what they go to, and by how much the running ones move.
@@ -121,12 +121,14 @@ def batch_norm(a: Any, me: int, team: int, step: int) -> None:
         for row in range(0, rows, count):
             here = min(count, rows - row)
             out = a[1] + (row * columns + first) * 4
-            _normalize(out, a[2] + (row * columns + first) * 4, columns, here, joined, width, center, factor, offset)
+            normalize_rows(
+                out, a[2] + (row * columns + first) * 4, columns, here, joined, width, center, factor, offset
+            )
             apply(a, STAGES_ARGUMENT, out, columns, row, here, first, width)
 
 
 @device
-def _normalize(
+def normalize_rows(
     out: int, x: int, x_row: int, rows: int, joined: int, columns: int, center: int, factor: int, offset: int
 ) -> None:
     """out = (x - center) factor + offset, with each of these repeated `joined` times; out may be x."""
@@ -226,7 +228,7 @@ def normalize(a: Any, me: int, team: int, step: int) -> None:
             ready = True
         here = min(at_once, rows - row)
         out = a[1] + row * columns * 4
-        _normalize(out, a[2] + row * columns * 4, columns, here, joined, columns, center, factor, offset)
+        normalize_rows(out, a[2] + row * columns * 4, columns, here, joined, columns, center, factor, offset)
         apply(a, STAGES_ARGUMENT, out, columns, row, here, 0, columns)
 
 

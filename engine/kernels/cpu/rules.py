@@ -36,6 +36,7 @@ from engine.kernels.cpu.update import (
     SLOTS,
     SUMS,
     SUMS_SPACE,
+    barrier_behind,
     common_numbers,
     effective,
     keep_sums,
@@ -311,4 +312,4 @@ def _update(call: Call, m: Binding) -> list[Row]:
     arguments = update_arguments(call, m, 0, call.inputs[0].size)
     arguments += [0] * (KIND - len(arguments))
     arguments += [KINDS[type(op)], len(op.RULE_SCALARS)]
-    return [Row("update_by_rule", arguments, barrier=int(arguments[PIECES] > 1))]
+    return [Row("update_by_rule", arguments, barrier=barrier_behind(arguments[PIECES], m))]

@@ -21,6 +21,7 @@ from engine.kernels.cpu.language import F, clear, device, f32, f64, fma, i64, ke
 from engine.kernels.cpu.pieces import is_last, next_piece
 from engine.kernels.cpu.rows import Binding, Row, rows_of
 from engine.ops.base import Call, Value
+from engine.ops.beside import Average, MaxNorm, SoftThreshold
 from engine.ops.update import COMMON, ClipScale, GradientNorm, PenaltyValue, UpdateAdam, UpdateRule, UpdateSGD
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "adam",
     "adam_numbers",
     "adam_rows",
+    "barrier_behind",
     "common_numbers",
     "effective",
     "flags_of",
@@ -339,8 +341,13 @@ def _update(call: Call, m: Binding) -> list[Row]:
 def update_row(call: Call, m: Binding, first: int, last: int) -> Row:
     """The update of the elements from `first` up to `last` of an update call's span."""
     arguments = update_arguments(call, m, first, last)
-    # Nothing that comes after an update in a step reads what it wrote.
-    return Row(call.op.name, arguments, barrier=int(arguments[PIECES] > 1))
+    return Row(call.op.name, arguments, barrier=barrier_behind(arguments[PIECES], m))
+
+
+def barrier_behind(pieces: int, m: Binding) -> int:
+    """Whether the threads wait for one another behind an update: where they have taken its pieces from the counter, or
+    where something that comes after it in a step reads what it wrote."""
+    return int(pieces > 1 or any(isinstance(call.op, Average | MaxNorm | SoftThreshold) for call in m.program.calls))
 
 
 def update_arguments(call: Call, m: Binding, first: int, last: int) -> list[int]:

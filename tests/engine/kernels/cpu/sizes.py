@@ -73,6 +73,8 @@ def _cases() -> list[Case]:
             far = normal(*shape, scale=2.0, shift=50.0)  # a mean far from zero must not cost digits
             cases.append(Case(ops.BatchNorm(0.1, 1e-3), (far, *_statistics(columns)), (0,), label))
         cases.append(Case(ops.BatchNormInference(1e-3), (x, *_statistics(columns)), (0,), label))
+        affine = (x, normal(columns), normal(columns))
+        cases.append(Case(ops.group_norm.GroupNorm(1, 1e-3, True), affine, (0, 1, 2), label))
     for *image, size, stride, padding in POOLS:
         label = str(tuple(image))
         cases.append(Case(ops.MaxPool(size, stride, padding), (rounded(*image),), label=label))
@@ -81,6 +83,9 @@ def _cases() -> list[Case]:
         label = str(shape)
         cases.append(Case(ops.GlobalAveragePool(), (normal(*shape),), label=label))
         cases.append(Case(ops.BatchNorm(0.1, 1e-3), (normal(*shape), *_statistics(shape[-1])), (0,), label))
+        for groups in {1, shape[-1] // 5 if shape[-1] % 5 == 0 else 2 if shape[-1] % 2 == 0 else 1}:
+            affine = (normal(*shape, shift=20.0), normal(shape[-1]), normal(shape[-1]))
+            cases.append(Case(ops.group_norm.GroupNorm(groups, 1e-3, True), affine, (0, 1, 2), label))
     for batch, height, width, c_in, c_out, kernel, stride, padding in CONVOLUTIONS:
         x, w = (batch, height, width, c_in), (kernel, kernel, c_in, c_out)
         cases.append(Case(ops.Conv2d(stride, padding), (normal(*x), normal(*w)), (0, 1), label=f"{x}{w}"))

@@ -104,19 +104,96 @@ def every_activation(**options: Any) -> Case:
     )
 
 
+def every_arrangement(**options: Any) -> Case:
+    """The layers of images that neither of these networks has."""
+    chain = Chain()
+    chain.add("layer", "input")
+    chain.add("layer", "zero_pad2d", top=1, bottom=1, left=2, right=2)
+    trunk = chain.add("layer", "conv2d", filters=8, size=3)
+    chain.add("layer", "group_norm", groups=2)
+    gate = chain.add("layer", "sigmoid")
+    chain.add("layer", "multiply", inputs=(trunk, gate))
+    chain.add("layer", "depthwise_conv2d", size=3)
+    chain.add("layer", "instance_norm", affine=True)
+    chain.add("layer", "spatial_dropout", rate=0.2)
+    branch = chain.add("layer", "stochastic_depth", survival=0.8)
+    chain.add("layer", "add", inputs=(branch, trunk))
+    image = chain.add("layer", "crop2d", top=1, bottom=0, left=0, right=2)
+    large = chain.add("layer", "conv_transpose2d", filters=5, size=3)
+    small = chain.add("layer", "fractional_max_pool2d")
+    vectors = []
+    for before, tag, values in (
+        (image, "adaptive_average_pool2d", {"height": 3, "width": 2}),
+        (large, "adaptive_max_pool2d", {"height": 2, "width": 3}),
+        (small, "global_max_pool2d", {}),
+    ):
+        last = chain.add("layer", tag, inputs=(before,), **values)
+        vectors.append(last if tag == "global_max_pool2d" else chain.add("layer", "flatten"))
+    chain.add("layer", "concatenate", inputs=tuple(vectors))
+    chain.add("layer", "gaussian_noise", deviation=0.1)
+    chain.add("layer", "dense", units=24)
+    chain.add("layer", "layer_norm")
+    chain.add("layer", "reshape", shape=(4, 6))
+    chain.add("layer", "permute", axes=(2, 1))
+    chain.add("layer", "flatten")
+    chain.add("layer", "dense", units=5)
+    chain.add("loss", "softmax_cross_entropy", smoothing=0.1)
+    rng = np.random.default_rng(2)
+    return Case(
+        experiment=experiment_of(chain.nodes, **options),
+        signature=DataSignature(inputs={"x": (8, 7, 3)}, targets={"y": TargetSignature(classes=5)}, train_size=64),
+        inputs={"x": rng.normal(size=(27, 8, 7, 3))},
+        targets={"y": rng.integers(0, 5, 27)},
+        batch=27,
+    )
+
+
+def every_sequence(**options: Any) -> Case:
+    """The layers of sequences in one network."""
+    chain = Chain()
+    chain.add("layer", "input")
+    chain.add("layer", "embedding", vocabulary=7, width=12)
+    chain.add("layer", "positional_embedding", form="learned")
+    trunk = chain.add("layer", "positional_embedding", form="sinusoidal")
+    chain.add("layer", "self_attention", heads=3, causal=True, dropout=0.1)
+    chain.add("layer", "add", inputs=(chain.last, trunk))
+    chain.add("layer", "layer_norm")
+    parts = [chain.add("layer", "dense", units=9, inputs=(chain.last,)) for _ in range(3)]
+    chain.add("layer", "attention", inputs=tuple(parts))
+    chain.add("layer", "global_average_pool1d")
+    chain.add("layer", "dense", units=5)
+    chain.add("loss", "softmax_cross_entropy")
+    rng = np.random.default_rng(3)
+    return Case(
+        experiment=experiment_of(chain.nodes, **options),
+        signature=DataSignature(inputs={"x": (10,)}, targets={"y": TargetSignature(classes=5)}, train_size=64),
+        inputs={"x": rng.integers(0, 7, size=(26, 10))},
+        targets={"y": rng.integers(0, 5, 26)},
+        batch=26,
+    )
+
+
+WHOLE: dict[str, Callable[..., Case]] = {
+    "every layer": every_layer,
+    "activations": every_activation,
+    "arrangements": every_arrangement,
+    "sequences": every_sequence,
+}
+
+
 def cases(rule: str) -> dict[str, Callable[[], Case]]:
-    """Random networks and one of every layer."""
+    """Random networks, and those that have every layer."""
     options = RULES[rule]
     # Batch normalization over few samples magnifies the last digits.
     found: dict[str, Callable[[], Case]] = {
         str(seed): lambda seed=seed: random_case(seed, batches=(24, 41), **options)  # type: ignore[misc]
         for seed in SEEDS
     }
-    return {**found, "every layer": lambda: every_layer(**options), "activations": lambda: every_activation(**options)}
+    return found | {name: lambda make=make: make(**options) for name, make in WHOLE.items()}  # type: ignore[misc]
 
 
 EACH = pytest.mark.parametrize(("rule", "name"), [(rule, name) for rule in RULES for name in cases(rule)])
-SOME = pytest.mark.parametrize("name", ["0", "3", "5", "8", "every layer", "activations"])
+SOME = pytest.mark.parametrize("name", ["0", "3", "5", "8", *WHOLE])
 
 
 class Bound:
@@ -185,7 +262,7 @@ def equal_states(first: Bound, second: Bound) -> None:
 
 
 def test_the_network_of_every_layer_has_every_layer() -> None:
-    nodes = (*every_layer().experiment.network.nodes, *every_activation().experiment.network.nodes)
+    nodes = [node for make in WHOLE.values() for node in make().experiment.network.nodes]
     assert {type(node.component) for node in nodes} >= set(components_of("layer").values())
 
 
