@@ -168,13 +168,15 @@ def wire_fix(
         new = [item for item in readers.get(waiting.pop(), ()) if item not in below]
         below.update(new)
         waiting += new
+    below = {template_of(item) for item in below}  # copies of a group share their wires
     x, y = node.position
 
-    def distance(other: Node) -> float:
+    def distance(other: Node) -> tuple[float, int]:
+        """Of copies, which lie at one place, the last one comes first: it is what others read."""
         dx, dy = x - other.position[0], y - other.position[1]
-        return math.hypot(dx if dx > 0 else 3 * dx, dy)
+        return math.hypot(dx if dx > 0 else 3 * dx, dy), -copy_number(other.id)
 
-    for source in sorted((item for key, item in nodes.items() if key not in below), key=distance):
+    for source in sorted((item for key, item in nodes.items() if template_of(key) not in below), key=distance):
         if source.bypass or not isinstance(source.component, NodeComponent) or isinstance(source.component, Loss):
             continue
         shape = shapes.get(source.id)

@@ -124,6 +124,8 @@ class AugmentedFeed:
         self._part, self._batches = part, batches
         mixes = self._augmenter.mixes
         self._classes = tuple(name for name in targets if signature.known_target(name).classes)
+        self._fed = tuple(name for name in targets if name in inputs)
+        """What is predicted as it is fed."""
         self._wide = {loss.target: len(target_tensor(loss, signature, 1, shares=mixes).shape) == 2 for loss in losses}
         """Whether a loss reads the shares of all classes, or that of class 1 alone."""
         one = self._prepared(self.look_indices(0), 0)
@@ -199,6 +201,7 @@ class AugmentedFeed:
     def _targets(self, samples: Samples, flat: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """What losses read, and what metrics compare with."""
         read, compared = dict(samples.numbers), dict(samples.numbers)
+        compared |= {name: samples.inputs[name] for name in self._fed}
         for name in self._classes:
             if name not in samples.shares:
                 read[name] = compared[name] = self._part.arrays[name][flat]

@@ -211,3 +211,24 @@ def test_a_layer_that_two_losses_read_keeps_its_outputs() -> None:
     (found,) = check(network, signature).diagnostics
     assert found.fix is not None and found.fix.label == "Insert Dense 2"
     assert check(found.fix.edit(replace(blobs(), network=network)).network, signature).ok
+
+
+def test_a_loose_layer_of_a_group_is_not_wired_to_its_own_repetition() -> None:
+    experiment = edits.disconnect(blobs(), "dense_1", "relu_1")
+    network = replace(experiment.network, blocks=(Block(nodes=("relu_1",), repeat=3),))
+    experiment = replace(experiment, network=network)
+    fix = unwired(experiment, "relu_1").fix
+    assert fix is not None and fix.label == "Wire it in after “Dense 8”"
+    assert fix.edit(experiment).network.node("relu_1").inputs == ("dense_1",)
+
+
+def test_a_loose_layer_behind_a_group_reads_its_last_repetition() -> None:
+    network = replace(blobs().network, blocks=(Block(nodes=("relu_1",), repeat=3),))
+    left, top = network.node("relu_1").position
+    experiment = edits.add_node(replace(blobs(), network=network), make("layer", "dropout"), at=(left + 9, top + 9))
+    fix = unwired(experiment, "dropout_1").fix
+    assert fix is not None
+    after = fix.edit(experiment)
+    assert after.network.node("dropout_1").inputs == ("relu_1",)
+    assert after.network.node("dense_2").inputs == ("dropout_1",)
+    assert check(after.network, POINTS).ok

@@ -27,11 +27,13 @@ from engine.data.preprocessing import Center, Normalize
 from engine.data.sources import Digits
 from engine.experiment import DataSpec, Experiment, SplitSpec
 from engine.graph import check_experiment
-from engine.layers import BatchNorm, Dense, Dropout, Flatten, Input, ReLU
+from engine.layers import BatchNorm, Dense, Dropout, Flatten, Input, ReLU, Reshape
 from engine.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
+from engine.losses import MeanAbsoluteError as MeanAbsoluteLoss
+from engine.metrics import MeanAbsoluteError
 from engine.training import feed as feeds
 from engine.training.control import Control
-from engine.training.events import Diverged, Frame, Paused, StepRow
+from engine.training.events import Diverged, EpochEnd, Frame, Paused, StepRow
 from engine.training.feed import AugmentedFeed, PlainFeed, feed_of
 from engine.training.result import TrainingError
 from engine.training.setup import losses_of
@@ -283,6 +285,17 @@ def test_numbers_are_mixed_in_a_regression() -> None:
     for executor in ("array", "cpu"):
         result = train(experiment, executor=executor)
         assert result.train_loss is not None and np.isfinite(result.train_loss)
+
+
+@pytest.mark.parametrize("executor", ["array", "cpu"])
+def test_an_autoencoder_is_compared_with_what_it_was_fed(executor: Any) -> None:
+    """Metrics, too, see the changed samples, so that the mean of the absolute errors is what the loss is."""
+    network = sequential([Input(), Flatten(), Dense(units=64), Reshape(shape=(8, 8, 1)), MeanAbsoluteLoss(target="x")])
+    experiment = digits(*GEOMETRY, metrics=(MeanAbsoluteError(),), epochs=2)
+    log = Log()
+    train(replace(experiment, network=network), log, executor=executor)
+    for end in log.of(EpochEnd):
+        assert end.train_metrics["mean_absolute_error"] == pytest.approx(end.train_loss, rel=1e-4)
 
 
 def test_a_run_in_double_precision() -> None:
