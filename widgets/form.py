@@ -145,8 +145,8 @@ class FieldRow(QWidget):
 
 
 class Form(QWidget):
-    """See the module. `hidden` names fields that have no row; `sections` puts a long form in order: headings (or "")
-    with the names of the fields beneath them."""
+    """See the module. `hidden` names fields that have no row; `sections` puts a long form in order: a heading
+    (or "" for a mere line) with the names of the fields beneath it, section by section."""
 
     valueEdited = Signal(object, str)
 
@@ -175,7 +175,7 @@ class Form(QWidget):
         if not sections:
             self._add_fields([specs[name] for name in rest], label_width)
         for place, (title, names) in enumerate(sections):
-            if title:
+            if title or place:
                 self._add_heading(title)
             # A field that no section names stands in the last one.
             names = (*names, *rest) if place == len(sections) - 1 else names
@@ -186,12 +186,13 @@ class Form(QWidget):
         rule = QFrame()
         rule.setProperty("role", "line")
         rule.setFixedHeight(1)
-        heading = QLabel(title)
-        heading.setProperty("role", "title")
         self._layout.addSpacing(4)
         self._layout.addWidget(rule)
         self._layout.addSpacing(4)
-        self._layout.addWidget(heading)
+        if title:
+            heading = QLabel(title)
+            heading.setProperty("role", "title")
+            self._layout.addWidget(heading)
 
     def _add_fields(self, specs: list[FieldSpec], label_width: int) -> None:
         fold = Fold("Advanced") if any(spec.advanced for spec in specs) else None

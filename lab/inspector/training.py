@@ -28,8 +28,7 @@ SECTIONS = (
     ("", ("optimizer", "clipping", "averaging", "groups")),
     ("Learning rate", ("schedule", "warmup")),
     ("Epochs and batches", ("epochs", "batch_size", "shuffle", "drop_last", "accumulate", "precision")),
-    ("Regularization", ("penalties",)),
-    ("Metrics and stopping", ("metrics", "stopping")),
+    ("", ("penalties", "metrics", "stopping")),
 )
 """The fields of the training in the order in which they are thought of."""
 SEED_ONLY = frozenset({"data", "network", "training", "name", "notes"})
