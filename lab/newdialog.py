@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QFont, QPainter, QPen
+from typing import Any
+
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QFont, QKeyEvent, QPainter, QPen
 from PySide6.QtWidgets import (
+    QApplication,
     QDialog,
     QDialogButtonBox,
     QLabel,
+    QLineEdit,
     QListWidget,
     QListWidgetItem,
     QStyle,
@@ -24,11 +28,13 @@ from engine.layers.base import Loss
 from engine.schema import Unknown, info_of
 from lab.catalog import layers_text
 from widgets import theme
+from widgets.layout import set_role
 
 __all__ = ["NewDialog"]
 
 ROW = 74
 PICTURE = QSize(92, 52)
+WORDS = Qt.ItemDataRole.UserRole + 2
 
 
 class NewDialog(QDialog):
@@ -40,6 +46,16 @@ class NewDialog(QDialog):
         self.resize(620, 640)
         head = QLabel("Choose what to begin with. Everything in it can be changed.", self)
         head.setProperty("role", "dim")
+        self.field = QLineEdit(self)
+        self.field.setPlaceholderText("Search: data, layers, optimizer…")
+        self.field.setAccessibleName("Search presets")
+        self.field.setClearButtonEnabled(True)
+        self.field.setMinimumHeight(30)
+        self.field.textChanged.connect(self._filter)
+        self.field.installEventFilter(self)
+        self.nothing = QLabel("No preset has these words.", self)
+        self.nothing.setProperty("role", "hint")
+        self.nothing.hide()
         self.list = QListWidget(self)
         self.list.setItemDelegate(PresetDelegate(self.list))
         self.list.setMouseTracking(True)
@@ -47,14 +63,16 @@ class NewDialog(QDialog):
         for preset in presets.presets():
             item = QListWidgetItem(preset.label)
             item.setData(Qt.ItemDataRole.UserRole, preset)
-            item.setData(Qt.ItemDataRole.UserRole + 1, _experiment(preset.name))
+            experiment = _experiment(preset.name)
+            item.setData(Qt.ItemDataRole.UserRole + 1, experiment)
+            item.setData(WORDS, _words(preset, experiment))
             item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{preset.label}: {preset.summary}")
             self.list.addItem(item)
         self.list.setCurrentRow(0)
         self.list.itemActivated.connect(self._on_activated)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
         self.make = buttons.addButton("Create", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.make.setProperty("kind", "primary")
+        set_role(self.make, "primary", "kind")
         self.make.setDefault(True)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
@@ -62,9 +80,36 @@ class NewDialog(QDialog):
         column.setContentsMargins(16, 14, 16, 14)
         column.setSpacing(10)
         column.addWidget(head)
+        column.addWidget(self.field)
+        column.addWidget(self.nothing)
         column.addWidget(self.list, 1)
         column.addWidget(buttons)
-        self.list.setFocus()
+        self.field.setFocus()
+
+    def _filter(self, text: str) -> None:
+        """Leave the presets that have every word that was typed; choose the first of them."""
+        wanted = text.casefold().split()
+        items = [self.list.item(row) for row in range(self.list.count())]
+        for item in items:
+            item.setHidden(not all(word in item.data(WORDS) for word in wanted))
+        left = [item for item in items if not item.isHidden()]
+        self.nothing.setVisible(not left)
+        self.make.setEnabled(bool(left))
+        if not left:
+            self.list.setCurrentRow(-1)
+        elif self.list.currentItem() not in left:
+            self.list.setCurrentItem(left[0])
+        if left:
+            self.list.scrollToItem(self.list.currentItem())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The arrow keys walk through the list while words are typed."""
+        keys = (Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_PageDown, Qt.Key.Key_PageUp)
+        if watched is self.field and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
+            if event.key() in keys:
+                QApplication.sendEvent(self.list, event)
+                return True
+        return super().eventFilter(watched, event)
 
     def _on_activated(self, item: QListWidgetItem) -> None:
         self.accept()
@@ -73,6 +118,16 @@ class NewDialog(QDialog):
     def chosen(self) -> str:
         item = self.list.currentItem()
         return str(item.data(Qt.ItemDataRole.UserRole).name) if item is not None else ""
+
+
+def _words(preset: presets.Preset, experiment: Experiment | None) -> str:
+    """What a preset is found by, in lower case: its words, and the names of what it is made of."""
+    parts = [preset.label, preset.summary, preset.group, preset.name]
+    if experiment is not None:
+        made_of: list[Any] = [experiment.data.source, experiment.training.optimizer, experiment.training.schedule]
+        made_of += [node.component for node in experiment.network.nodes]
+        parts += [info_of(part).label for part in made_of if not isinstance(part, Unknown)]
+    return " ".join(parts).casefold()
 
 
 def _experiment(name: str) -> Experiment | None:
@@ -119,7 +174,7 @@ class PresetDelegate(QStyledItemDelegate):
         painter.drawText(words.translated(0, 19), Qt.AlignmentFlag.AlignLeft, preset.summary)
         if experiment is not None:
             painter.setFont(theme.mono_font(11))
-            painter.setPen(theme.color(look.text_faint))
+            painter.setPen(theme.color(look.text_dim))
             painter.drawText(words.translated(0, 37), Qt.AlignmentFlag.AlignLeft, _facts(preset.group, experiment))
         painter.restore()
 

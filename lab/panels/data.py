@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["DataPanel"]
 
 COMBO = 190
+QWIDGETSIZE_MAX = (1 << 24) - 1
+"""Qt's word for no limit, which its Python does not have."""
 """Pixels that a choice may be wide."""
 WIDE, LOW, HIGH = 820, 220, 330
 """The width from which on all choices stand in one line, and the heights from which on there is a line, and two."""
@@ -206,6 +208,7 @@ class DataPanel(Panel):
         self.choices.setVisible(self.height() >= LOW)
         for combo in (self.view, self.stage, self.across, self.upward):
             combo.setMinimumWidth(COMBO if wide else 0)
+            combo.setMaximumWidth(COMBO if wide else QWIDGETSIZE_MAX)
         across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
         self._bar.setDirection(across if wide else down)
         samples = self.view.currentData() in ("overview", "samples")

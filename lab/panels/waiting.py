@@ -6,7 +6,7 @@ from lab.session import Session
 
 __all__ = ["EPOCH_END", "FIRST_EPOCH", "NEXT_STEPS", "waiting_text"]
 
-EPOCH_END = "Of a classifier, it appears at the end of the epoch."
+EPOCH_END = "It appears at the end of the epoch."
 FIRST_EPOCH = "The first values come at the end of the first epoch."
 NEXT_STEPS = "The first values come with the next steps."
 
