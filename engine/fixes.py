@@ -53,7 +53,8 @@ def fix_for(
             layer = other(**values)
             assert isinstance(layer, NodeComponent)
             return Fix(
-                f"Use {info_of(other).label} instead", lambda value: edits.replace_component(value, node.id, layer)
+                f"Use {info_of(other).label} instead",
+                lambda value: edits.replace_component(value, template_of(node.id), layer),
             )
         case ("loss", str(tag)):
             cls = lookup("loss", tag)

@@ -170,6 +170,18 @@ def test_a_group_whose_output_it_cannot_read_again_is_told_of_the_layer_that_a_p
     assert found[0].message.startswith("In repetition 2: ")
 
 
+def test_a_remedy_of_a_further_copy_mends_the_layer_that_a_person_sees() -> None:
+    network = chain(
+        make("layer", "input"), make("layer", "reshape", shape=(1, 2, 1)), make("layer", "spatial_dropout"),
+        make("layer", "flatten"), make("layer", "dense", units=3), make("loss", "softmax_cross_entropy"),
+    )  # fmt: skip
+    experiment = replace(blobs(), network=network)
+    experiment = block_edits.group(experiment, ["spatial_dropout_1", "flatten_1"], 2)
+    (found,) = [item for item in report_of(experiment).diagnostics if item.severity == "error"]
+    assert found.node == "spatial_dropout_1" and found.message.startswith("In repetition 2: ")
+    assert found.fix is not None and report_of(found.fix.edit(experiment)).ok
+
+
 def test_of_one_copy_a_warning_hides_no_error() -> None:
     def finding(node: str, severity: Severity, message: str, field: str = "") -> Diagnostic:
         return Diagnostic(node=node, field=field, severity=severity, message=message)
