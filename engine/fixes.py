@@ -163,8 +163,8 @@ def wire_fix(
     component = node.component
     if not isinstance(component, NodeComponent) or component.min_inputs != 1:
         return None
-    below = {node.id}
-    waiting = [node.id]
+    below = {item for item in nodes if template_of(item) == template_of(node.id)}
+    waiting = list(below)
     while waiting:
         new = [item for item in readers.get(waiting.pop(), ()) if item not in below]
         below.update(new)
