@@ -1,4 +1,4 @@
-"""The command palette: one field that finds every action, layer, preset, panel and run."""
+"""The command palette: one field that finds every action, layer, preset, panel and run, and the words of training."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from PySide6.QtWidgets import (
 )
 
 from lab.catalog import search
+from lab.choices import choices, take
 from lab.panels import PANELS
 from lab.run_row import when_text
 from widgets import theme
+from widgets.matching import WHOLE_SYNONYM
 from widgets.text import shortened
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ __all__ = ["CommandPalette", "Entry", "entries_of", "find"]
 
 MOST = 60
 RECENT_RUNS = 12
+MOST_LAYERS, MOST_CHOICES = 8, 24
 ROW = 28
 
 
@@ -65,12 +68,12 @@ def score(query: str, entry: Entry) -> float:
     return total - 0.01 * len(text) - (2.0 if not entry.enabled else 0.0)
 
 
-def find(query: str, entries: Iterable[Entry], layers: Callable[[str], list[Entry]]) -> list[Entry]:
-    """The entries for a query, best first; layers are found by `layers`, which knows numbers and synonyms."""
+def find(query: str, entries: Iterable[Entry], named: Callable[[str], list[tuple[float, Entry]]]) -> list[Entry]:
+    """The entries for a query, best first; `named` finds what has other names and numbers, with its worth."""
     if not query.strip():
         return list(entries)[:MOST]
     found = [(value, i, entry) for i, entry in enumerate(entries) if (value := score(query, entry)) > 0]
-    found += [(8.5 - i, -1, entry) for i, entry in enumerate(layers(query)[:8])]
+    found += [(value, -1, entry) for value, entry in named(query)]
     found.sort(key=lambda item: (-item[0], item[1]))
     return [entry for _, _, entry in found[:MOST]]
 
@@ -102,17 +105,28 @@ def entries_of(window: Window) -> list[Entry]:
     return entries
 
 
-def layer_entries(window: Window, query: str) -> list[Entry]:
-    """Layers that a query finds, to be added after the selection."""
+def named_entries(window: Window, query: str) -> list[tuple[float, Entry]]:
+    """What a query finds by name or other name, with its worth: layers, to be added after the selection, and what
+    training and data are made of."""
     text = query.strip()
     for prefix in ("add ", "layer "):
         if text.casefold().startswith(prefix):
             text = text[len(prefix) :]
-    return [
-        Entry("Layer", f"Add {match.component.title()}", _bind(window.add_component, match.component))
-        for match in search(text)
-        if match.score >= 40
+    matches = [match for match in search(text) if match.score >= 40][:MOST_LAYERS]
+    found = [
+        (8.5 - i, Entry("Layer", f"Add {match.component.title()}", _bind(window.add_component, match.component)))
+        for i, match in enumerate(matches)
     ]
+    for choice in choices(query, window.document.experiment, window.canvas.selection.nodes)[:MOST_CHOICES]:
+        entry = Entry(choice.tab.capitalize(), choice.text, _bind(take, window, choice))
+        found.append((_worth(choice.score), entry))
+    return found
+
+
+def _worth(score: float) -> float:
+    """What a match by name is worth beside actions and panels: its own name in full as much as a layer's, another name
+    in full a little less than a word of an action."""
+    return (8.5 if score >= 95 else 6.5 if score >= WHOLE_SYNONYM else 5.0 if score > 60 else 3.9) + score / 1000
 
 
 def _bind(function: Callable[..., object], *arguments: object) -> Callable[[], object]:
@@ -162,7 +176,7 @@ class CommandPalette(QFrame):
         self.setObjectName("command-palette")
         self.setAccessibleName("Command palette")
         self.field = QLineEdit(self)
-        self.field.setPlaceholderText("Search actions, layers, presets, panels, runs…")
+        self.field.setPlaceholderText("Search actions, layers, optimizers, schedules, presets, panels, runs…")
         self.field.setMinimumHeight(34)
         self.field.textChanged.connect(self._on_text)
         self.field.installEventFilter(self)
@@ -201,7 +215,7 @@ class CommandPalette(QFrame):
 
     def _on_text(self, text: str) -> None:
         self.list.clear()
-        for entry in find(text, self._entries, self._layers):
+        for entry in find(text, self._entries, self._named):
             item = QListWidgetItem(entry.text)
             item.setData(Qt.ItemDataRole.UserRole, entry)
             item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{entry.kind}: {entry.text}")
@@ -209,8 +223,8 @@ class CommandPalette(QFrame):
         self.list.setCurrentRow(0)
         self.resize(self.width(), min(self._tallest, 62 + ROW * max(1, self.list.count())))
 
-    def _layers(self, query: str) -> list[Entry]:
-        return layer_entries(self._window, query)
+    def _named(self, query: str) -> list[tuple[float, Entry]]:
+        return named_entries(self._window, query)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if watched is self.field and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:

@@ -324,6 +324,7 @@ class PanelArea(QMainWindow):
         self._maximized = dock
         for other in self.docks.values():
             other.setVisible(other is dock)
+        self.panel(name).header.back.show()
         self.maximizedChanged.emit(True)
 
     def take_back(self) -> None:
@@ -334,9 +335,11 @@ class PanelArea(QMainWindow):
     def _take_back(self) -> bool:
         if self._maximized is None:
             return False
+        self.panel(self._maximized.kind.name).header.back.hide()
         self._maximized = None
         if self._before is not None:
             self.restoreState(self._before)
+            self._restyle_tabs()  # Qt has made them anew
         return True
 
     # -- remembering ---------------------------------------------------------------------------------------------------

@@ -304,6 +304,7 @@ class Window(QMainWindow):
 
     def show_left(self, name: str) -> None:
         """Show a tab at the left and put the focus into it."""
+        self.area.take_back()
         self.left.setCurrentIndex({"layers": 0, "runs": 1}[name])
         if name == "layers":
             self.palette_tab.focus_search()
@@ -312,10 +313,12 @@ class Window(QMainWindow):
 
     def show_right(self, name: str) -> None:
         """Show a tab at the right."""
+        self.area.take_back()
         self.right.setCurrentIndex(("layer", "training", "data", "notes").index(name))
         self.right.currentWidget().setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def focus_problems(self) -> None:
+        self.area.take_back()
         cards = self.problems.cards
         (cards[0] if cards else self.problems).setFocus(Qt.FocusReason.ShortcutFocusReason)
 

@@ -259,6 +259,13 @@ class Form(QWidget):
             if fold is not None:
                 fold.open()
 
+    def reveal(self, name: str) -> FieldRow:
+        """The row of a field, unfolded where it was folded away. Raises KeyError for a name that there is not."""
+        row, fold = self.rows[name], self._fold_of(name)
+        if fold is not None:
+            fold.open()
+        return row
+
     def _count_set(self) -> None:
         """Beside each fold how many of its fields are not as they are by default: nobody has to look for them."""
         for fold in self.folds:

@@ -12,6 +12,8 @@ __all__ = ["WHOLE_SYNONYM", "ranked", "score_of"]
 WHOLE_SYNONYM = 90.0
 """What a component scores whose other name was typed in full; no less than this means that a whole name was typed."""
 
+LOOSEST = 0.4
+
 
 def ranked(text: str, infos: Iterable[ComponentInfo]) -> list[ComponentInfo]:
     """The components that `text` finds, best first; all of them, in their order, for an empty text."""
@@ -54,7 +56,8 @@ def _name_score(text: str, name: str) -> float:
 
 
 def _spread(text: str, name: str) -> float:
-    """How closely the letters of `text` stand, in order, in `name` (from the first letter on): 0 when they do not."""
+    """How closely the letters of `text` stand, in order, in `name` (from the first letter on): 0 when they do not, or
+    so far apart that nobody can have meant it."""
     if not name.startswith(text[:1]):
         return 0.0
     position, first = -1, -1
@@ -63,4 +66,5 @@ def _spread(text: str, name: str) -> float:
         if position < 0:
             return 0.0
         first = position if first < 0 else first
-    return len(text) / (position - first + 1)
+    closeness = len(text) / (position - first + 1)
+    return closeness if closeness >= LOOSEST else 0.0

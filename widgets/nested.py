@@ -29,14 +29,15 @@ Notes = dict[str, tuple[Severity, str]]
 
 
 def successor(cls: type[Struct], before: Struct | None) -> Struct | None:
-    """A value of `cls` with its defaults, but with those fields of `before` that it has too and may keep; None where a
-    field has neither default nor such a value."""
+    """A value of `cls` with its defaults, but with those fields of `before` that mean the same there: of the same name
+    and the same default, and that it may keep. (A learning rate of 0.1 is SGD's usual one, and a hundred times Adam's.)
+    None where a field has neither default nor such a value."""
     from engine.schema import SchemaError, parse_field
 
     kept: dict[str, Any] = {}
-    names = {spec.name for spec in fields_of(type(before))} if before is not None else set()
+    names = {spec.name: spec for spec in fields_of(type(before))} if before is not None else {}
     for spec in fields_of(cls):
-        if spec.name in names:
+        if spec.name in names and names[spec.name].default == spec.default:
             try:
                 kept[spec.name] = parse_field(spec, getattr(before, spec.name))
             except SchemaError:

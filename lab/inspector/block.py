@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QHBoxLayout, QPushButton
 
 from engine import block_edits
 from engine.experiment import MOST_REPEATS, Block, Experiment
@@ -57,8 +57,11 @@ class BlockSection(Section):
         self.words = label("", "error", wrap=True)
         self.words.hide()
         grid = titled((("Name", self.name), (TIMES.label, self.times)))
-        grid.addWidget(self.ungroup, 2, 0)
-        grid.addWidget(self.unroll, 2, 1)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(6)
+        buttons.addWidget(self.ungroup)
+        buttons.addWidget(self.unroll, 1)
+        grid.addLayout(buttons, 2, 0, 1, 2)
         grid.addWidget(self.words, 3, 0, 1, 2)
         self.body.addLayout(grid)
 

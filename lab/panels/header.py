@@ -105,8 +105,14 @@ class PanelHeader(QWidget):
         self.look = Chip(self)
         self.look.pressed.connect(self.returnRequested)
         self.look.hide()
+        self.back = Chip(self)
+        self.back.say(("back to the network (Esc)",), 10_000)
+        self.back.setToolTip("Take the room back from this panel, and show everything else again")
+        self.back.pressed.connect(self.maximizeRequested)
+        self.back.hide()
         self.caption = Caption(self)
         row.addWidget(self.title)
+        row.addWidget(self.back)
         row.addWidget(self.look)
         row.addWidget(self.caption, 1)
         self._build_tools()
@@ -158,7 +164,8 @@ class PanelHeader(QWidget):
 
     def _room_to_look(self) -> int:
         """The width that title and caption leave."""
-        taken = self.title.sizeHint().width() + self.caption.fontMetrics().horizontalAdvance(self.caption.text())
+        back = 0 if self.back.isHidden() else self.back.sizeHint().width() + self._row.spacing()
+        taken = back + self.title.sizeHint().width() + self.caption.fontMetrics().horizontalAdvance(self.caption.text())
         margins = self._row.contentsMargins()
         # The panel's width: while it is being resized, this one's may still be the old one.
         return self._panel.width() - taken - margins.left() - margins.right() - 3 * self._row.spacing()
@@ -171,6 +178,10 @@ class PanelHeader(QWidget):
         self.caption.setFont(theme.mono_font(11))
         self.look.setFont(theme.mono_font(11))
         self.look.setStyleSheet(f"color: {now.warn}; border: 1px solid {now.warn}; border-radius: 4px; padding: 0 4px;")
+        self.back.setFont(theme.ui_font(11))
+        self.back.setStyleSheet(
+            f"color: {now.accent}; border: 1px solid {now.accent}; border-radius: 4px; padding: 0 4px;"
+        )
         self.tools.setStyleSheet(f"background: {now.panel}")
         for button, icon in self._buttons:
             button.setIcon(theme.icon(icon, "text_dim"))

@@ -61,6 +61,18 @@ def test_the_keyboard_finds_and_does(make_window: MakeWindow, qtbot: Any) -> Non
         ("one step", "Action", "One step"),
         ("light", "Action", "Theme: light"),
         ("batchnorm", "Layer", "Add BatchNorm"),
+        ("adamw", "Training", "Optimizer: AdamW"),
+        ("optimizer lion", "Training", "Optimizer: Lion"),
+        ("kaiming", "Layer", "Initializer of Dense 8: He / Kaiming"),
+        ("weight decay", "Training", "Add penalty: Weight decay (decoupled)"),
+        ("L2", "Training", "Add penalty: L2 (ridge)"),
+        ("cosine", "Training", "Schedule: Cosine"),
+        ("SGDR", "Training", "Schedule: Cosine with restarts"),
+        ("early stopping", "Training", "Add stop condition: Early stopping"),
+        ("EMA", "Training", "Weight averaging: Moving average"),
+        ("PCA", "Data", "Add preprocessing step: Principal components"),
+        ("mixup", "Data", "Add augmentation: Mixup"),
+        ("gelu", "Layer", "Add GELU"),
     ],
 )
 def test_presets_panels_actions_and_layers_are_found(make_window: MakeWindow, query: str, kind: str, text: str) -> None:

@@ -103,6 +103,19 @@ def test_a_panel_takes_all_the_room_and_gives_it_back(make_window: MakeWindow, q
     assert window.area.maximized == "" and window.canvas.isVisible() and window.area.shown == before
 
 
+def test_the_way_back_from_a_panel_that_has_all_the_room_is_in_sight(make_window: MakeWindow, qtbot: Any) -> None:
+    window = make_window()
+    QTest.keyClick(window, Qt.Key.Key_F6)
+    header = window.area.panel("checks").header
+    qtbot.waitUntil(header.back.isVisible)
+    assert window.area.maximized == "checks" and "Esc" in header.back.text()
+    QTest.mouseClick(header.back, Qt.MouseButton.LeftButton)
+    assert window.area.maximized == "" and window.canvas.isVisible() and header.back.isHidden()
+    window.area.toggle_maximized("loss")
+    window.show_right("training")
+    assert window.area.maximized == "" and window.training_tab.isVisible()
+
+
 def test_panels_close_open_and_float(make_window: MakeWindow, qtbot: Any) -> None:
     window = make_window()
     window.area.close_panel("updates")
