@@ -18,6 +18,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from engine import executors
+from engine.schema import SchemaError
 from engine.training import events
 from engine.training.checkpoint import CheckpointError
 from engine.training.control import Control
@@ -296,7 +297,9 @@ class Trainer:
         self.experiment = counters.experiment
         for event in reader.changes()[0]:
             if event.step <= counters.step:
-                self.experiment = change(self.experiment, event.path, event.after)[0]
+                # The checkpoint knows the older ones; those of a part that another has replaced since have no place.
+                with contextlib.suppress(SchemaError):
+                    self.experiment = change(self.experiment, event.path, event.after)[0]
         return arrays, counters
 
     def _best_before(self, counters: Counters | None) -> tuple[int, dict[str, np.ndarray]] | None:

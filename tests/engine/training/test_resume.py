@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from engine.clipping import ClipByGlobalNorm
+from engine.clipping import ClipByGlobalNorm, ClipByValue
 from engine.experiment import Experiment
 from engine.optimizers import SGD, Adam
 from engine.penalties import L1, L2, WeightDecay
@@ -144,6 +144,35 @@ def test_live_changes_are_part_of_what_a_resume_replays(tmp_path: Path) -> None:
     kept = [event for event in store.open(part.run).events() if isinstance(event, Changed)]
     assert [event.path for event in kept] == [event.path for event in log.of(Changed)]
     assert store.open(part.run).experiment == experiment
+
+
+def test_a_live_change_of_a_part_that_was_replaced_later_stands_in_no_ones_way(tmp_path: Path) -> None:
+    edits: dict[int, tuple[str, Any]] = {
+        2: ("training.clipping.max_norm", 0.2),
+        4: ("training.clipping", ClipByValue(max_value=0.1)),
+        5: ("training.clipping.max_value", 0.05),
+    }
+
+    def run(stop: int | None, **more: Any) -> Trainer:
+        control = Control()
+
+        def report(event: Event) -> None:
+            if isinstance(event, StepRows) and not more.get("resume"):
+                if event.step in edits:
+                    control.set(*edits[event.step])
+                if event.step == stop:
+                    control.stop()
+
+        experiment = spiral(RICH, clipping=ClipByGlobalNorm(max_norm=0.5), **COURSE)
+        trainer = Trainer(experiment, device="cpu", executor="array", control=control, report=report, **more)
+        trainer.run()
+        return trainer
+
+    store = RunStore(tmp_path)
+    whole, first = run(None), run(8, store=store)
+    resumed = run(None, store=store, resume=first.run_id)
+    assert resumed.experiment.training.clipping == ClipByValue(max_value=0.05)
+    assert_same(arrays_of(whole), arrays_of(resumed))
 
 
 def test_a_stop_inside_an_evaluation_loses_no_epoch(tmp_path: Path) -> None:
