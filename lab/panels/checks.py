@@ -82,7 +82,7 @@ class CheckPage(QWidget):
         said = QHBoxLayout()
         said.setSpacing(6)
         said.addWidget(self.mark, 0, Qt.AlignmentFlag.AlignTop)
-        said.addWidget(self.verdict, 1)
+        said.addWidget(self.verdict, 1, Qt.AlignmentFlag.AlignTop)
         said.addWidget(self.take, 0, Qt.AlignmentFlag.AlignTop)
         self.plot: Plot | None = None
         self.stack = QStackedWidget()
@@ -247,6 +247,10 @@ class _Table(QTableWidget):
                 side = Qt.AlignmentFlag.AlignLeft if words else Qt.AlignmentFlag.AlignRight
                 item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
                 self.setItem(i, j, item)
+                if i == 0:  # a heading stands over its column as the column itself
+                    heading = QTableWidgetItem(f"{header[j]}    " if words else f"    {header[j]}")
+                    heading.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
+                    self.setHorizontalHeaderItem(j, heading)
         self.restyle()
 
     def restyle(self) -> None:

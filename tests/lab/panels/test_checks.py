@@ -167,3 +167,13 @@ def test_progress_is_told_at_a_pace_however_often_a_check_looks_up(
     panel.checking.progressed.connect(lambda share, _: told.append(share))
     assert all(panel.checking._watch(k / 1000, "") for k in range(1000))
     assert told[0] == 0.0 and 18 <= len(told) <= 20
+
+
+def test_headings_stand_over_their_columns(panel: ChecksPanel, qtbot: QtBot) -> None:
+    run(qtbot, panel, "summary")
+    table = panel.page.rows
+    sides = {Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight}
+    for column in range(table.columnCount()):
+        heading, first = table.horizontalHeaderItem(column), table.item(0, column)
+        assert heading is not None and first is not None and heading.textAlignment() == first.textAlignment()
+    assert {Qt.AlignmentFlag(table.item(0, j).textAlignment()) & side for j in (0, 3) for side in sides} >= sides
