@@ -15,6 +15,9 @@ from engine.ops.base import Call, DType
 PIECE = 4096
 """Elements that a thread copies at a time."""
 
+LONG = 16
+"""From this length on a call that copies memory is faster than a loop."""
+
 OUTER = 4
 """Axes that are walked through around the innermost one."""
 
@@ -31,23 +34,30 @@ def move(a: Any, me: int, team: int, step: int) -> None:
         first = claim(a[0]) * at_once
         if first >= walks * across:
             return
-        for unit in range(first, min(first + at_once, walks * across)):
-            walk, start = unit // across, unit % across * PIECE
+        walk, start = first // across, first % across * PIECE
+        # The walk's place on the outer axes, and what that is in both arrays.
+        k3, k2, k1 = walk % a[9], walk // a[9] % a[8], walk // (a[9] * a[8]) % a[7]
+        k0 = walk // (a[9] * a[8] * a[7])
+        for _ in range(first, min(first + at_once, walks * across)):
+            to = k0 * a[10] + k1 * a[11] + k2 * a[12] + k3 * a[13] + start * to_step
+            at = k0 * a[14] + k1 * a[15] + k2 * a[16] + k3 * a[17] + start * from_step
             width = min(PIECE, inner - start)
-            to, at = start * to_step, start * from_step
-            for axis in range(3, 0, -1):
-                length = a[6 + axis]
-                to += walk % length * a[10 + axis]
-                at += walk % length * a[14 + axis]
-                walk //= length
-            to += walk * a[10]
-            at += walk * a[14]
-            if to_step == 1 and from_step == 1:
+            if width >= LONG and to_step == 1 and from_step == 1:
                 copy(a[1] + to * 4, a[2] + at * 4, width * 4)
             else:
                 target, source = f32(a[1] + to * 4), f32(a[2] + at * 4)
                 for j in range(width):
                     target[j * to_step] = source[j * from_step]
+            k3 += 1
+            if k3 == a[9]:
+                k3 = 0
+                k2 += 1
+                if k2 == a[8]:
+                    k2 = 0
+                    k1 += 1
+                    if k1 == a[7]:
+                        k1 = 0
+                        k0 += 1
 
 
 def strides(shape: Sequence[int]) -> tuple[int, ...]:

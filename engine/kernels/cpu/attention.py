@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.kernels.cpu import functions
 from engine.kernels.cpu.interpreter import claim
-from engine.kernels.cpu.language import F, clear, device, f32, kernel, number, stack
+from engine.kernels.cpu.language import F, device, f32, kernel, number, stack
 from engine.kernels.cpu.loss import MAXIMA, largest_of
 from engine.kernels.cpu.rows import Binding, Row, rows_of
 from engine.ops.attention import AttentionWeights, AttentionWeightsGradient
@@ -16,27 +16,30 @@ PIECE = 4096
 """Elements that a thread takes at a time, in whole rows."""
 
 
+MASKED = F(-100)
+"""A score far enough below the largest one that nothing is left of its exponential."""
+
+
 @device
-def _softmax(out: int, x: int, columns: int, scale: Any, beyond: Any, partial: int) -> Any:
-    """The row out = softmax(scale x), where `beyond` is added to the sum of the exponentials; out may be x. Returns the
-    sum, which is no number where the row's numbers are none."""
+def _shift(out: int, x: int, columns: int, seen: int, scale: Any, partial: int) -> None:
+    """out = scale x less its largest number, of the first `seen` columns; the others are masked. out may be x."""
     y, z = f32(out), f32(x)
+    # Minus infinity is added to what is masked: of any other number that is not finite no number is left.
+    beyond = F(0)
+    for j in range(seen, columns):
+        score = z[j] * scale
+        beyond += F(0) if score < F(0) else score * F(0)
     if out == x:
-        for j in range(columns):
+        for j in range(seen):
             y[j] = y[j] * scale
     else:
-        for j in range(columns):
+        for j in range(seen):
             y[j] = z[j] * scale
-    largest = largest_of(out, columns, partial)
-    total = beyond
-    for j in range(columns):
-        y[j] = functions.exp(y[j] - largest)
-    for j in range(columns):
-        total += y[j]
-    share = F(1) / total
-    for j in range(columns):
-        y[j] = y[j] * share
-    return total
+    largest = largest_of(out, seen, partial) + beyond
+    for j in range(seen):
+        y[j] = y[j] - largest
+    for j in range(seen, columns):
+        y[j] = MASKED
 
 
 @kernel
@@ -50,21 +53,25 @@ def attention_weights(a: Any, me: int, team: int, step: int) -> None:
         first = claim(a[0]) * at_once
         if first >= rows:
             return
-        for row in range(first, min(first + at_once, rows)):
-            out, x = a[2] + row * columns * 4, a[1] + row * columns * 4
+        last = min(first + at_once, rows)
+        for row in range(first, last):
             seen = columns if a[7] == 0 else min(columns, row % a[5] + 1)
-            beyond, masked = F(0), f32(x + seen * 4)
-            for j in range(columns - seen):
-                # Minus infinity is added to what is masked: of any other number that is not finite no number is left.
-                score = masked[j] * scale
-                beyond += F(0) if score < F(0) else score * F(0)
-            total = _softmax(out, x, seen, scale, beyond, partial)
-            if total == total:
-                clear(out + seen * 4, (columns - seen) * 4)
-            else:
-                weights = f32(out)
+            _shift(a[2] + row * columns * 4, a[1] + row * columns * 4, columns, seen, scale, partial)
+        powers = f32(a[2] + first * columns * 4)
+        for j in range((last - first) * columns):
+            powers[j] = functions.exp(powers[j])
+        for row in range(first, last):
+            y = f32(a[2] + row * columns * 4)
+            total = F(0)
+            for j in range(columns):
+                total += y[j]
+            share = F(1) / total
+            if share == share:
                 for j in range(columns):
-                    weights[j] = total
+                    y[j] = y[j] * share
+            else:
+                for j in range(columns):
+                    y[j] = share
 
 
 @kernel

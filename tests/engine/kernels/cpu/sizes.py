@@ -39,6 +39,15 @@ CONVOLUTIONS = (
     (7, 8, 8, 4, 16, 2, 2, 0),
 )
 
+BY_CHANNEL = (
+    # batch, height, width, channels, kernel, stride, padding, dilation
+    (2, 9, 8, 20, 3, 1, 1, 1),
+    (2, 9, 8, 20, 3, 2, 1, 1),
+    (3, 10, 10, 33, 3, 1, 2, 2),
+    (1, 12, 11, 5, 5, 1, 2, 1),
+    (40, 14, 14, 8, 3, 1, 0, 1),
+)
+
 
 def _statistics(columns: int) -> tuple[Draw, ...]:
     return normal(columns, shift=1.0), normal(columns), normal(columns), uniform(columns, low=0.5)
@@ -89,6 +98,10 @@ def _cases() -> list[Case]:
     for batch, height, width, c_in, c_out, kernel, stride, padding in CONVOLUTIONS:
         x, w = (batch, height, width, c_in), (kernel, kernel, c_in, c_out)
         cases.append(Case(ops.Conv2d(stride, padding), (normal(*x), normal(*w)), (0, 1), label=f"{x}{w}"))
+    for batch, height, width, channels, kernel, *options, dilation in BY_CHANNEL:
+        x, w = (batch, height, width, channels), (kernel, kernel, 1, channels)
+        op = ops.grouped_convolution.GroupedConv2d(*options, channels, dilation)
+        cases.append(Case(op, (normal(*x), normal(*w)), (0, 1), label=f"{x}{w}"))
     return cases
 
 
