@@ -42,6 +42,8 @@ def fix_for(
                 f"Insert {info_of(cls).label}",
                 lambda value: edits.insert_before(value, component, template_of(node.id)),
             )
+        case ("set", str(_), tuple()) if is_copy(node.id):
+            return None  # axes or a shape for this repetition would not suit the one before it
         case ("set", str(name), wanted):
             return _set_fix(f"Set {name} to {wanted}", node.id, name, wanted)
         case ("outputs", int(count)):

@@ -232,3 +232,13 @@ def test_a_loose_layer_behind_a_group_reads_its_last_repetition() -> None:
     assert after.network.node("dropout_1").inputs == ("relu_1",)
     assert after.network.node("dense_2").inputs == ("dropout_1",)
     assert check(after.network, POINTS).ok
+
+
+def test_axes_are_not_set_to_and_fro_between_repetitions() -> None:
+    """The second repetition reads two axes where the first one reads three."""
+    network = chain(make("layer", "input"), make("layer", "permute", axes=(2, 1, 3)),
+                    make("layer", "global_average_pool2d"), make("layer", "dense", units=3),
+                    make("loss", "softmax_cross_entropy"))  # fmt: skip
+    network = replace(network, blocks=(Block(nodes=("permute_1", "global_average_pool2d_1")),))
+    found = check(network, replace(POINTS, inputs={"x": (4, 5, 2)})).of("permute_1")
+    assert len(found) == 1 and "In repetition 2" in found[0].message and found[0].fix is None
