@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Choice", "choices", "take"]
 
 INITIALIZED = "weight_init"
+SETTLED_MS = 40
+"""After which what was unfolded and added in a form has its place."""
 
 
 class Choice(Struct, frozen=True):
@@ -53,8 +55,7 @@ def take(window: Window, choice: Choice) -> None:
     tab = {"training": window.training_tab, "data": window.data_tab}.get(choice.tab)
     if choice.field and isinstance(tab, TrainingInspector | DataInspector):
         row = tab.form.reveal(choice.field)
-        # Its place is known when what has been unfolded and added is laid out.
-        QTimer.singleShot(0, tab, lambda: tab.ensureWidgetVisible(row))
+        QTimer.singleShot(SETTLED_MS, tab, lambda: tab.ensureWidgetVisible(row))
 
 
 def _all(text: str, experiment: Experiment, selected: tuple[str, ...]) -> Iterator[Choice]:

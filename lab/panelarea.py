@@ -339,7 +339,6 @@ class PanelArea(QMainWindow):
         self._maximized = None
         if self._before is not None:
             self.restoreState(self._before)
-            self._restyle_tabs()  # Qt has made them anew
         return True
 
     # -- remembering ---------------------------------------------------------------------------------------------------

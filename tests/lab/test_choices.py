@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from engine.experiment import DataSpec, TrainingSpec
 from engine.schema import components_of, fields_of, info_of
-from lab.choices import choices
+from lab.choices import choices, take
 from tests.support.examples import blobs, make
 
 
@@ -77,6 +77,20 @@ def test_an_initializer_is_for_the_selected_layers_or_for_all() -> None:
     assert after.network.node("dense_2").component.weight_init == make("initializer", "orthogonal")
     assert after.network.node("dense_1") == experiment.network.node("dense_1")
     assert [c.text for c in others] == [c.text for c in choices("orthogonal", experiment, ("relu_1",))]
+
+
+def test_what_was_added_is_scrolled_to(make_window: Any, qtbot: Any) -> None:
+    window = make_window(size=(1280, 800))
+    (choice, *_) = choices("early stopping", window.document.experiment)
+    take(window, choice)
+    tab = window.training_tab
+    row = tab.form.rows["stopping"]
+
+    def whole() -> bool:
+        top = row.mapTo(tab.viewport(), QPoint(0, 0)).y()
+        return bool(top >= 0 and top + row.height() <= tab.viewport().height() and row.height() > 150)
+
+    qtbot.waitUntil(whole)
 
 
 def test_the_palette_changes_the_experiment_and_shows_where(make_window: Any) -> None:
