@@ -203,6 +203,13 @@ def _spec(value: Any, name: str | int, where: str) -> FieldSpec:
             _join(where, name),
             "is now part of “training.clipping”: set that to global_norm, and training.clipping.max_norm to the bound",
         )
+    # What is a part of something here is often looked for a level too high: “training.learning_rate”.
+    for outer in specs:
+        inner = getattr(value, outer, None)
+        if isinstance(inner, Component) and any(spec.name == name for spec in _fields(inner)):
+            raise SchemaError(
+                _join(where, name), f"there is no such field; did you mean “{_join(_join(where, outer), name)}”?"
+            )
     raise no_such_field(_join(where, name), str(name), specs)
 
 

@@ -88,6 +88,8 @@ def test_a_node_s_component_is_set_by_name() -> None:
         ("nodes[9].units", 3, "nodes[9].units: the network has 5 nodes"),
         ("nodes[x]", 3, "nodes[x]: expected a node's id or number, such as “nodes.dense_1.units” or “nodes[1].units”"),
         ("nodes", 3, "nodes: expected a node's id or number, such as “nodes.dense_1.units” or “nodes[1].units”"),
+        ("training.learning_rate", 3, "training.learning_rate: there is no such field; did you mean "
+         "“training.optimizer.learning_rate”?"),
         ("training.optimiser", 3, "training.optimiser: there is no such field; did you mean “optimizer”?"),
         ("training.optimizer", "adan", "training.optimizer: there is no optimizer “adan”; did you mean “adam”?"),
         ("training.optimizer", "AdamW", "training.optimizer: there is no optimizer “AdamW”; did you mean “adamw”?"),
