@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from engine import data, edits, presets
+from engine import edits, presets
 from engine.backend import choose
-from engine.cpu_executor import ALONE, CompiledProgram, CPUExecutor
+from engine.cpu_executor import CPUExecutor
 from engine.data.signature import DataSignature, TargetSignature
 from engine.executor import ArrayExecutor
 from engine.experiment import DataSpec, Experiment
@@ -122,39 +122,9 @@ def test_both_executors_agree() -> None:
     compiled.executor.close()
 
 
-def test_the_timeline_tells_of_array_operations_between_compiled_pieces() -> None:
-    bound = Bound(encoder(True, "float32"), "cpu")
-    bound.program.stamping = True
-    assert bound.program.run({"learning_rate": 0.05})
-    found = bound.program.timeline()
-    assert {"array: attention_weights", "array: batch_matmul", "matmul+add_bias", "loss"} <= set(found.rows)
-    assert found.nodes[found.rows.index("array: attention_weights")] == ATTENTION
-    begin, end = found.begin[0], found.end[0]
-    assert (end >= begin).all()
-    # In order, but for what two clocks differ by.
-    assert (np.diff(begin) > -1e-4).all() and (begin[1:] - end[:-1] > -1e-4).all()
-    assert 0.3 * found.seconds < found.busy().sum() < found.seconds + 1e-3
-    flops = sum(value for value in found.flops if value == value)
-    assert flops == pytest.approx(bound.program.program.flops)
-    bound.program.stamping = False
-    assert bound.program.run({"learning_rate": 0.05}) and bound.program.timeline() is None
-    bound.executor.close()
-
-
 @pytest.fixture
 def preset() -> Experiment:
     return presets.make("tiny-transformer")
-
-
-def test_small_pieces_between_array_operations_stay_on_one_thread(preset: Experiment) -> None:
-    dataset = data.load(preset.data)
-    report = check_experiment(preset, dataset.signature)
-    state = State(preset.network, report, preset.training.optimizer, choose("cpu"))
-    executor = CPUExecutor(state, 2)
-    program = executor.bind(compile(preset, report, dataset.signature, batch_size=64, training=True))
-    assert isinstance(program, CompiledProgram)
-    assert program.program.flops > 3 * ALONE and program.threads == 1
-    executor.close()
 
 
 def accuracy(experiment: Experiment) -> float:

@@ -10,7 +10,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QMessageBox
 
 from lab.window import Window
-from tests.lab.test_window import rename
+from tests.lab.test_window_files import rename
 from tests.support.examples import blobs
 
 MakeWindow = Callable[..., Window]
