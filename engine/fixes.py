@@ -68,6 +68,8 @@ def fix_for(
                 return None  # what reads a loss is to be mended first
             label = f"Use {info_of(cls).label[0].lower()}{info_of(cls).label[1:]}"
             return Fix(label, lambda value: edits.replace_component(value, template_of(node.id), loss))
+        case ("to_images",):
+            return _to_images_fix(node, nodes, wires, shapes)
         case ("bypass",):
             return bypass_fix(node.id)
     return None
@@ -107,6 +109,30 @@ def _insert_dense(count: int, node: Node) -> Fix | None:
     component = cls(units=count)
     assert isinstance(component, NodeComponent)
     return Fix(f"Insert {component.title()}", lambda value: edits.insert_before(value, component, template_of(node.id)))
+
+
+def _to_images_fix(
+    node: Node, nodes: Mapping[str, Node], wires: Mapping[str, tuple[str, ...]], shapes: Mapping[str, Shape]
+) -> Fix:
+    """Walk upstream to the last layer that yields images, and put the node right behind it."""
+    component, current = node.component, node.id
+    assert isinstance(component, NodeComponent)
+    while len(wires[current]) == 1 and not is_copy(current):
+        source = wires[current][0]
+        if len(shapes.get(source, ())) == 3 and not is_copy(source) and current != node.id:
+            return Fix(f"Move it before {_named(nodes[current], nodes)}", _moved(node.id, component, source, current))
+        current = source
+    return bypass_fix(node.id)
+
+
+def _moved(node: str, component: NodeComponent, source: str, target: str) -> Callable[[Experiment], Experiment]:
+    """The edit that takes a node out and puts it on the wire from `source` to `target`."""
+
+    def edit(experiment: Experiment) -> Experiment:
+        rest = edits.remove_nodes(experiment, [node])
+        return edits.insert_on_edge(rest, component, source, target, node_id=node)
+
+    return edit
 
 
 def _set_fix(label: str, node: str, field: str, value: object) -> Fix:

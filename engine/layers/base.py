@@ -34,6 +34,7 @@ class ShapeProblem(Exception):
     ("loss", tag)            put another loss in this one's place
     ("replace", tag, values) put a node of that tag in this one's place
     ("bypass",)              take this node out without deleting it
+    ("to_images",)           move this node up to where there are images, or take it out where there are none
     """
 
     def __init__(self, message: str, field: str = "", fix: tuple[Any, ...] | None = None) -> None:

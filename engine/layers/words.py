@@ -44,7 +44,7 @@ def require_image(name: str, shape: Shape) -> None:
     message = f"{name} needs images (height × width × channels), but its input holds {describe(shape)}."
     if len(shape) == 1:
         message += " Put it before the layer that flattens or averages the image."
-    raise ShapeProblem(message)
+    raise ShapeProblem(message, fix=("to_images",))
 
 
 def require_sequence(name: str, shape: Shape) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from engine import edits
+from engine import data, edits, presets
 from engine.data.signature import DataSignature, TargetSignature
 from engine.diagnostics import Diagnostic
 from engine.experiment import Block, Experiment, Node
@@ -242,3 +242,28 @@ def test_axes_are_not_set_to_and_fro_between_repetitions() -> None:
     network = replace(network, blocks=(Block(nodes=("permute_1", "global_average_pool2d_1")),))
     found = check(network, replace(POINTS, inputs={"x": (4, 5, 2)})).of("permute_1")
     assert len(found) == 1 and "In repetition 2" in found[0].message and found[0].fix is None
+
+
+@pytest.mark.parametrize(
+    "tag", ["max_pool2d", "global_average_pool2d", "fractional_max_pool2d", "conv2d", "batch_norm"]
+)
+def test_a_layer_for_images_behind_a_flatten_is_moved_before_it(tag: str) -> None:
+    base = presets.make("digits-baseline")
+    signature = data.load(base.data).signature
+    wrong = edits.insert_on_edge(base, make("layer", tag), "dense_1", "relu_1")
+    found = [item for item in check_experiment(wrong, signature).diagnostics if item.severity == "error"]
+    (finding,) = found
+    assert finding.fix is not None and finding.fix.label == "Move it before “Flatten”"
+    mended = finding.fix.edit(wrong)
+    assert check_experiment(mended, signature).ok
+    assert mended.network.node("flatten_1").inputs == (f"{tag}_1",)
+    assert mended.network.node("relu_1").inputs == ("dense_1",)
+
+
+def test_a_layer_for_images_among_tables_is_taken_out() -> None:
+    base = presets.make("diabetes-regression")
+    signature = data.load(base.data).signature
+    wrong = edits.insert_on_edge(base, make("layer", "max_pool2d"), "dense_1", "relu_1")
+    (finding,) = [item for item in check_experiment(wrong, signature).diagnostics if item.severity == "error"]
+    assert finding.fix is not None and finding.fix.label == "Bypass this layer"
+    assert check_experiment(finding.fix.edit(wrong), signature).ok

@@ -112,7 +112,7 @@ def test_parameters_have_the_shape_of_what_they_scale() -> None:
         (LayerNorm(), (7, 1), "Each position of", "", ("set", "over", "sample")),
         (LayerNorm(), (4, 4, 1), "Each pixel", "", ("set", "over", "sample")),
         (InstanceNorm(), (1, 1, 5), "Each channel of images", "", ("bypass",)),
-        (InstanceNorm(), (64,), "needs images", "", None),
+        (InstanceNorm(), (64,), "needs images", "", ("to_images",)),
     ],
 )  # fmt: skip
 def test_refusals_name_the_remedy(
