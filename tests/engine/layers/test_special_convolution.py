@@ -168,7 +168,7 @@ def test_refusals_name_the_remedy(
     with pytest.raises(ShapeProblem, match=words) as caught:
         layer.infer((shape,))
     assert (caught.value.field, caught.value.fix) == (field, fix)
-    if fix is not None:
+    if fix is not None and fix[0] == "set":
         from msgspec.structs import replace
 
         replace(layer, **{fix[1]: fix[2]}).infer((shape,))
