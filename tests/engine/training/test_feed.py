@@ -215,8 +215,8 @@ def test_steps_by_hand_and_a_pause_change_no_bit() -> None:
 
     def go_on(event: object) -> None:
         if isinstance(event, Paused):
+            # By now the threads may have prepared all that is to come, and ended.
             pauses.append(event.step)
-            assert threads() or event.step == 0, "what is prepared waits meanwhile"
             control.resume()
 
     control.pause()
