@@ -1,0 +1,358 @@
+"""From the calls of a program to what the device is asked to do: launches of kernels and matrix products of cuBLAS.
+
+Each module of this package says, for its subject, what an operation launches (`@launches_of`) or which stage it is
+(`@stage_of`). A group of calls becomes the launches of its first call, and the calls after it become stages of the last
+of those where they can. There is no way out: an operation that is declared nowhere cannot run on the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from engine.fuse import Group
+from engine.kernels.cuda.signatures import Argument, Packed, Pointer, SignatureError, signatures
+from engine.kernels.cuda.stages import KEEP, LIMIT, Stage, encode
+from engine.ops.base import Call, DType, Op, Value
+from engine.plan import Program
+
+__all__ = [
+    "BLOCK",
+    "Binding",
+    "Covered",
+    "Launch",
+    "Missing",
+    "Product",
+    "Work",
+    "alone",
+    "blocks",
+    "cover",
+    "cover_group",
+    "launches_of",
+    "stage_of",
+]
+
+BLOCK = 256
+"""Threads of a block where nothing speaks for another number."""
+
+MOST_BLOCKS = 4096
+"""Blocks of a kernel that walks over an array: enough for every card, so that no result depends on which one it is."""
+
+
+class Missing(LookupError):
+    """An operation of which nothing says how the device does it."""
+
+
+def blocks(count: int, each: int = BLOCK) -> int:
+    """How many blocks walk over `count` elements, where one takes `each` at a time."""
+    return max(1, min(-(-count // each), MOST_BLOCKS))
+
+
+@dataclass
+class Launch:
+    """A kernel, its arguments, and the grid. The argument `output` is where the result is written, for a kernel that
+    ends with stages (None: it takes none); `columns` is then the length of the result's last axis."""
+
+    kernel: str
+    arguments: Sequence[Argument]
+    grid: int | tuple[int, int] | tuple[int, int, int] = 1
+    block: int = BLOCK
+    output: int | None = None
+    columns: int = 1
+    stages: list[Stage] = field(default_factory=list)
+
+    def pack(self) -> Packed:
+        """The arguments as the kernel wants them. Raises SignatureError where something does not fit."""
+        signature = signatures().get(self.kernel)
+        if signature is None:
+            raise SignatureError(f"there is no kernel “{self.kernel}”")
+        if not 1 <= self.block <= signature.threads:
+            raise SignatureError(f"{self.kernel} runs with up to {signature.threads} threads a block, not {self.block}")
+        if any(not 1 <= size <= limit for size, limit in zip(self.size, (2**31 - 1, 65535, 65535), strict=True)):
+            raise SignatureError(f"{self.kernel}: no device has a grid of {self.size} blocks")
+        if signature.staged != (self.output is not None):
+            raise SignatureError(f"{self.kernel}: a kernel that ends with stages says where its result goes, no other")
+        arguments = [*self.arguments, encode(self.stages, self.columns)] if signature.staged else self.arguments
+        return signature.pack(arguments)
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """The grid, in three numbers."""
+        grid = self.grid if isinstance(self.grid, tuple) else (self.grid,)
+        x, y, z = (*grid, 1, 1)[:3]
+        return x, y, z
+
+
+@dataclass(frozen=True)
+class Product:
+    """y (rows, columns) = alpha op(a) op(b) + beta y, row by row in memory, with `inner` terms in each sum; op
+    transposes where it is said. `count` such products lie `steps` elements apart in a, b and y. `strides` are the
+    lengths of a row in memory of a, b and y, where they are not those of matrices that lie whole."""
+
+    a: Pointer
+    b: Pointer
+    y: Pointer
+    rows: int
+    columns: int
+    inner: int
+    transpose_a: bool = False
+    transpose_b: bool = False
+    alpha: float = 1.0
+    beta: float = 0.0
+    count: int = 1
+    steps: tuple[int, int, int] = (0, 0, 0)
+    strides: tuple[int, int, int] | None = None
+
+    @property
+    def leading(self) -> tuple[int, int, int]:
+        """The lengths of the rows of a, b and y in memory."""
+        if self.strides is not None:
+            return self.strides
+        a = self.rows if self.transpose_a else self.inner
+        b = self.inner if self.transpose_b else self.columns
+        return a, b, self.columns
+
+    def issue(self, blas: Any, math_mode: str) -> None:
+        """Ask cuBLAS for it. That thinks column by column, where y reads as its transpose: op(b)ᵀ op(a)ᵀ."""
+        a, b, y = self.leading
+        sizes = (self.transpose_b, self.transpose_a, self.columns, self.rows, self.inner, self.alpha)
+        if self.count == 1:
+            blas.gemm(*sizes, self.b.address, b, self.a.address, a, self.beta, self.y.address, y, math_mode)
+            return
+        step_a, step_b, step_y = self.steps
+        blas.gemm_batched(
+            *sizes, self.b.address, b, step_b, self.a.address, a, step_a, self.beta, self.y.address, y, step_y,
+            self.count, math_mode,
+        )  # fmt: skip
+
+
+Work = Launch | Product
+
+
+class Binding:
+    """Where the values of one bound program lie, and the device memory that its launches ask for.
+
+    `xp` is the array namespace; `arrays` are the values' arrays by id; `halt` points to the int32 that is other than 0
+    once a loss was not finite: kernels that change the state do nothing then.
+    """
+
+    def __init__(self, program: Program, arrays: dict[int, Any], xp: Any, halt: Pointer) -> None:
+        self.program, self.xp, self.halt = program, xp, halt
+        self._arrays = arrays
+        self._held: list[Any] = []
+        self._used = 0
+        self._wanted = 256
+        self._scratch = self._bytes(self._wanted)
+        self._readers: dict[int, int] = {}
+        for call in program.calls:
+            for value in call.inputs:
+                self._readers[value.id] = self._readers.get(value.id, 0) + 1
+        self._shown = {value.id for group in (program.predictions, program.losses) for value in group.values()}
+        if program.observe:
+            self._shown |= {value.id for value in program.outputs.values()}
+
+    def pointer(self, value: Value) -> Pointer:
+        """To the value's first element."""
+        size_of(value)
+        kind = np.dtype(np.float32) if value.dtype is DType.FLOAT else np.dtype(value.dtype.value)
+        return Pointer(int(self._arrays[value.id].data.ptr), kind)
+
+    def pointers(self, *values: Value) -> list[Pointer]:
+        """One for each value."""
+        return [self.pointer(value) for value in values]
+
+    def span(self, value: Value) -> tuple[int, int]:
+        """The addresses from and up to which the value lies."""
+        start = self.pointer(value).address
+        return start, start + int(self._arrays[value.id].nbytes)
+
+    def scratch(self, count: int, dtype: Any = np.float32) -> Pointer:
+        """Work memory for `count` elements, 256-byte aligned, that holds until the call's last launch is done."""
+        kind = np.dtype(dtype)
+        at = self._used
+        self._used += -(-max(1, count) * kind.itemsize // 256) * 256
+        self._wanted = max(self._wanted, self._used)
+        # Until all is settled the address may lie beyond the memory: it is only counted then.
+        return Pointer(int(self._scratch.data.ptr) + at, kind)
+
+    def memory(self, count: int, dtype: Any = np.float32) -> Pointer:
+        """`count` zeros of the launch's own, kept as long as the program."""
+        piece = self.xp.zeros(max(1, count), dtype=np.dtype(dtype))
+        self._held.append(piece)
+        return Pointer(int(piece.data.ptr), np.dtype(dtype))
+
+    def constants(self, numbers: np.ndarray) -> Pointer:
+        """Numbers that stay as they are, in a flat array of a type that kernels know (addresses: uint64)."""
+        piece = self.xp.array(np.ascontiguousarray(numbers).reshape(-1))
+        self._held.append(piece)
+        return Pointer(int(piece.data.ptr), numbers.dtype)
+
+    def next_call(self) -> None:
+        """Scratch may be used anew."""
+        self._used = 0
+
+    def settle(self) -> bool:
+        """Whether there was scratch enough; else more is taken, and all launches must be made anew."""
+        if self._wanted <= self._scratch.nbytes:
+            return True
+        self._scratch = self._bytes(self._wanted)
+        self._held.clear()
+        return False
+
+    def is_read(self, value: Value) -> bool:
+        """Whether more than one call reads the value, or someone after the program."""
+        return self._readers.get(value.id, 0) > 1 or value.id in self._shown
+
+    def _bytes(self, count: int) -> Any:
+        return self.xp.empty(count, dtype=np.uint8)
+
+
+Maker = Callable[[Call, Binding], list[Work]]
+StageMaker = Callable[[Call, Binding], Stage | None]
+
+_LAUNCHES: dict[str, Maker] = {}
+_STAGES: dict[str, tuple[int, StageMaker]] = {}
+
+
+def launches_of(*operations: type[Op]) -> Callable[[Maker], Maker]:
+    """Declare what a call of one of these operations launches, in order."""
+
+    def declare(maker: Maker) -> Maker:
+        for op in operations:
+            assert op.name not in _LAUNCHES, op.name
+            _LAUNCHES[op.name] = maker
+        return maker
+
+    return declare
+
+
+def stage_of(*operations: type[Op], chain: int = 0) -> Callable[[StageMaker], StageMaker]:
+    """Declare how a call becomes a stage; `chain` is the input that it changes. A maker gives None where another must
+    be launched by itself, as `launches_of` then says."""
+
+    def declare(maker: StageMaker) -> StageMaker:
+        for op in operations:
+            assert op.name not in _STAGES, op.name
+            _STAGES[op.name] = (chain, maker)
+        return maker
+
+    return declare
+
+
+@dataclass(frozen=True)
+class Covered:
+    """Some calls of a group (the program's `group`-th) and what does them; nothing does a view."""
+
+    calls: tuple[Call, ...]
+    works: tuple[Work, ...]
+    group: int = 0
+
+    @property
+    def name(self) -> str:
+        """What runs, for people: "matmul+add_bias+relu"."""
+        return "+".join(call.op.name for call in self.calls)
+
+    @property
+    def flops(self) -> float:
+        """Floating-point operations of the calls."""
+        return float(sum(call.op.flops(*(value.tensor for value in call.inputs)) for call in self.calls))
+
+
+def cover(binding: Binding) -> list[Covered]:
+    """The works of the whole program, as few as can be. Raises Missing for an operation that nobody declared."""
+    return [item for index, group in enumerate(binding.program.groups) for item in cover_group(group, binding, index)]
+
+
+def cover_group(group: Group, binding: Binding, number: int = 0) -> list[Covered]:
+    """The works of one group, the program's `number`-th."""
+    found = []
+    calls, index = group.calls, 0
+    while index < len(calls):
+        binding.next_call()
+        works = _works(calls[index], binding)
+        count = 1
+        last = works[-1] if works else None
+        if isinstance(last, Launch) and last.output is not None:
+            count = 1 + _absorb(last, calls[index:], binding)
+        found.append(Covered(calls[index : index + count], tuple(works), number))
+        index += count
+    return found
+
+
+def _works(call: Call, binding: Binding) -> list[Work]:
+    if call.op.view:
+        return []
+    maker = _LAUNCHES.get(call.op.name)
+    if maker is not None:
+        return maker(call, binding)
+    if call.op.name in _STAGES:
+        return alone(call, binding)
+    raise Missing(f"nothing says how the device does “{call.op.name}”")
+
+
+def alone(call: Call, binding: Binding) -> list[Work]:
+    """An elementwise operation by itself."""
+    chain, maker = _STAGES[call.op.name]
+    stage = maker(call, binding)
+    if stage is None:
+        raise Missing(f"“{call.op.name}” is a stage that cannot stand alone")
+    return [elementwise(binding.pointer(call.inputs[chain]), call.outputs[0], [stage], binding)]
+
+
+def elementwise(source: Pointer, result: Value, stages: list[Stage], binding: Binding) -> Launch:
+    """result = stages(source), number by number."""
+    columns = result.shape[-1] if result.shape else 1
+    arguments: list[Argument] = [source, binding.pointer(result), result.size]
+    grid = blocks(result.size, 4 * BLOCK)
+    return Launch("elementwise", arguments, grid, output=1, columns=columns, stages=stages)
+
+
+def _absorb(launch: Launch, calls: Sequence[Call], binding: Binding) -> int:
+    """How many calls after the first become stages of its launch."""
+    assert launch.output is not None
+    taken = 0
+    for before, call in pairwise(calls):
+        if call.op.name not in _STAGES:
+            break
+        chain, maker = _STAGES[call.op.name]
+        if call.inputs[chain] is not before.outputs[0] or call.outputs[0].shape[-1] != before.outputs[0].shape[-1]:
+            break
+        stage = maker(call, binding)
+        if stage is None or _meets(call, calls[: taken + 1], binding):
+            break
+        extra = [stage]
+        old, new = binding.pointer(before.outputs[0]), binding.pointer(call.outputs[0])
+        if old != new and binding.is_read(before.outputs[0]):
+            extra.insert(0, Stage(KEEP, old))
+        if len(launch.stages) + len(extra) > LIMIT:
+            break
+        launch.stages += extra
+        launch.arguments = [*launch.arguments[: launch.output], new, *launch.arguments[launch.output + 1 :]]
+        taken += 1
+    return taken
+
+
+def _meets(call: Call, earlier: Sequence[Call], binding: Binding) -> bool:
+    """Whether an output of `call` lies where an earlier call of the same launch still reads; the one that takes the
+    place of the result itself aside."""
+    piece = binding.span(earlier[-1].outputs[0])
+    for output in call.outputs:
+        start, stop = binding.span(output)
+        if (start, stop) == piece:
+            continue
+        for value in (item for other in earlier for item in (*other.inputs, *other.outputs)):
+            first, last = binding.span(value)
+            if first < stop and start < last:
+                return True
+    return False
+
+
+def size_of(value: Value) -> int:
+    """Elements of a value, refused where an index of the kernels would not reach them. Raises SignatureError."""
+    if value.size >= 2**31:
+        raise SignatureError(f"the kernels cannot index an array of {value.size:,} elements: choose a smaller batch")
+    return value.size

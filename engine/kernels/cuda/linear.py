@@ -1,0 +1,27 @@
+"""Matrix products, and what goes with them."""
+
+from __future__ import annotations
+
+from engine.kernels.cuda.launches import Binding, Product, Work, launches_of
+from engine.ops import MatMul
+from engine.ops.base import Call
+
+
+@launches_of(MatMul)
+def _matmul(call: Call, b: Binding) -> list[Work]:
+    left, right = call.inputs
+    (y,) = call.outputs
+    attributes = call.op.attributes()
+    inner = left.shape[0] if attributes["transpose_a"] else left.shape[1]
+    return [
+        Product(
+            b.pointer(left),
+            b.pointer(right),
+            b.pointer(y),
+            rows=y.shape[0],
+            columns=y.shape[1],
+            inner=inner,
+            transpose_a=attributes["transpose_a"],
+            transpose_b=attributes["transpose_b"],
+        )
+    ]

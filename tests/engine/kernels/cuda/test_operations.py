@@ -1,0 +1,116 @@
+"""Every operation by the GPU's kernels, run on the CPU: against float64, in any order, in place, not finite."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine import ops
+from engine.kernels.cuda.launches import Missing
+from tests.engine.kernels.cpu.sizes import SIZES
+from tests.engine.ops.cases import ALL, UPDATES, Case
+from tests.support.compiled import Record, records_of
+from tests.support.cuda_bench import CudaBench
+
+CASES = [*ALL, *UPDATES, *SIZES]
+by_id = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+
+CONTROLS = {("dropout", 1), ("drop", 1)}
+"""(operation, input) that the host writes: always finite."""
+
+TOLERANCE = 2e-6
+"""Relative to the largest number of an array, beside what the reference kernel in float32 is off."""
+
+ORDERS = (0, 1, 2)
+"""Forward, backward, scattered: see the shim."""
+
+
+@pytest.fixture(scope="module")
+def benches() -> tuple[CudaBench, ...]:
+    return tuple(CudaBench(order) for order in ORDERS)
+
+
+def declared(case: Case, bench: CudaBench) -> list[Record]:
+    """The calls of the case that are declared."""
+    found = []
+    for record in records_of(case):
+        try:
+            bench.run([record.call], record.inputs)
+        except Missing:
+            continue
+        found.append(record)
+    if not found:
+        pytest.skip("not declared")
+    return found
+
+
+def near(found: np.ndarray, record: Record, value_id: int) -> None:
+    """The result is as near to float64 as float32 allows."""
+    exact, single = (record.reference(precision)[value_id].astype(float) for precision in ("float64", "float32"))
+    scale = np.max(np.abs(exact), initial=1e-30)
+    doubt = np.max(np.abs(single - exact), initial=0.0)
+    np.testing.assert_allclose(found, exact, rtol=0, atol=TOLERANCE * scale + 3 * doubt, err_msg=record.call.op.name)
+
+
+@by_id
+def test_agrees_with_float64_in_any_order(case: Case, benches: tuple[CudaBench, ...]) -> None:
+    for record in declared(case, benches[0]):
+        first, *others = (bench.run([record.call], record.inputs, times=2) for bench in benches)
+        for value_id in record.reference("float64"):
+            near(first[value_id], record, value_id)
+            for other in others:
+                np.testing.assert_array_equal(first[value_id], other[value_id], "another order, other bits")
+
+
+@by_id
+def test_in_place_gives_the_same_bits(case: Case, benches: tuple[CudaBench, ...]) -> None:
+    for record in declared(case, benches[0]):
+        call = record.call
+        if not call.op.in_place:
+            continue
+        expected = benches[0].run([call], record.inputs)
+        for output, source in call.op.in_place:
+            shared = {call.outputs[output].id: call.inputs[source].id}
+            found = benches[2].run([call], record.inputs, shared=shared)
+            for value in call.outputs:
+                np.testing.assert_array_equal(found[value.id], expected[value.id], call.op.name)
+
+
+@by_id
+def test_nothing_is_changed_after_a_loss_that_is_not_finite(case: Case, benches: tuple[CudaBench, ...]) -> None:
+    for record in declared(case, benches[0]):
+        if record.call.op.mutates:
+            found = benches[0].run([record.call], record.inputs, halted=True)
+            for index in record.call.op.mutates:
+                value = record.call.inputs[index]
+                np.testing.assert_array_equal(found[value.id], record.before[index], record.call.op.name)
+
+
+# With a slope of zero the reference kernel takes 0 x infinity for what is positive, and these kernels do not.
+FINITE_ONLY = ops.LeakyReLU(0.0)
+
+
+@pytest.mark.parametrize("case", [case for case in ALL if case.op != FINITE_ONLY], ids=lambda case: case.id)
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf], ids=str)
+def test_what_is_not_finite_spreads_as_in_the_reference(
+    case: Case, number: float, benches: tuple[CudaBench, ...]
+) -> None:
+    for record in declared(case, benches[0]):
+        for index, value in enumerate(record.call.inputs):
+            written = (record.call.op.name, index) in CONTROLS or index in record.call.op.mutates
+            if written or record.before[index].dtype.kind != "f":
+                continue
+            before = [array.copy() for array in record.before]
+            before[index].reshape(-1)[value.size // 2] = number
+            broken = Record(record.call, tuple(before))
+            found, expected = benches[0].run([broken.call], broken.inputs), broken.reference("float32")
+            for value_id, array in expected.items():
+                if array.dtype.kind == "f":
+                    same_kind(found[value_id], array, f"{record.call.op.name}, input {index}")
+
+
+def same_kind(found: np.ndarray, expected: np.ndarray, name: str) -> None:
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected), name)
+    infinite = np.isinf(expected)
+    np.testing.assert_array_equal(found[infinite], expected[infinite], name)
+    np.testing.assert_array_equal(np.isinf(found), infinite, name)

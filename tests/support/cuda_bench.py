@@ -1,0 +1,85 @@
+"""Runs single operations by the GPU's kernels on the pretended device, on arrays of a test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from engine.fuse import Group
+from engine.kernels.cuda import declare
+from engine.kernels.cuda.launches import Binding, Launch, Work, cover_group
+from engine.kernels.cuda.signatures import Pointer
+from engine.ops.base import Call, DType, Value
+from tests.support.compiled import NONSENSE
+from tests.support.fake_cuda import FakeDevice
+
+__all__ = ["CudaBench"]
+
+
+class CudaBench:
+    """A device, and the memory of calls that it runs. `order` is the order of its threads and blocks."""
+
+    def __init__(self, order: int = 0) -> None:
+        declare()
+        self.device = FakeDevice(order=order)
+        self.names: list[str] = []
+        """What ran last: one name for each pass, of all operations in it."""
+        self.works: list[Work] = []
+
+    def run(
+        self,
+        calls: Sequence[Call],
+        inputs: dict[int, np.ndarray],
+        *,
+        shared: dict[int, int] | None = None,
+        times: int = 1,
+        halted: bool = False,
+    ) -> dict[int, np.ndarray]:
+        """Run calls that form one group; returns the arrays of all values by id.
+
+        `inputs` are arrays by value id, copied first; `shared` says which values (by id) are another value's memory;
+        `times` runs the calls again, each time from the same inputs; `halted`: as after a loss that was not finite.
+        """
+        xp = self.device.xp
+        values = {v.id: v for call in calls for v in (*call.inputs, *call.outputs, *call.scratch)}
+        arrays: dict[int, Any] = {}
+        for value in values.values():
+            if value.id not in (shared or {}):
+                arrays[value.id] = xp.empty(value.shape, _kind(value))
+        for id_, other in (shared or {}).items():
+            arrays[id_] = arrays[other].reshape(values[id_].shape)
+        halt = xp.zeros(1, np.int32)
+        if halted:
+            halt.fill(1)
+        program = SimpleNamespace(calls=tuple(calls), predictions={}, losses={}, observe=False, outputs={})
+        binding = Binding(program, arrays, xp, Pointer(halt.data.ptr, np.dtype(np.int32)))  # type: ignore[arg-type]
+        while True:
+            covered = cover_group(Group(tuple(calls)), binding)
+            if binding.settle():
+                break
+        self.names = [item.name for item in covered]
+        self.works = [work for item in covered for work in item.works]
+        written = {v.id for call in calls for v in (*call.outputs, *call.scratch)} - set(shared or {})
+        with xp.kernel():
+            for _ in range(times):
+                for id_ in written:
+                    arrays[id_]._host[...] = NONSENSE[arrays[id_].dtype.kind]
+                for id_, array in inputs.items():
+                    arrays[id_]._host[...] = array
+                self._issue()
+        xp.check_guards()
+        return {id_: array._host.copy() for id_, array in arrays.items()}
+
+    def _issue(self) -> None:
+        for work in self.works:
+            if isinstance(work, Launch):
+                self.device.launch(work.kernel, work.size, work.block, work.pack())
+            else:
+                work.issue(self.device.blas, "float32")
+
+
+def _kind(value: Value) -> np.dtype:
+    return np.dtype("float32" if value.dtype is DType.FLOAT else str(value.dtype))
