@@ -9,7 +9,6 @@ import platform
 import sys
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 __all__ = ["INSTALL", "MAJORS", "MissingLibrary", "load", "places"]
 
@@ -30,30 +29,36 @@ class MissingLibrary(RuntimeError):
 
 
 def places(name: str) -> Iterator[str]:
-    """Where `name` ("nvrtc", "cublas") may lie, best first: in Python packages, in a CUDA toolkit, and as the loader of
-    the system finds it. CuPy looks at the same places in the same order, so that both have the same library."""
+    """Where `name` ("nvrtc", "cublas") may lie, best first: in Python packages, in a Conda environment, where the
+    system's loader finds it (or has it already), in a CUDA toolkit. CuPy looks in this order too (cuda-pathfinder), so
+    that both have the same library."""
     linux, windows, package = _FILES[name]
     machine = "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
-    roots = [Path(entry) for entry in dict.fromkeys(sys.path) if entry and os.path.isdir(entry)]
-    toolkits = [os.environ[key] for key in ("CUDA_PATH", "CUDA_HOME") if os.environ.get(key)]
     for major in _majors():
         if sys.platform == "win32":
             file = windows.format(major)
-            inner = f"nvidia/cu{major}/bin/{machine}" if major > 12 else f"nvidia/{package}/bin"
-            folders = [f"bin/{'x64' if machine == 'x86_64' else machine}", "bin"]
+            wheel = f"nvidia/cu{major}/bin/{machine}" if major > 12 else f"nvidia/{package}/bin"
+            conda, toolkit = ["Library/bin/x64", "Library/bin"], ["bin/x64", "bin"]
         else:
             file = linux.format(major)
-            inner = f"nvidia/cu{major}/lib" if major > 12 else f"nvidia/{package}/lib"
-            folders = ["lib64", "lib", f"targets/{'sbsa' if machine == 'arm64' else machine}-linux/lib"]
-        found = [root / inner / file for root in roots]
-        found += [Path(toolkit) / folder / file for toolkit in toolkits for folder in folders]
-        if sys.platform != "win32":
-            default = [Path("/usr/local/cuda") / folder / file for folder in folders]
-        else:
-            default = []
-        yield from (str(path) for path in found if path.is_file())
-        yield file  # the loader's own search
-        yield from (str(path) for path in default if path.is_file())
+            wheel = f"nvidia/cu{major}/lib" if major > 12 else f"nvidia/{package}/lib"
+            conda, toolkit = ["lib"], ["lib64", "lib"]
+        yield from _present(sys.path, [wheel], file)
+        yield from _present(_named("CONDA_PREFIX"), conda, file)
+        yield file
+        usual = [] if sys.platform == "win32" else ["/usr/local/cuda"]
+        yield from _present([*_named("CUDA_PATH", "CUDA_HOME"), *usual], toolkit, file)
+
+
+def _present(roots: list[str], folders: list[str], file: str) -> Iterator[str]:
+    for root in dict.fromkeys(filter(None, roots)):
+        for folder in folders:
+            if os.path.isfile(path := os.path.join(os.path.abspath(root), *folder.split("/"), file)):
+                yield path
+
+
+def _named(*variables: str) -> list[str]:
+    return [os.environ[name] for name in variables if os.environ.get(name)]
 
 
 @cache
