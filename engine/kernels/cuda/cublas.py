@@ -15,8 +15,8 @@ from engine.kernels.cuda import libraries
 
 __all__ = ["Cublas", "CublasError", "Math", "STATUSES", "WORKSPACE_ALIGNMENT"]
 
-Math = Literal["float32", "tf32", "bfloat16"]
-"""How numbers are multiplied; sums are float32 always. "tf32" and "bfloat16" round the factors to 10 and 7 bits."""
+Math = Literal["float32", "tf32", "bf16"]
+"""How numbers are multiplied; sums are float32 always. "tf32" and "bf16" round the factors to 10 and 7 bits."""
 
 STATUSES = {
     1: "the library is not initialized",
@@ -34,7 +34,7 @@ STATUSES = {
 WORKSPACE_ALIGNMENT = 256
 """Of the workspace's start, in bytes, as cublasSetWorkspace asks for."""
 
-_COMPUTE: dict[Math, int] = {"float32": 68, "bfloat16": 75, "tf32": 77}  # CUBLAS_COMPUTE_32F, _FAST_16BF, _FAST_TF32
+_COMPUTE: dict[Math, int] = {"float32": 68, "bf16": 75, "tf32": 77}  # CUBLAS_COMPUTE_32F, _FAST_16BF, _FAST_TF32
 _FLOAT32 = 0  # CUDA_R_32F
 _DEFAULT_ALGORITHM = -1  # CUBLAS_GEMM_DEFAULT
 _DEFAULT_MATH = 0  # CUBLAS_DEFAULT_MATH: the compute type of each call decides

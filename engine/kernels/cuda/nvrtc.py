@@ -115,15 +115,14 @@ def version() -> tuple[int, int]:
     return major.value, minor.value
 
 
-def architecture(capability: tuple[int, int]) -> str:
-    """What to compile for, for a GPU of this compute capability: (8, 6) is "sm_86". Where this NVRTC does not know it,
-    the nearest below of the same generation, whose machine code runs there too. Raises CompileError."""
+def architecture(major: int, minor: int) -> str:
+    """What to compile for, for a GPU of compute capability `major`.`minor`: "sm_86" for 8.6. Where this NVRTC does not
+    know it, the nearest below of the same generation, whose machine code runs there too. Raises CompileError."""
     library = _library()
     count = ctypes.c_int()
     _check(library.nvrtcGetNumSupportedArchs(ctypes.byref(count)), "tell what it compiles for")
     known = (ctypes.c_int * count.value)()
     _check(library.nvrtcGetSupportedArchs(known), "tell what it compiles for")
-    major, minor = capability
     fitting = [item for item in known if item // 10 == major and item % 10 <= minor]
     if fitting:
         return f"sm_{max(fitting)}"

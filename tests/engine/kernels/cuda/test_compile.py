@@ -132,12 +132,12 @@ def test_an_architecture_that_does_not_exist(folder: Path) -> None:
 
 
 def test_the_nearest_architecture_below_is_taken() -> None:
-    assert nvrtc.architecture((8, 6)) == "sm_86"
-    assert nvrtc.architecture((9, 5)) == "sm_90"
+    assert nvrtc.architecture(8, 6) == "sm_86"
+    assert nvrtc.architecture(9, 5) == "sm_90"
     with pytest.raises(CompileError, match=r"compute capability 99\.0.*update"):
-        nvrtc.architecture((99, 0))
+        nvrtc.architecture(99, 0)
     with pytest.raises(CompileError, match=r"compute capability 6\.1.*“cpu”"):
-        nvrtc.architecture((6, 1))
+        nvrtc.architecture(6, 1)
 
 
 def test_without_the_library_it_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,7 +130,7 @@ def test_distances_beyond_32_bits(blas: Cublas, history: Callable[[], list[str]]
     assert history()[0].endswith(f"strides {far} {far + 1} {far + 2}")
 
 
-@pytest.mark.parametrize(("math", "code"), [("float32", 68), ("tf32", 77), ("bfloat16", 75)])
+@pytest.mark.parametrize(("math", "code"), [("float32", 68), ("tf32", 77), ("bf16", 75)])
 def test_how_numbers_are_multiplied(
     blas: Cublas, history: Callable[[], list[str]], math: cublas.Math, code: int
 ) -> None:
