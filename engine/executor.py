@@ -296,9 +296,9 @@ class BoundProgram:
     # -- binding ---------------------------------------------------------------------------------------------------
 
     def _place(self, arena: Any) -> None:
-        program, xp = self.program, self.backend.xp
-        placement = program.placement
+        program, placement = self.program, self.program.placement
         by_id = {value.id: value for value in program.values}
+        alone: list[Value] = []
         # Roots first: a view takes its array from the value whose memory it is.
         for value in program.values:
             if value.role is Role.CONTROL:
@@ -314,11 +314,18 @@ class BoundProgram:
                 self._arrays[value.id] = piece.view(dtype).reshape(value.shape)
             elif placement.roots.get(value.id, value.id) == value.id:
                 assert value.role not in ARENA_ROLES or value.id not in placement.roots
-                self._arrays[value.id] = xp.zeros(value.shape, dtype=numpy_dtype(value.dtype, program.precision))
+                alone.append(value)
+        self._arrays |= self._stand_alone(alone)
         for value in program.values:
             if value.id not in self._arrays:
                 root = by_id[placement.roots[value.id]]
                 self._arrays[value.id] = self._arrays[root.id].reshape(value.shape)
+
+    def _stand_alone(self, values: list[Value]) -> dict[int, Any]:
+        """Arrays, by id, for values that lie neither in the state nor in the arena."""
+        kinds = [numpy_dtype(value.dtype, self.program.precision) for value in values]
+        xp = self.backend.xp
+        return {value.id: xp.zeros(value.shape, dtype=kind) for value, kind in zip(values, kinds, strict=True)}
 
     def _control_array(self, value: Value) -> Any:
         if value.name == "counters":

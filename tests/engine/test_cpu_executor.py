@@ -14,7 +14,7 @@ from engine.graph import check
 from engine.optimizers import SGD
 from engine.plan import compile
 from engine.state import State
-from tests.engine.kernels.cpu.test_networks import Bound, every_layer
+from tests.support.whole_networks import Bound, every_layer
 
 
 @pytest.fixture

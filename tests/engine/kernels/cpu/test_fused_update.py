@@ -15,8 +15,8 @@ from engine.groups import ParameterGroup
 from engine.kernels.cpu import fused_update
 from engine.optimizers import SGD, Adam
 from engine.penalties import L1, L2, MaxNorm, WeightDecay
-from tests.engine.kernels.cpu.test_networks import Bound, equal_states, every_layer
 from tests.support.random_networks import Case, random_case
+from tests.support.whole_networks import Bound, equal_states, every_layer
 
 RULES: dict[str, dict[str, Any]] = {
     "momentum": {"optimizer": SGD(learning_rate=0.02, momentum=0.9, nesterov=True)},

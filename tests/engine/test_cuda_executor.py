@@ -1,0 +1,284 @@
+"""The GPU's executor on a pretended device: whole networks beside the array executor, graphs beside single launches,
+many steps in a call, memory, and what a step leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine import cuda_chunks
+from engine.backend import Backend
+from engine.cuda_executor import CUDAExecutor, CUDAProgram
+from engine.executors import Executor
+from engine.kernels.cuda.launches import Missing
+from engine.optimizers import SGD
+from tests.support.fake_cuda import FakeDevice
+from tests.support.random_networks import Case
+from tests.support.whole_networks import EACH, SOME, STEPS, Bound, a_mask_over_a_summand, cases, equal_states
+
+
+class CudaBound(Bound):
+    """A case on a device of its own. `frozen`: its samples can stay on the device, as a data set's do."""
+
+    program: CUDAProgram
+
+    def __init__(
+        self, case: Case, *, order: int = 0, math: Any = "float32", frozen: bool = True, **options: Any
+    ) -> None:
+        self.device, self.math = FakeDevice(order=order), math
+        try:
+            super().__init__(case, 0, **options)
+        except Missing as missing:
+            pytest.skip(str(missing))
+        for array in self.arrays.values():
+            array.flags.writeable = not frozen
+
+    def backend(self) -> Backend:
+        return self.device.backend
+
+    def make(self) -> Executor:
+        return CUDAExecutor(self.state, math=self.math, device=self.device)  # type: ignore[return-value]
+
+    def check(self) -> None:
+        """Nothing was written beside an array."""
+        self.device.xp.check_guards()
+
+
+Maker = Callable[[], Case]
+
+
+@EACH
+def test_agrees_with_the_array_executor(rule: str, name: str) -> None:
+    case = cases(rule)[name]()
+    ours, theirs = CudaBound(case), Bound(case, 0)
+    for step in range(STEPS):
+        assert ours.step(step) == pytest.approx(theirs.step(step), rel=2e-5, abs=1e-6), step
+        assert ours.program.penalty() == pytest.approx(theirs.program.penalty(), rel=1e-5)
+    ours.check()
+    others = theirs.state.to_host()
+    for array_name, array in ours.state.to_host().items():
+        # The gradient of a bias before a normalization is rounding alone, which Adam makes steps of.
+        scale = max(float(np.abs(others[array_name]).max()), 0.1)
+        np.testing.assert_allclose(array, others[array_name], rtol=0, atol=2e-4 * scale, err_msg=array_name)
+
+
+@EACH
+def test_many_steps_in_a_call_give_the_bits_of_single_ones(rule: str, name: str) -> None:
+    case = cases(rule)[name]()
+    together, apart = CudaBound(case, order=1), CudaBound(case)
+    chunk = together.chunk()
+    assert chunk.done == STEPS
+    for step in range(STEPS):
+        assert chunk.losses[step] == pytest.approx(apart.step(step), rel=1e-12)
+        assert chunk.penalties[step] == apart.program.penalty()
+        for node, output in apart.program.outputs().items():
+            np.testing.assert_array_equal(chunk.outputs[node][step], output)
+    equal_states(together, apart)
+    together.check()
+
+
+@SOME
+def test_instruments_and_the_order_of_threads_change_no_bit(name: str) -> None:
+    case = cases("momentum")[name]()
+    plain, scattered, seen = CudaBound(case), CudaBound(case, order=2), CudaBound(case, observe=True)
+    for bound in (plain, scattered, seen):
+        assert bound.chunk().done == STEPS
+    equal_states(plain, scattered)
+    equal_states(plain, seen)
+
+
+@SOME
+def test_evaluation_agrees_with_the_array_executor(name: str) -> None:
+    case = cases("momentum")[name]()
+    ours, theirs = CudaBound(case, training=False), Bound(case, 0, training=False)
+    for bound in (ours, theirs):
+        bound.program.gather(bound.arrays, bound.indices[0])
+        assert bound.program.run({}, 0)
+    assert ours.program.loss() == pytest.approx(theirs.program.loss(), rel=1e-5)
+    others = theirs.program.outputs()
+    for node, output in ours.program.outputs().items():
+        np.testing.assert_allclose(output, others[node], rtol=0, atol=1e-5 * np.abs(others[node]).max())
+
+
+@SOME
+def test_a_loss_that_is_not_finite_stops_a_chunk(name: str) -> None:
+    case = cases("momentum")[name]()
+    broken, sound = CudaBound(case), CudaBound(case)
+    rates = np.full(STEPS, 0.02)
+    rates[2] = np.inf
+    chunk = broken.chunk(learning_rate=rates)
+    assert chunk.done == 3 and len(chunk.losses) == len(chunk.penalties) == 4
+    assert np.isfinite(chunk.losses[:3]).all() and not np.isfinite(chunk.losses[3])
+    assert all(len(output) == 3 for output in chunk.outputs.values())
+    assert broken.program.first_nonfinite() is not None
+    np.testing.assert_array_equal(chunk.losses[:3], sound.chunk(3).losses)
+
+
+@SOME
+def test_what_instruments_tell_agrees_with_the_array_executor(name: str) -> None:
+    case = cases("momentum")[name]()
+    ours, theirs = CudaBound(case, observe=True), Bound(case, 0, observe=True)
+    for bound in (ours, theirs):
+        bound.step(0)
+    found, expected = ours.program.observations(), theirs.program.observations()
+    for group in ("activations", "adjoints"):
+        for node, stats in getattr(expected, group).items():
+            other = getattr(found, group)[node]
+            scale = max(abs(stats.minimum), abs(stats.maximum), 1e-6)
+            for field in ("mean", "std", "minimum", "maximum"):
+                assert getattr(other, field) == pytest.approx(getattr(stats, field), abs=2e-5 * scale), (node, field)
+    for parameter, told in expected.parameters.items():
+        assert found.parameters[parameter].gradient_norm == pytest.approx(told.gradient_norm, rel=1e-3, abs=1e-5)
+        assert found.parameters[parameter].update_norm == pytest.approx(told.update_norm, rel=1e-3, abs=1e-6)
+
+
+# -- graphs and memory -------------------------------------------------------------------------------------------------
+
+
+@SOME
+def test_graphs_give_the_bits_of_launches_one_by_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = cases("momentum")[name]()
+    graphs, eager = CudaBound(case), CudaBound(case)
+
+    def at_once(steps: int, gather: bool, outputs: bool) -> Callable[[], None]:
+        def run() -> None:
+            for _ in range(steps):
+                eager.program._frame.begin(gather=gather)
+                for _, works in eager.program._watched():
+                    eager.program._issue(works)
+                eager.program._frame.end(outputs)
+
+        return run
+
+    monkeypatch.setattr(eager.program, "_graph", at_once)
+    monkeypatch.setattr(eager.device, "replay", lambda run: run())
+    np.testing.assert_array_equal(graphs.chunk().losses, eager.chunk().losses)
+    equal_states(graphs, eager)
+
+
+def test_steps_allocate_nothing() -> None:
+    bound = CudaBound(cases("adam, clipped")["0"]())
+    bound.chunk()
+    before = bound.device.xp.count
+    with bound.device.xp.kernel():
+        for graph in bound.program._graphs.values():
+            bound.device.replay(graph)
+    bound.chunk()
+    assert bound.device.xp.count == before
+
+
+def test_a_graph_of_many_steps_gives_the_bits_of_graphs_of_one() -> None:
+    case = cases("momentum")["0"]()
+    many, single = CudaBound(case), CudaBound(case)
+    many.program._at_once, single.program._at_once = 2, 1
+    np.testing.assert_array_equal(many.chunk().losses, single.chunk().losses)
+    assert {key[0] for key in many.program._graphs} == {1, 2} and {key[0] for key in single.program._graphs} == {1}
+    equal_states(many, single)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_parts_of_a_chunk_give_the_bits_of_the_whole(frozen: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = cases("momentum")["1"]()
+    whole = CudaBound(case)
+    expected = whole.chunk()
+    monkeypatch.setattr(cuda_chunks, "STEPS", 2)
+    parts = CudaBound(case, frozen=frozen)
+    found = parts.chunk()
+    np.testing.assert_array_equal(found.losses, expected.losses)
+    for node, output in expected.outputs.items():
+        np.testing.assert_array_equal(found.outputs[node], output)
+    equal_states(whole, parts)
+    rates = np.full(STEPS, 0.02)
+    rates[0] = np.inf
+    chunk = CudaBound(case, frozen=frozen).chunk(learning_rate=rates)
+    assert chunk.done == 1 and len(chunk.losses) == 2 and not np.isfinite(chunk.losses[1])
+
+
+def test_samples_that_may_change_are_brought_anew() -> None:
+    case = cases("momentum")["0"]()
+    bound, other = CudaBound(case, frozen=False), CudaBound(case, frozen=False)
+    bound.chunk()
+    other.chunk()
+    other.arrays["x"] *= 2
+    assert bound.chunk().losses[0] != other.chunk().losses[0]
+
+
+def test_samples_that_stay_are_copied_once() -> None:
+    bound = CudaBound(cases("momentum")["0"]())
+    bound.chunk()
+    copies, memory = bound.device.copies, bound.device.xp.used
+    bound.chunk()
+    each = bound.device.copies - copies
+    assert bound.device.xp.used == memory
+    bound.chunk()
+    assert bound.device.copies - copies == 2 * each
+
+
+def test_samples_leave_the_device_with_the_host() -> None:
+    bound = CudaBound(cases("momentum")["0"]())
+    bound.chunk()
+    before = bound.device.xp.used
+    kept = sum(array.nbytes for array in bound.arrays.values())
+    bound.arrays.clear()
+    assert before - bound.device.xp.used >= kept
+
+
+def test_a_step_in_two_halves() -> None:
+    """Losses and gradients of a step without its update, as pieces of an accumulated step take them."""
+    case = cases("momentum")["0"]()
+    halves, whole = CudaBound(case), CudaBound(case)
+    for bound in (halves, whole):
+        bound.program.gather(bound.arrays, bound.indices[0])
+    before = halves.state.to_host()
+    assert halves.program.differentiate(halves.scalars(0), 0, 5) and whole.program.run(whole.scalars(0), 0, 5)
+    assert halves.program.loss() == whole.program.loss()
+    for name, view in halves.state.gradients.items():
+        np.testing.assert_array_equal(view.get(), whole.state.gradients[name].get())
+    after = halves.state.to_host()
+    for name, array in before.items():
+        if name.startswith("parameter"):
+            np.testing.assert_array_equal(after[name], array)
+
+
+def test_the_timeline_tells_of_every_operation() -> None:
+    bound = CudaBound(cases("momentum")["0"]())
+    assert bound.program.timeline() is None
+    bound.program.stamping = True
+    plain = CudaBound(cases("momentum")["0"]())
+    np.testing.assert_array_equal(bound.chunk().losses, plain.chunk().losses)
+    found = bound.program.timeline()
+    assert found is not None and {"forward", "loss", "backward", "update"} == set(found.phases)
+    assert (found.end >= found.begin).all()
+    flops = sum(value for value in found.flops if value == value)
+    assert flops == pytest.approx(bound.program.program.flops)
+    equal_states(bound, plain)
+
+
+def test_indices_beyond_the_samples_are_refused() -> None:
+    bound = CudaBound(cases("momentum")["0"]())
+    good = bound.indices.copy()
+    for wrong in (good[:, :-1], good + len(bound.arrays["x"]), good - 1 - good.max()):
+        bound.indices = wrong
+        with pytest.raises(ValueError, match="indices"):
+            bound.chunk()
+    bound.indices = good
+    assert bound.chunk().done == STEPS
+
+
+def test_nothing_is_written_where_the_same_launch_still_reads() -> None:
+    case = a_mask_over_a_summand(optimizer=SGD(learning_rate=0.1))
+    ours, theirs = CudaBound(case), Bound(case, 0)
+    for step in range(3):
+        assert ours.step(step) == pytest.approx(theirs.step(step), rel=1e-5)
+
+
+@pytest.mark.parametrize(("math", "least", "most"), [("tf32", 1e-7, 2e-3), ("bf16", 1e-5, 2e-2)])
+def test_faster_products_are_as_exact_as_they_say(math: str, least: float, most: float) -> None:
+    case = cases("momentum")["0"]()
+    exact, rounded = CudaBound(case), CudaBound(case, math=math)
+    off = abs(rounded.step(0) / exact.step(0) - 1)
+    assert least < off < most
+    assert rounded.executor.label.endswith(math.upper()) and exact.executor.label == "CUDA · Pretended GPU"
