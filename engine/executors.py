@@ -1,6 +1,7 @@
-"""Which executor runs a program: the array executor everywhere, the compiled one where numba is and a CPU computes.
+"""Which executor runs a program: the CUDA executor on a GPU, the compiled one where numba is and a CPU computes, the
+array executor everywhere.
 
-Both run the same programs on the same state, so that a run can go on with the other one.
+All run the same programs on the same kind of state, so that a run can go on with another one.
 """
 
 from __future__ import annotations
@@ -11,13 +12,24 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 if TYPE_CHECKING:
+    from engine.backend import MathMode
     from engine.executor import BoundProgram
     from engine.plan import Program
     from engine.state import State
 
-__all__ = ["EXECUTORS", "Executor", "ExecutorError", "ExecutorKind", "choose", "compiled", "misfit", "unavailable"]
+__all__ = [
+    "EXECUTORS",
+    "Executor",
+    "ExecutorError",
+    "ExecutorKind",
+    "choose",
+    "compiled",
+    "misfit",
+    "on_device",
+    "unavailable",
+]
 
-ExecutorKind = Literal["auto", "array", "cpu"]
+ExecutorKind = Literal["auto", "array", "cpu", "cuda"]
 EXECUTORS: tuple[ExecutorKind, ...] = get_args(ExecutorKind)
 
 
@@ -31,7 +43,7 @@ class Executor(Protocol):
     state: State
 
     @property
-    def kind(self) -> Literal["array", "cpu"]:
+    def kind(self) -> Literal["array", "cpu", "cuda"]:
         """Which of `EXECUTORS` it is."""
 
     @property
@@ -45,15 +57,30 @@ class Executor(Protocol):
         """Let its threads go. Bound programs must not be run afterwards; closing twice is harmless."""
 
 
-def choose(kind: ExecutorKind, state: State) -> Executor:
-    """An executor for `state`. "auto" takes the compiled one where it can be used and its kernels are ready.
+def choose(kind: ExecutorKind, state: State, *, math: MathMode = "float32") -> Executor:
+    """An executor for `state`. "auto" takes the CUDA executor on a GPU and the compiled one on the processor, where it
+    can be used and its kernels are ready; else the array executor. `math` is how the CUDA executor multiplies matrices.
 
-    Raises ExecutorError when "cpu" was asked for and is not to be had.
+    Raises ExecutorError when what was asked for is not to be had. What a GPU raises while kernels are compiled and
+    memory is taken passes through.
     """
     if kind not in EXECUTORS:
         raise ExecutorError(f"There is no executor “{kind}”: use {', '.join(EXECUTORS)}.")
     from engine.executor import ArrayExecutor
 
+    if kind == "cuda" or (kind == "auto" and state.backend.name == "cupy"):
+        reason = misfit(state, "cuda")
+        if kind == "cuda" and reason:
+            raise ExecutorError(reason)
+        if not reason:
+            from engine.cuda_executor import CUDAExecutor  # type: ignore[import-not-found]
+
+            return CUDAExecutor(state, math=math)  # type: ignore[no-any-return]
+    if math != "float32":
+        raise ExecutorError(
+            f"Matrix products in {math} are computed by the executor “cuda”, on an NVIDIA GPU and in float32: choose "
+            "such a device, or --precision float32 (“Matrix products: float32” in the window)."
+        )
     reason = "" if kind == "array" else misfit(state)
     if kind == "cpu" and reason:
         raise ExecutorError(reason)
@@ -70,14 +97,27 @@ def choose(kind: ExecutorKind, state: State) -> Executor:
         raise ExecutorError(str(error)) from error
 
 
-def misfit(state: State) -> str:
-    """Why the compiled executor cannot train this state on this machine, in words; empty when it can."""
+def misfit(state: State, kind: Literal["cpu", "cuda"] = "cpu") -> str:
+    """Why the compiled executor ("cpu"), or the CUDA executor, cannot train this state on this machine, in words; empty
+    when it can."""
+    if kind == "cuda":
+        if state.backend.name == "cupy" and state.precision == "float32":
+            return ""
+        return (
+            "The CUDA executor computes float32 on an NVIDIA GPU: choose the device “cuda” and the precision float32, "
+            "or the executor “array”."
+        )
     if state.backend.name != "numpy" or state.precision != "float32":
         return (
             "The compiled executor computes float32 on the processor: choose the device “cpu” and the precision "
             "float32, or the executor “array”."
         )
     return unavailable()
+
+
+def on_device(executor: Executor) -> bool:
+    """Whether a GPU computes, which may fail."""
+    return executor.kind == "cuda" or executor.state.backend.name == "cupy"
 
 
 def unavailable() -> str:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LONGEST", "MOST", "ChunkPolicy", "output_bytes"]
 
-LONGEST = {"array": 0.001, "cpu": 0.004}
-"""Seconds that a chunk may take. The array executor holds the interpreter all that time, the compiled one does not."""
+LONGEST = {"array": 0.001, "cpu": 0.004, "cuda": 0.010}
+"""Seconds that a chunk may take. The array executor holds the interpreter all that time, the others do not; a GPU's
+steps are launched together, and their statistics read at the end."""
 MOST = 4096
 """Steps in a chunk at most."""
 OUTPUT_BYTES = 2 << 20

@@ -20,6 +20,7 @@ _TYPES: dict[str, type[events.Event]] = {
         events.Checkpointed,
         events.ConditionMet,
         events.Confusion,
+        events.DeviceFailed,
         events.Diverged,
         events.EpochEnd,
         events.ExecutorChanged,

@@ -138,7 +138,8 @@ class Compiling(Event, frozen=True, kw_only=True):
 
 class Started(Event, frozen=True, kw_only=True):
     """The run goes on from `step` (0 for a new run). `expected_initial_loss` is ln C for a classifier, else None.
-    `executor` is the kind of executor ("" in runs of earlier versions); `loaded`: its first weights were given."""
+    `executor` is the kind of executor ("" in runs of earlier versions), `math` how it multiplies matrices, `loaded`
+    whether its first weights were given."""
 
     total_steps: int
     steps_per_epoch: int
@@ -148,6 +149,7 @@ class Started(Event, frozen=True, kw_only=True):
     parameter_count: int
     executor: str = ""
     loaded: bool = False
+    math: str = "float32"
 
 
 class WeightsScaled(Event, frozen=True, kw_only=True):
@@ -224,6 +226,26 @@ class ExecutorChanged(Event, frozen=True, kw_only=True):
 
     executor: str
     device: str
+
+
+class DeviceFailed(Event, frozen=True, kw_only=True):
+    """The GPU failed, and the run goes on without it: from `step`, the last that was kept, `executor` trains on the
+    processor, `device` is its name for people. `failed_at` is the step that the run had come to, and what was told of
+    the steps between them counts no more: they come again. `message` says what happened, in words."""
+
+    failed_at: int
+    executor: str
+    device: str
+    message: str
+
+    def text(self) -> str:
+        """What happened and what follows, in sentences."""
+        where = f"from step {self.step:,}" if self.step else "from its beginning"
+        again = ""
+        if self.failed_at > self.step:
+            count = self.failed_at - self.step
+            again = f"; {'one step is' if count == 1 else f'{count:,} steps are'} made again"
+        return f"{self.message} The run goes on {where} on the processor ({self.device}){again}."
 
 
 class Checkpointed(Event, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from engine.executors import on_device
 from engine.training import events
 from engine.training.changeover import ChangeOver
 from engine.training.evaluate import YIELD, Evaluation, Sums, evaluate, heads_of, input_names
@@ -29,6 +30,7 @@ from engine.training.steps import Steps
 from engine.training.views import Views
 
 if TYPE_CHECKING:
+    from engine.backend import MathMode
     from engine.data import Dataset
     from engine.diagnostics import Report
     from engine.executors import Executor
@@ -49,6 +51,7 @@ class Loop:
     executor        runs the programs, on its state.
     may_change      whether the run goes over to the compiled executor when that becomes ready meanwhile.
     replay          what is done to the run at its steps.
+    math            how the executor multiplies matrices, for the checkpoints.
     """
 
     def __init__(
@@ -66,7 +69,9 @@ class Loop:
         step_limit: int | None = None,
         may_change: bool = False,
         replay: Replay | None = None,
+        math: MathMode = "float32",
     ) -> None:
+        self.math = math
         self.experiment, self.report, self.dataset, self.state = experiment, report, dataset, executor.state
         self.run_id, self.control, self.emit, self.writer = run, control, emit, writer
         self.following = Following(experiment.training, counters.following if counters else None)
@@ -79,13 +84,19 @@ class Loop:
         self.limit = self._limit()
 
         self.programs = Programs(experiment, report, dataset.signature, executor)
-        self.programs.prepare(
-            tuple(size for size in (self.steps.batch_size, self.steps.tail) if size),
-            self.programs.evaluation_batches(dataset.validation.size),
-        )
+        try:
+            self.programs.prepare(
+                tuple(size for size in (self.steps.batch_size, self.steps.tail) if size),
+                self.programs.evaluation_batches(dataset.validation.size),
+                data_bytes=self.steps.feed.nbytes if executor.kind == "cuda" else 0,
+            )
+        except BaseException:
+            self.steps.feed.close()
+            raise
         self.policy = ProbePolicy()
         self.views = Views(self.programs, dataset, self.heads, self.inputs, self.policy, run, self.tell)
-        self.keeper = Keeper(writer, self.state)
+        # A GPU may fail: then the run goes on from what is kept, on disk or else in memory.
+        self.keeper = Keeper(writer, self.state, remembers=on_device(executor))
         self.keeper.holds = self.following.restores
         self.change_over = ChangeOver(self) if may_change else None
 
@@ -392,6 +403,8 @@ class Loop:
             train_loss=self.train_loss,
             experiment=self.experiment,
             executor=self.programs.executor.kind,
+            device=self.state.backend.kind,
+            math=self.math,
             following=self.following.to_plain(),
             restored=self.restored,
         )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from engine import device_memory
 from engine.accumulation import AccumulatedProgram, Step
 from engine.data.errors import memory_limit
+from engine.device_errors import translated
 from engine.micro_batches import micro_batches
 from engine.plan import Piece, compile
 from engine.text import bytes_text
@@ -102,13 +104,28 @@ class Programs:
         fitting = EVALUATION_BYTES // (4 * max(1, self._floats))
         return max(1, min(size, max(self.experiment.training.batch_size, min(fitting, 1024))))
 
-    def prepare(self, train: tuple[int, ...], evaluate: tuple[int, ...]) -> None:
+    def prepare(self, train: tuple[int, ...], evaluate: tuple[int, ...], *, data_bytes: int = 0) -> None:
         """Compile for these batch sizes (the first of `train` also observed) and bind, the largest program first, so
-        that all work in one piece of memory."""
+        that all work in one piece of memory. `data_bytes` are what the executor takes of a GPU's memory for the data.
+
+        Raises OutOfDeviceMemory, before anything is bound, when a GPU has not enough left, and TrainingError when the
+        machine has not.
+        """
         keys = self._pieces(train[0], True)
         keys += [key for size in train for key in self._pieces(size, False)]
         keys += [(size, False, False, "whole") for size in evaluate]
         programs = {key: self._compile(key) for key in dict.fromkeys(keys)}
+        largest = max(program.batch_size for program in programs.values())
+        taken = sum(arena.nbytes for arena in self.state.arenas.values())
+        device_memory.require(
+            self.state.backend,
+            {
+                f"batches of up to {largest} samples": device_memory.program_bytes(programs.values()),
+                "the data": data_bytes,
+                "a copy of the state while it is looked at": taken,  # see `present.look`
+            },
+            taken,
+        )
         self._bound |= self._bind_all(programs, self.executor)
 
     def _get(self, key: _Key) -> BoundProgram:
@@ -122,13 +139,16 @@ class Programs:
         return {key: self._bind(program, executor) for key, program in largest_first}
 
     def _bind(self, program: Program, executor: Executor) -> BoundProgram:
-        # The system may hand out more memory than there is and kill the process later: ask before.
-        limit = memory_limit()
+        # The system may hand out more memory than there is and kill the process later: ask before. A GPU says no.
+        limit = memory_limit() if self.state.backend.name == "numpy" else math.inf
         try:
             if program.arena_bytes > limit:
                 raise MemoryError
             return executor.bind(program)
-        except MemoryError:
+        except MemoryError as error:
+            failure = translated(error)
+            if failure is not None:
+                raise failure from error
             raise TrainingError(
                 f"A batch of {program.batch_size} samples needs {bytes_text(program.arena_bytes)} of work memory, more "
                 f"than there is. Choose a smaller batch size, more micro-batches, or fewer or smaller layers."

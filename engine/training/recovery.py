@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from msgspec import Struct
 
 from engine import migrations
+from engine.backend import MATH_MODES, MathMode
 from engine.experiment import Experiment, experiment_from_plain, experiment_to_plain
 from engine.training.database import StoreError
 from engine.training.evaluate import Sums
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from engine.state import State
     from engine.training.store import RunWriter
 
-__all__ = ["Counters", "Keeper", "Written", "read_counters"]
+__all__ = ["Counters", "Keeper", "Remembered", "Written", "read_counters"]
 
 SHARE = 0.02  # of the time that writing may take: disks differ a thousandfold in how soon they have something for sure
 LONGEST = 300.0  # seconds between two checkpoints at most, however long one takes
@@ -42,6 +43,8 @@ class Counters(Struct, frozen=True, kw_only=True):
     train_loss      mean training loss of the last complete epoch, or None.
     experiment      the experiment with all live changes so far.
     executor        the kind of executor that trains: each computes other last digits.
+    device          the kind of device that it trains on.
+    math            how a GPU multiplies matrices; see `engine.backend.MathMode`.
     following       what has followed from the results so far; see `Following.to_plain`.
     restored        the step whose state was put back at the run's end, or None.
     """
@@ -56,6 +59,8 @@ class Counters(Struct, frozen=True, kw_only=True):
     train_loss: float | None
     experiment: Experiment
     executor: str = "array"
+    device: Literal["cpu", "cuda"] = "cpu"
+    math: MathMode = "float32"
     following: dict[str, Any] = {}
     restored: int | None = None
 
@@ -72,6 +77,8 @@ class Counters(Struct, frozen=True, kw_only=True):
             "train_loss": self.train_loss,
             "experiment": experiment_to_plain(self.experiment),
             "executor": self.executor,
+            "device": self.device,
+            "math": self.math,
             "following": self.following,
             "restored": self.restored,
         }
@@ -91,6 +98,8 @@ def read_counters(plain: dict[str, Any]) -> Counters:
             train_loss=None if plain["train_loss"] is None else float(plain["train_loss"]),
             experiment=experiment_from_plain(migrations.stored(plain["experiment"])),
             executor=str(plain.get("executor", "array")),  # older checkpoints know of no other
+            device="cuda" if plain.get("device") == "cuda" else "cpu",
+            math=next((mode for mode in MATH_MODES if mode == plain.get("math")), "float32"),
             following=dict(plain.get("following", {})),
             restored=plain.get("restored"),
         )
@@ -106,6 +115,14 @@ class Written(Struct, frozen=True):
     best: bool
 
 
+class Remembered(Struct, frozen=True):
+    """A checkpoint in memory: the arrays, the counters, and the best state until then if it is kept."""
+
+    arrays: dict[str, np.ndarray]
+    counters: Counters
+    held: tuple[int, dict[str, np.ndarray]] | None
+
+
 class Keeper:
     """Writes checkpoints: at the ends of epochs, at most one a second and for at most `SHARE` of the time, and whenever
     `save` is asked for.
@@ -113,6 +130,9 @@ class Keeper:
     The best state so far is copied at once and written with the next checkpoint, so that nothing is lost when epochs
     are shorter than that second. What cannot be written is tried again with the next one: a disk that is full for a
     while ends no run. `problem` says why the last attempt failed, or is empty.
+
+    A run without a `writer` that `remembers` has the last checkpoint in memory instead, taken at the same times and for
+    the same share of the time.
     """
 
     def __init__(
@@ -120,9 +140,13 @@ class Keeper:
         writer: RunWriter | None,
         state: State,
         *,
+        remembers: bool = False,
         interval: float = 1.0,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._remembers = remembers and writer is None
+        self.remembered: Remembered | None = None
+        """The last checkpoint of a run that remembers."""
         self._writer, self._state, self._interval, self._clock = writer, state, interval, clock
         self.problem = ""
         self.holds = False
@@ -141,7 +165,7 @@ class Keeper:
             self.held = (counters.step, arrays) if self.holds else None
             if self._writer is not None:
                 self._best, self._best_arrays = counters, arrays
-        if self._writer is None:
+        if self._writer is None and not self._remembers:
             return ()
         return self.save(counters, sparing=True)
 
@@ -152,7 +176,9 @@ class Keeper:
         Nothing is written when it already is; when `sparing` and the last checkpoint is young; or when the state is
         not finite: a checkpoint that a run can go on from is not given up for one that it cannot.
         """
-        if self._writer is None or (sparing and self._is_fresh(counters)):
+        if self._writer is None and (last or not self._remembers):
+            return ()  # what is remembered is for the run alone, which is over after the last one
+        if sparing and self._is_fresh(counters):
             return ()
         self._written, self._rest = self._clock(), self._interval
         written: list[Written] = []
@@ -173,10 +199,9 @@ class Keeper:
         return not before and self._clock() - self._written < self._rest
 
     def _write(self, counters: Counters, written: list[Written]) -> None:
-        assert self._writer is not None
         best = self._best
         place = (counters.step, counters.evaluated, counters.experiment, counters.restored)
-        if best is not None:
+        if best is not None and self._writer is not None:
             self._writer.checkpoint(self._best_arrays, best.to_plain(), best=True)
             self._best, self._best_arrays = None, {}
             self._saved = (best.step, best.evaluated, best.experiment, best.restored)
@@ -185,6 +210,9 @@ class Keeper:
             return
         arrays = self._state.to_host()
         if not all(np.isfinite(array).all() for array in arrays.values()):
+            return
+        if self._writer is None:
+            self.remembered, self._saved = Remembered(arrays, counters, self.held), place
             return
         self._writer.checkpoint(arrays, counters.to_plain(), best=False)
         self._saved = place

@@ -11,6 +11,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from engine import executors
+from engine.backend import MATH_MODES
+from engine.device_errors import DeviceError
+from engine.executors import EXECUTORS, on_device
 from engine.schema import info_of
 from engine.stopping import StopAfterTime
 from engine.training import events
@@ -18,6 +21,7 @@ from engine.training.recovery import read_counters
 from engine.training.result import TrainingError
 
 if TYPE_CHECKING:
+    from engine.backend import MathMode
     from engine.executors import ExecutorKind
     from engine.experiment import Experiment
     from engine.training.loop import Loop
@@ -31,23 +35,26 @@ ENDED_BY_ITSELF = ("done", "diverged")
 
 
 class Act(NamedTuple):
-    """Something done to a run before the update number `step`: a live field set, another executor taken, the run
-    prolonged to a number of epochs, or ended by its time limit (`value` is why, in words)."""
+    """Something done to a run before the update number `step`: a live field set, another executor taken (on the
+    processor, after its GPU had failed: "device"), the run prolonged to a number of epochs, or ended by its time limit
+    (`value` is why, in words)."""
 
     step: int
-    what: Literal["set", "executor", "epochs", "end"]
+    what: Literal["set", "executor", "device", "epochs", "end"]
     path: str
     value: Any
 
 
 class Replay(NamedTuple):
-    """What it takes to make a run anew. `steps` is where it stopped, None where it came to its end by itself."""
+    """What it takes to make a run anew. `steps` is where it stopped, None where it came to its end by itself; `math` is
+    how a GPU multiplied matrices."""
 
     run: str
     experiment: Experiment
     executor: ExecutorKind
     acts: tuple[Act, ...]
     steps: int | None
+    math: MathMode = "float32"
 
 
 def replay_of(reader: RunReader) -> Replay:
@@ -55,6 +62,7 @@ def replay_of(reader: RunReader) -> Replay:
     summary, experiment = reader.summary, reader.experiment
     acts: list[Act] = []
     kind, epochs, first = "", experiment.training.epochs, ""
+    math: MathMode = "float32"
     for event in reader.events():
         match event:
             case events.Started():
@@ -67,10 +75,15 @@ def replay_of(reader: RunReader) -> Replay:
                     acts.append(Act(event.step, "epochs", "", event.epochs))
                 if kind and event.executor and event.executor != kind:
                     acts.append(Act(event.step, "executor", "", event.executor))
+                if not first:
+                    math = next((mode for mode in MATH_MODES if mode == event.math), math)
                 kind, epochs, first = event.executor or kind, event.epochs, first or event.executor
             case events.ExecutorChanged():
                 acts.append(Act(event.step, "executor", "", event.executor))
                 kind, first = event.executor, first or "array"
+            case events.DeviceFailed():
+                acts.append(Act(event.step, "device", "", event.executor))
+                kind = event.executor
             case events.Changed():
                 acts.append(Act(event.step, "set", event.path, event.after))
             case events.ConditionMet() if event.condition == info_of(StopAfterTime).tag:
@@ -82,7 +95,16 @@ def replay_of(reader: RunReader) -> Replay:
     steps = None if summary.status in ENDED_BY_ITSELF else summary.steps
     if steps == 0:
         raise TrainingError("This run made no step: there is nothing to replay.")
-    return Replay(reader.run, experiment, "cpu" if first == "cpu" else "array", tuple(acts), steps)
+    executor: ExecutorKind = next((kind for kind in EXECUTORS if kind == first and kind != "auto"), "array")
+    return Replay(reader.run, experiment, executor, tuple(acts), steps, math)
+
+
+class DeviceLeft(DeviceError):
+    """The run that is replayed lost its GPU here, and went on on the processor with `executor`."""
+
+    def __init__(self, executor: ExecutorKind) -> None:
+        super().__init__("Here the GPU of the run that is replayed failed.")
+        self.executor = executor
 
 
 class Replaying:
@@ -109,7 +131,10 @@ class Replaying:
                 loop.prolong(act.value)
             case "end":
                 loop.end(info_of(StopAfterTime).tag, act.value)
-            case "executor" if act.value != loop.programs.executor.kind:
+            case "device" if on_device(loop.programs.executor):
+                loop.save()  # what the run goes on from is this very step
+                raise DeviceLeft(act.value)
+            case "executor" | "device" if act.value != loop.programs.executor.kind:
                 self._change_over(act.value)
 
     def _change_over(self, kind: ExecutorKind) -> None:

@@ -8,9 +8,11 @@ import numpy as np
 
 from engine.blocks import unrolled_network
 from engine.data.errors import memory_limit
+from engine.device_memory import require
 from engine.graph import check_experiment
 from engine.layers.base import Loss
 from engine.layers.words import title_of
+from engine.layout import layout_of
 from engine.text import bytes_text
 from engine.tokens import misfit
 from engine.training.result import TrainingError
@@ -91,12 +93,13 @@ def check_tokens(experiment: Experiment, report: Report, dataset: Dataset) -> No
 def new_state(experiment: Experiment, report: Report, backend: Backend) -> State:
     """Initial weights from the experiment's seed, empty optimizer slots, buffers at their start.
 
-    Raises TrainingError when they would not fit into the machine's memory.
+    Raises TrainingError when they would not fit into the machine's memory, and OutOfDeviceMemory when they would not
+    into the GPU's.
     """
     from engine.state import State
 
     training = experiment.training
-    # The system may hand out more memory than there is and kill the process later: ask before. A device says no itself.
+    # The system may hand out more memory than there is and kill the process later: ask before.
     arrays = 2 + len(training.optimizer.slots()) + training.averaging.keeps + (training.accumulate > 1)
     needed = report.parameter_count * arrays * np.dtype(training.precision).itemsize
     if backend.name == "numpy" and needed > memory_limit():
@@ -107,6 +110,7 @@ def new_state(experiment: Experiment, report: Report, backend: Backend) -> State
             f"them are in {named(experiment, largest)}. Choose fewer or smaller layers.",
             largest,
         )
+    _require_room(experiment, report, backend, arrays)
     return State(
         experiment.network,
         report,
@@ -116,6 +120,25 @@ def new_state(experiment: Experiment, report: Report, backend: Backend) -> State
         seed=experiment.seed,
         averaged=training.averaging.keeps,
         accumulating=training.accumulate > 1,
+    )
+
+
+def _require_room(experiment: Experiment, report: Report, backend: Backend, arrays: int) -> None:
+    """Ask a GPU for room for so many arenas like that of the parameters, and for the buffers. Raises
+    OutOfDeviceMemory."""
+    if backend.name == "numpy":
+        return
+    layout = layout_of(experiment.network, report, alignment=backend.alignment // 4)
+    if layout.buffer_length:
+        arrays += arrays - 1 - (experiment.training.accumulate > 1)  # see `Steps`: all but the gradients once more
+    length = arrays * layout.parameter_length + 2 * layout.buffer_length
+    require(
+        backend,
+        {
+            f"{report.parameter_count:,} parameters, their gradients and the optimizer's memory": length
+            * np.dtype(experiment.training.precision).itemsize
+        },
+        remedy="Choose fewer or smaller layers, an optimizer that remembers less, such as SGD, or the processor.",
     )
 
 

@@ -8,8 +8,8 @@ A window runs it on a thread of its own and steers it through a `Control`; the c
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
-import threading
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,45 +18,50 @@ import numpy as np
 from msgspec.structs import replace
 
 from engine import executors
-from engine.schema import SchemaError
-from engine.training import events
+from engine.device_errors import DeviceError, DeviceLost, bare, translated
+from engine.training import beginnings, events
 from engine.training.checkpoint import CheckpointError
 from engine.training.control import Control
-from engine.training.evaluate import Divergence, expected_initial_loss
+from engine.training.divergence import origin
+from engine.training.equipment import Equipment
+from engine.training.evaluate import Divergence
 from engine.training.following import Following
 from engine.training.kernels import await_kernels
-from engine.training.live import change
+from engine.training.loading import Loading
 from engine.training.loop import Loop
-from engine.training.recovery import Counters, read_counters
+from engine.training.replay import DeviceLeft
 from engine.training.result import Reason, Result, TrainingError, words
-from engine.training.setup import check_targets, check_tokens, checked, load_arrays, named, new_state
-from engine.training.snapshots import before_restoring, best_before
+from engine.training.setup import check_targets, check_tokens, checked, load_arrays, new_state
+from engine.training.snapshots import best_before, last_state, with_changes
 from engine.training.unit_variance import scale_weights
 
 if TYPE_CHECKING:
-    from engine.backend import Device
+    from engine.backend import Backend, Device, MathMode
     from engine.data import Dataset
-    from engine.diagnostics import Diagnostic
+    from engine.diagnostics import Diagnostic, Report
     from engine.executors import Executor, ExecutorKind
     from engine.experiment import Experiment
-    from engine.state import State
+    from engine.training.recovery import Counters
     from engine.training.replay import Replay
     from engine.training.store import RunStore, RunWriter
+    from engine.training.unit_variance import LayerScale
 
 __all__ = ["Trainer"]
 
-OTHER_DIGITS = "With arrays, numbers differ in their last digits."
-LISTEN = 0.05  # seconds between two looks at the control while data are loaded
+log = logging.getLogger(__name__)
 
 
 class Trainer:
     """Trains `experiment`; nothing happens before `run`.
 
     dataset     the data, where they are loaded already; else the experiment's data are loaded.
-    device      "auto", "cpu" or "cuda".
-    executor    "array", "cpu" (the compiled one), or "auto": the compiled one where its kernels are ready. A run that
-                cannot have it yet begins with arrays and changes over at the end of an epoch; one that is resumed goes
-                on with the executor of its checkpoint. A run with a named executor never changes.
+    device      "auto", "cpu", "cuda" or "cuda:N"; see `engine.backend.Device`. A run that is resumed with "auto" goes
+                on with the kind of device of its checkpoint.
+    executor    "array", "cpu" (the compiled one), "cuda", or "auto": the CUDA executor on a GPU; on the processor the
+                compiled one where its kernels are ready. A run that cannot have that yet begins with arrays and changes
+                over at the end of an epoch; one that is resumed goes on with the executor of its checkpoint. A run with
+                a named executor never changes.
+    math        how a GPU multiplies matrices; None: as in the run that is resumed, else in float32.
     store       where the run is kept; None keeps nothing.
     report      called with every event, on the thread that runs.
     control     the levers; see `Control`.
@@ -68,6 +73,9 @@ class Trainer:
                 that are not named are drawn.
     replay      what is done to the run at its steps, see `replay_of`: its experiment, executor and end count, not
                 those that are given.
+
+    A run whose GPU fails goes on on the processor from its last checkpoint, on disk or, without a store, in memory; the
+    event `DeviceFailed` tells of it. With "auto" that holds for a GPU too that fails before the first step.
     """
 
     def __init__(
@@ -77,6 +85,7 @@ class Trainer:
         dataset: Dataset | None = None,
         device: Device = "auto",
         executor: ExecutorKind = "auto",
+        math: MathMode | None = None,
         store: RunStore | None = None,
         report: Callable[[events.Event], None] = lambda event: None,
         control: Control | None = None,
@@ -96,16 +105,19 @@ class Trainer:
         """What was passed over when the run to resume was read, in words."""
         self.warnings: tuple[Diagnostic, ...] = ()
         """What the check of the experiment warns of; filled before the first step."""
-        self._device, self._store, self._report, self._resume = device, store, report, resume
+        self._store, self._report, self._resume = store, report, resume
         self._epochs, self._steps, self._initial = epochs, steps, state
         self._writer: RunWriter | None = None
         self._seen: tuple[int, int] | None = None
-        self._kind: ExecutorKind = executor
         self._replay = replay
         if replay is not None:
-            self.experiment, self._kind, self._steps = replay.experiment, replay.executor, replay.steps
+            self.experiment, self._steps = replay.experiment, replay.steps
+        self._equipment = Equipment(device, executor, math, replay)
+        self._changes: list[events.Changed] = []
+        self._scaled: tuple[LayerScale, ...] = ()
+        self._seconds = 0.0  # of training on a device that failed since
         self._executor: Executor | None = None
-        self._loading: threading.Thread | None = None
+        self._loading = Loading()
 
     def run(self) -> Result:
         """Train until all steps are done, the control says stop, or the loss is no longer finite.
@@ -113,18 +125,14 @@ class Trainer:
         Raises TrainingError, DataError or BackendError in words when the run cannot start or fails; `Failed` and
         `Finished` are reported before, so that a window needs no other channel.
         """
-        reason: Reason = "failed"
-        message = ""
         try:
             loop = self._prepare()
             if loop is None:
                 return self._stopped_early()
-            try:
-                reason = loop.run()
-            except Divergence as divergence:
-                reason, message = "diverged", self._explain(loop, divergence)
-            result = self._conclude(loop, reason, message)
-            self._finish(reason, result.seconds)
+            result = self._complete(loop)
+            while isinstance(result, DeviceError):
+                result = self._complete(self._go_on_without(result))
+            self._finish(result.reason, result.seconds)
         except Exception as error:
             failure = self._fail(error)
             if failure is error:
@@ -142,43 +150,85 @@ class Trainer:
                 self._executor.close()
         return result
 
+    def _complete(self, loop: Loop) -> Result | DeviceError:
+        """All that is left of the run, or how its GPU failed."""
+        reason: Reason
+        message = ""
+        try:
+            try:
+                reason = loop.run()
+            except Divergence as divergence:
+                reason, message = "diverged", self._explain(loop, divergence)
+            return self._conclude(loop, reason, message)
+        except Exception as error:
+            failure = translated(error) if executors.on_device(loop.programs.executor) else None
+            if failure is None:
+                raise
+            return failure
+
     # -- the beginning -------------------------------------------------------------------------------------------------
 
     def _prepare(self) -> Loop | None:
         """Everything up to the first step; None when the run was stopped meanwhile."""
-        from engine import backend
-
         arrays, counters = self._stored()
-        prolonged = counters is not None and (self._epochs or 0) > self.experiment.training.epochs
-        if self._epochs is not None:
-            self.experiment = replace(self.experiment, training=replace(self.experiment.training, epochs=self._epochs))
+        self._prolong()
         if self.control.stopping:
             return None
-        dataset = self.dataset = self.dataset or self._load()
+        dataset = self.dataset = self.dataset or self._loading.load(self.experiment.data, self.control)
         if dataset is None or self.control.stopping:
             return None
-        experiment = self.experiment
-        report = checked(experiment, dataset.signature)
+        report = checked(self.experiment, dataset.signature)
         self.warnings = tuple(item for item in report.diagnostics if item.severity == "warning")
-        check_targets(experiment, report, dataset)
-        check_tokens(experiment, report, dataset)
-        state = new_state(experiment, report, backend.choose(self._device))
+        check_targets(self.experiment, report, dataset)
+        check_tokens(self.experiment, report, dataset)
+        backend = self._equipment.backend(counters)
+        try:
+            loop = self._begin(report, backend, arrays, counters)
+            if loop is not None:
+                self._event(beginnings.started(loop, loaded=self._initial is not None))
+                self._tell_scaled(loop)
+            return loop
+        except Exception as error:
+            found = translated(error) if backend.kind == "cuda" else None
+            if found is None:
+                raise
+            failure = found
+            if self._equipment.asked != "auto":
+                raise TrainingError(failure.message) from error
+        # Not in the clause above, whose error holds on to what lies on the device.
+        self._let_go(backend, failure)
+        loop = self._begin(report, self._equipment.backend(counters), arrays, counters)
+        assert loop is not None, "nothing is waited for"
+        self._event(beginnings.started(loop, loaded=self._initial is not None))
+        self._event(beginnings.failed(loop, failure, loop.step))
+        self._tell_scaled(loop)
+        return loop
+
+    def _prolong(self) -> None:
+        if self._epochs is not None:
+            self.experiment = replace(self.experiment, training=replace(self.experiment.training, epochs=self._epochs))
+
+    def _begin(
+        self, report: Report, backend: Backend, arrays: dict[str, np.ndarray] | None, counters: Counters | None
+    ) -> Loop | None:
+        """State, executor and loop on a device, from the first step or from a checkpoint; None when the run was stopped
+        meanwhile."""
+        experiment, dataset, equipment = self.experiment, self.dataset, self._equipment
+        assert dataset is not None
+        state = new_state(experiment, report, backend)
         if self._initial is not None:
             load_arrays(state, self._initial)
         best = self._best_before(counters)
         if arrays is not None:
             load_arrays(state, arrays)
         scaled = scale_weights(experiment, report, dataset, state, given=self._initial or ()) if arrays is None else ()
-        kind = self._kind_of(counters, state)
-        if self._replay is not None and executors.misfit(state):
-            kind = "array"
-            if self._compiled_replay():
-                self.problems += (f"The run used the compiled executor. {executors.misfit(state)} {OTHER_DIGITS}",)
-        compiles = kind == "cpu" or self._compiled_replay()
-        if compiles and not executors.misfit(state) and not await_kernels(self.control, self._report):
+        kind, math = equipment.executor(counters, state), equipment.math(counters, state)
+        if equipment.needs_kernels(kind, state) and not await_kernels(self.control, self._report):
             return None
-        executor = self._executor = executors.choose(kind, state)
-        if self._store is not None:
+        executor = self._executor = executors.choose(kind, state, math=math)
+        equipment.compare(counters, executor, math)
+        self.problems += equipment.problems
+        if self._store is not None and self._writer is None:
             self._writer = (
                 self._store.resume(
                     self._resume, counters.step if counters else 0, device=executor.label, seen=self._seen
@@ -195,87 +245,23 @@ class Trainer:
             executor,
             run=self.run_id,
             control=self.control,
-            emit=self._report,
+            emit=self._take,
             writer=self._writer,
             counters=counters,
             step_limit=self._steps,
             may_change=kind == "auto" and executor.kind == "array" and not executors.misfit(state),
             replay=self._replay,
+            math=math,
         )
         self.loop.keeper.held = best
-        if prolonged:
+        if counters is not None and (self._epochs or 0) > counters.experiment.training.epochs:
             self.loop.following.go_on()
-        self._event(
-            events.Started(
-                run=self.run_id,
-                step=self.loop.step,
-                total_steps=self.loop.limit,
-                steps_per_epoch=self.loop.steps_per_epoch,
-                epochs=experiment.training.epochs,
-                device=executor.label,
-                expected_initial_loss=expected_initial_loss(experiment, report, self.loop.heads),
-                parameter_count=report.parameter_count,
-                executor=executor.kind,
-                loaded=self._initial is not None,
-            )
-        )
-        if scaled:
-            self._event(
-                events.WeightsScaled(
-                    run=self.run_id,
-                    step=self.loop.step,
-                    before={item.node: item.before for item in scaled},
-                    after={item.node: item.after for item in scaled},
-                    tries={item.node: item.tries for item in scaled},
-                )
-            )
+        self._scaled = scaled
         return self.loop
 
-    def _kind_of(self, counters: Counters | None, state: State) -> ExecutorKind:
-        """The executor to choose: the one that was asked for, or that of the checkpoint."""
-        if self._kind != "auto" or counters is None:
-            return self._kind
-        if counters.executor != "cpu":
-            return "array"
-        reason = executors.misfit(state)
-        if not reason:
-            return "cpu"
-        self.problems += (
-            f"The run was trained by the compiled executor, which cannot be used here: {reason} {OTHER_DIGITS}",
-        )
-        return "array"
-
-    def _compiled_replay(self) -> bool:
-        """Whether the run that is replayed was trained by the compiled executor, from some step on at least."""
-        replay = self._replay
-        if replay is None:
-            return False
-        return replay.executor == "cpu" or any(act.what == "executor" and act.value == "cpu" for act in replay.acts)
-
-    def _load(self) -> Dataset | None:
-        """The experiment's data; None when the run was stopped before they were there.
-
-        Reading files cannot be interrupted, so that a thread does it and this one listens meanwhile; `run` joins it
-        before it returns, after the stop has been reported.
-        """
-        from engine import data
-
-        found: list[Dataset] = []
-        errors: list[Exception] = []
-
-        def load() -> None:
-            try:
-                found.append(data.load(self.experiment.data))
-            except Exception as error:
-                errors.append(error)
-
-        self._loading = threading.Thread(target=load, name="data-loading", daemon=True)
-        self._loading.start()
-        while self._loading.is_alive() and not self.control.stopping:
-            self._loading.join(LISTEN)
-        if errors:
-            raise errors[0]
-        return found[0] if found else None
+    def _tell_scaled(self, loop: Loop) -> None:
+        if self._scaled:
+            self._event(beginnings.weights_scaled(loop, self._scaled))
 
     def _stored(self) -> tuple[dict[str, np.ndarray] | None, Counters | None]:
         """The arrays and counters of the run to resume; its experiment, live changes included, becomes ours."""
@@ -283,65 +269,86 @@ class Trainer:
             return None, None
         assert self._store is not None
         reader = self._store.open(self._resume)
-        self.experiment = reader.experiment
         self._seen = reader.progress()
-        checkpoint = reader.last_checkpoint()
-        self.problems = tuple(reader.problems)
-        if checkpoint is None:
-            return None, None
-        arrays, plain = checkpoint
-        counters = read_counters(plain)
-        if counters.restored is not None:
-            arrays, counters = before_restoring(reader) or (arrays, counters)
-        # A change ordered in a pause may be younger than the checkpoint that was written there.
-        self.experiment = counters.experiment
-        for event in reader.changes()[0]:
-            if event.step <= counters.step:
-                # The checkpoint knows the older ones; those of a part that another has replaced since have no place.
-                with contextlib.suppress(SchemaError):
-                    self.experiment = change(self.experiment, event.path, event.after)[0]
-        return arrays, counters
+        found = last_state(reader)
+        self.experiment, self.problems = found.experiment, tuple(reader.problems)
+        return found.arrays, found.counters
 
     def _best_before(self, counters: Counters | None) -> tuple[int, dict[str, np.ndarray]] | None:
         """The step and the arrays of the best state of the run to resume, where it is to end with the best one."""
         if counters is None or counters.best is None or not Following(self.experiment.training).restores:
             return None
-        assert self._store is not None and self._resume is not None
+        if self._store is None:
+            return None  # what is remembered has it
+        assert self._resume is not None
         try:
             return best_before(self._store.open(self._resume), counters.step)
         except CheckpointError as error:
             self.problems += (f"{error} The run can only end with a better state than those so far, or its last one.",)
             return None
 
+    # -- when a GPU fails ----------------------------------------------------------------------------------------------
+
+    def _go_on_without(self, failure: DeviceError) -> Loop:
+        """The run on the processor, from its last checkpoint, after its GPU has failed."""
+        assert self.loop is not None
+        failed_at, report, remembered = self.loop.step, self.loop.report, self.loop.keeper.remembered
+        self._seconds += self.loop.session_seconds()
+        backend = self.loop.state.backend
+        self._let_go(backend, failure)
+        arrays: dict[str, np.ndarray] | None = None
+        counters: Counters | None = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer, self._resume = None, self.run_id
+            arrays, counters = self._stored()
+        elif remembered is not None:
+            arrays, counters = remembered.arrays, remembered.counters
+            self.experiment = with_changes(counters, self._changes)
+        step = -1 if counters is None else counters.step
+        ordered, self._changes = self._changes, [item for item in self._changes if item.step <= step]
+        self._prolong()
+        loop = self._begin(report, self._equipment.backend(counters), arrays, counters)
+        assert loop is not None, "nothing is waited for"
+        if remembered is not None:
+            loop.keeper.held = remembered.held
+        self._event(beginnings.failed(loop, failure, failed_at))
+        self._tell_scaled(loop)
+        for item in ordered:
+            if item.step > step:
+                # It was done after the checkpoint, and the person who did it will not do it again.
+                loop.steering.change(item.path, item.after)
+        return loop
+
+    def _let_go(self, backend: Backend, failure: DeviceError) -> None:
+        """Leave a GPU that has failed, without asking it for anything, and see to it that it is not chosen again."""
+        log.info("the GPU failed: %s", "".join(traceback.format_exception(failure)))
+        bare(failure)
+        # A lost device refuses what is asked of it for the last time.
+        with contextlib.suppress(Exception):
+            if self.loop is not None:
+                self.loop.close()
+        with contextlib.suppress(Exception):
+            if self.loop is None and self._executor is not None:
+                self._executor.close()
+        self.loop = self._executor = None
+        if not isinstance(failure, DeviceLost):
+            with contextlib.suppress(Exception):
+                backend.release()
+        self._equipment.fall_back(failure.executor if isinstance(failure, DeviceLeft) else "auto")
+
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def _explain(self, loop: Loop, divergence: Divergence) -> str:
         """Find where the first value that is not finite arises, and say it; report `Diverged`."""
-        found = divergence.bound.first_nonfinite()
-        loop.steps.restore_buffers()
-        node, what = found or ("", "")
-        name = named(loop.experiment, node) if node else ""
-        match what:
-            case "":
-                place = "No single layer could be found at fault"
-            case "input":
-                place = "The data of that batch hold values that are not finite"
-            case "parameter":
-                place = f"The weights of {name} are not finite any more"
-            case _:
-                place = f"The first value that is not finite came from {name}"
-        when = f"after step {loop.step}" if divergence.validation else f"at step {loop.step + 1}"
-        message = (
-            f"The {'validation ' if divergence.validation else ''}loss stopped being finite {when}. {place}. "
-            "Usual remedies: a smaller learning rate, clipping of the gradient norm, or another initializer."
-        )
+        node, message = origin(loop, divergence)
         self._event(events.Diverged(run=self.run_id, step=loop.step, node=node, message=message))
         return message
 
     def _conclude(self, loop: Loop, reason: Reason, message: str) -> Result:
         loop.finish()
         evaluation = loop.last
-        seconds = loop.session_seconds()
+        own = loop.session_seconds()
         train_loss = loop.train_loss if loop.evaluated else loop.sums.mean_loss()
         return Result(
             run=self.run_id,
@@ -351,8 +358,8 @@ class Trainer:
             val_loss=evaluation.loss if evaluation else None,
             val_accuracy=evaluation.accuracy if evaluation else None,
             metrics=dict(evaluation.metrics) if evaluation else {},
-            seconds=seconds,
-            samples_per_second=(loop.samples - loop.samples_before) / seconds if seconds > 0 else 0.0,
+            seconds=self._seconds + own,
+            samples_per_second=(loop.samples - loop.samples_before) / own if own > 0 else 0.0,
             device=self._label(),
             reason=reason,
             waited=loop.steps.feed.waited,
@@ -361,8 +368,7 @@ class Trainer:
 
     def _stopped_early(self) -> Result:
         self._finish("stopped", 0.0)
-        if self._loading is not None:
-            self._loading.join()
+        self._loading.join()
         return Result(
             run=self.run_id,
             epochs=0,
@@ -402,6 +408,12 @@ class Trainer:
     def _event(self, event: events.Event) -> None:
         if self._writer is not None:
             self._writer.event(event)
+        self._report(event)
+
+    def _take(self, event: events.Event) -> None:
+        """An event of the loop, on its way."""
+        if isinstance(event, events.Changed):
+            self._changes.append(event)
         self._report(event)
 
     def _event_safely(self, event: events.Event) -> None:

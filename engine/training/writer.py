@@ -24,6 +24,7 @@ from engine.training.codec import encode
 from engine.training.database import StoreError, connect, database_errors
 from engine.training.events import (
     Confusion,
+    DeviceFailed,
     EpochEnd,
     Event,
     ExecutorChanged,
@@ -149,7 +150,7 @@ class RunWriter:
                 self._seconds = event.seconds
             case StepRows():
                 self.rows(event)
-            case ExecutorChanged():
+            case ExecutorChanged() | DeviceFailed():
                 self._queue_event(event)
                 self._queue(lambda connection: self._rename_device(connection, event.device))
             case EpochEnd():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from engine.executors import EXECUTORS
 from lab.cli.changes import add_set_argument, with_changes
 from lab.cli.common import (
     Parser,
@@ -120,7 +119,7 @@ def add_program_arguments(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="an experiment (.dlab)")
     parser.add_argument(
         "--executor",
-        choices=[name for name in EXECUTORS if name != "auto"],
+        choices=("array", "cpu"),
         default="array",
         help="with cpu, also the compiled kernel that runs each group of operations",
     )

@@ -1,76 +1,86 @@
-"""The choice of a device: what fails on a GPU is told in words, and “auto” goes on without one."""
+"""The choice of a device: what stands in a GPU's way is told in words, and “auto” goes on without one."""
 
 from __future__ import annotations
 
 import sys
-import types
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from engine import backend
-from engine.backend import BackendError, choose
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    backend._cupy.cache_clear()
-    yield
-    backend._cupy.cache_clear()
-
-
-def fake(available: bool, failing: str = "") -> types.ModuleType:
-    """A CuPy whose driver is there or not, and one of whose calls may fail."""
-
-    def is_available() -> bool:
-        if failing == "available":
-            raise RuntimeError("the driver is too old")
-        return available
-
-    def properties(device: int) -> dict[str, bytes]:
-        if failing == "properties":
-            raise RuntimeError("the device is lost")
-        return {"name": b"Some GPU"}
-
-    module = types.ModuleType("cupy")
-    module.cuda = types.SimpleNamespace(  # type: ignore[attr-defined]
-        is_available=is_available,
-        runtime=types.SimpleNamespace(getDeviceProperties=properties),
-        Device=lambda: types.SimpleNamespace(id=0),
-    )
-    return module
+from engine import devices
+from engine.backend import BackendError, choose, read_device
+from engine.devices import Devices, Trouble
+from tests.support.fake_cupy import Card, CUDARuntimeError, fake_cupy, install
 
 
 @pytest.mark.parametrize(
-    ("module", "words"),
+    ("module", "driver", "words"),
     [
-        (None, "not installed"),
-        (fake(False), "no NVIDIA GPU"),
-        (fake(True, "available"), "the driver is too old"),
-        (fake(True, "properties"), "the device is lost"),
+        (None, 13000, "not installed"),
+        (fake_cupy(), None, "no NVIDIA driver"),
+        (fake_cupy(), 12080, "cupy-cuda12x"),
+        (fake_cupy([Card(capability=(7, 0))]), 13000, "compute capability 7.0"),
     ],
 )
-def test_without_a_usable_gpu(monkeypatch: pytest.MonkeyPatch, module: types.ModuleType | None, words: str) -> None:
-    monkeypatch.setitem(sys.modules, "cupy", module)
+def test_without_a_usable_gpu(monkeypatch: pytest.MonkeyPatch, module: Any, driver: int | None, words: str) -> None:
+    install(monkeypatch, module, driver=driver)
     with pytest.raises(BackendError, match=words):
         choose("cuda")
     assert choose("auto").name == "numpy"
 
 
-def test_a_broken_installation(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    (tmp_path / "cupy.py").write_text("raise OSError('libcudart is damaged')")
-    monkeypatch.delitem(sys.modules, "cupy", raising=False)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(BackendError, match="libcudart is damaged"):
+def test_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = fake_cupy()
+    install(monkeypatch, module)
+    found = choose("cuda")
+    assert (found.name, found.label, found.device, found.index) == ("cupy", "CuPy · Some GPU", "cuda:0", 0)
+    assert choose("auto") == found and choose("cpu").device == "cpu"
+    assert found.free_memory() == (23 << 30) + 1000 and choose("cpu").free_memory() is None
+
+
+def test_one_of_several_becomes_the_current_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = fake_cupy([Card("Old", capability=(6, 0)), Card("One"), Card("Two")])
+    install(monkeypatch, module)
+    assert choose("cuda:2").label == "CuPy · Two (cuda:2)"
+    assert choose("cuda").index == choose("auto").index == 1, "the first that can be used"
+    assert module.used == [2, 1, 1]
+    with pytest.raises(BackendError, match=r"compute capability 6\.0"):
+        choose("cuda:0")
+    with pytest.raises(BackendError, match="no GPU cuda:3: this machine has cuda:0 to cuda:2"):
+        choose("cuda:3")
+
+
+def test_a_gpu_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = fake_cupy()
+    install(monkeypatch, module)
+
+    def refuse(index: int) -> dict[str, Any]:
+        raise CUDARuntimeError(999, "cudaErrorUnknown: unknown error")
+
+    monkeypatch.setattr(module.cuda.runtime, "getDeviceProperties", refuse)
+    with pytest.raises(BackendError, match="unknown error"):
         choose("cuda")
     assert choose("auto").name == "numpy"
 
 
-def test_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cupy", fake(True))
-    assert (choose("auto").name, choose("cuda").label) == ("cupy", "CuPy · Some GPU")
+def test_auto_believes_what_was_found_and_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, fake_cupy())
+    monkeypatch.setattr(devices, "_found", Devices(trouble=Trouble("None.", "Nothing.")))
+    monkeypatch.setattr(devices, "missing", None)
+    assert choose("auto").name == "numpy"
 
 
-def test_a_device_that_does_not_exist() -> None:
+def test_the_processor_needs_no_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert choose("cpu").name == "numpy"
+
+
+@pytest.mark.parametrize("name", ["tpu", "cpu:0", "auto:1", "cuda:", "cuda:x", "cuda:-1", "cuda:01", " cuda", ""])
+def test_a_device_that_does_not_exist(name: str) -> None:
     with pytest.raises(BackendError, match="no device"):
-        choose("tpu")  # type: ignore[arg-type]
+        choose(name)
+
+
+def test_names_of_devices() -> None:
+    read = {name: read_device(name) for name in ("auto", "cpu", "cuda", "cuda:0", "cuda:12")}
+    assert list(read.values()) == [("auto", None), ("cpu", None), ("cuda", None), ("cuda", 0), ("cuda", 12)]

@@ -38,7 +38,7 @@ class World:
         self.made: list[ArrayExecutor] = []
         self.open: list[ArrayExecutor] = []
 
-    def choose(self, kind: ExecutorKind, state: State) -> ArrayExecutor:
+    def choose(self, kind: ExecutorKind, state: State, **more: Any) -> ArrayExecutor:
         if kind == "cpu" and self.reason:
             raise ExecutorError(self.reason)
         second = not self.reason and (kind == "cpu" or (kind == "auto" and self.ready))

@@ -19,9 +19,9 @@ from engine.files import save
 from engine.state import State
 from engine.training.control import Control
 from engine.training.events import Compiling, Event
+from engine.training.loading import Loading
 from engine.training.result import Result
 from engine.training.store import RunStore
-from engine.training.trainer import Trainer
 from lab.cli.train import STOP_SIGNALS, result_text
 from tests.support.command import complaint, descent
 from tests.support.examples import blobs, make
@@ -228,13 +228,13 @@ def test_a_stop_before_the_first_step_says_that_nothing_was_trained(
 ) -> None:
     save(blobs(), tmp_path / "x.dlab")
 
-    load = Trainer._load
+    load = Loading.load
 
-    def interrupted(trainer: Trainer) -> Any:
+    def interrupted(loading: Loading, *arguments: Any) -> Any:
         os.kill(os.getpid(), signal.SIGINT)
-        return load(trainer)
+        return load(loading, *arguments)
 
-    monkeypatch.setattr(Trainer, "_load", interrupted)
+    monkeypatch.setattr(Loading, "load", interrupted)
     done = descent("train", tmp_path / "x.dlab", *(["--json"] if json_too else []))
     assert done.status == 130 and done.err == "descent: stopped before the first step; nothing was trained\n"
     assert (done.lines[-1]["run"] is None) if json_too else (done.out == "")
@@ -337,7 +337,7 @@ def test_a_change_of_the_executor_is_told(file: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("engine.training.changeover.INTERVAL", 0.0)
     made: list[ArrayExecutor] = []
 
-    def choose(kind: str, state: State) -> ArrayExecutor:
+    def choose(kind: str, state: State, **more: Any) -> ArrayExecutor:
         made.append(Second(state) if made else ArrayExecutor(state))
         return made[-1]
 
@@ -356,7 +356,7 @@ def test_waiting_for_the_kernels_is_told(file: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("engine.training.trainer.await_kernels", wait)
     monkeypatch.setattr("engine.executors.misfit", lambda state: "")
-    monkeypatch.setattr("engine.executors.choose", lambda kind, state: ArrayExecutor(state))
+    monkeypatch.setattr("engine.executors.choose", lambda kind, state, **more: ArrayExecutor(state))
     called = descent("train", file, "--executor", "cpu")
     assert called.status == 0
     assert called.err == "descent: the kernels are compiled first, which takes a moment once\n"
