@@ -51,6 +51,33 @@ __device__ T over_block(T value, T* room) {
     return all;
 }
 
+// Whether this block is the last of `blocks` to come here, which then sees what all of them wrote before. `finished` is 0
+// between launches; `turn` is shared. What others wrote is to be read as volatile: it may have come after a cache was
+// filled.
+__device__ inline bool is_last(unsigned* finished, unsigned blocks, unsigned* turn) {
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) *turn = atomicAdd(finished, 1u);
+    __syncthreads();
+    const bool last = *turn + 1 == blocks;
+    if (last && threadIdx.x == 0) *finished = 0;
+    __threadfence();
+    return last;
+}
+
+// The sum of what each block of a one-dimensional grid brings (the same in all of its threads): in the last block to
+// come here, and nowhere else, it becomes `total`. `partials` has a place for each block; `room` as in over_block.
+__device__ inline bool sum_of_blocks(
+    float mine, float* partials, unsigned* finished, float* room, unsigned* turn, float& total) {
+    if (threadIdx.x == 0) partials[blockIdx.x] = mine;
+    if (!is_last(finished, gridDim.x, turn)) return false;
+    const volatile float* all = partials;
+    float own = 0.0f;
+    EACH_IN_BLOCK(i, gridDim.x) own += all[i];
+    total = over_block<Sum>(own, room);
+    return true;
+}
+
 // -- random bits: see engine/random.py ---------------------------------------------------------------------------------
 
 struct Key {

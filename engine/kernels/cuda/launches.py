@@ -1,8 +1,9 @@
 """From the calls of a program to what the device is asked to do: launches of kernels and matrix products of cuBLAS.
 
-Each module of this package says, for its subject, what an operation launches (`@launches_of`) or which stage it is
-(`@stage_of`). A group of calls becomes the launches of its first call, and the calls after it become stages of the last
-of those where they can. There is no way out: an operation that is declared nowhere cannot run on the device.
+Each module of this package says, for its subject, what an operation launches (`@launches_of`), what several of its
+calls do (`@joined_of`), or which stage it is (`@stage_of`). A group of calls becomes the launches of its first call,
+and the calls after it become stages of the last of those where they can; or neighbours become launches together. There
+is no way out: an operation that is declared nowhere cannot run on the device.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from engine.fuse import Group
 from engine.kernels.cuda.signatures import Argument, Packed, Pointer, SignatureError, signatures
+from engine.kernels.cuda.spans import Spans
 from engine.kernels.cuda.stages import KEEP, LIMIT, Stage, encode
 from engine.ops.base import Call, DType, Op, Value
 from engine.plan import Program
@@ -32,6 +34,7 @@ __all__ = [
     "blocks",
     "cover",
     "cover_group",
+    "joined_of",
     "launches_of",
     "stage_of",
 ]
@@ -212,9 +215,11 @@ class Binding:
 
 
 Maker = Callable[[Call, Binding], list[Work]]
+JoinedMaker = Callable[[Sequence[Call], Binding], list[Work]]
 StageMaker = Callable[[Call, Binding], Stage | None]
 
 _LAUNCHES: dict[str, Maker] = {}
+_JOINED: dict[str, JoinedMaker] = {}
 _STAGES: dict[str, tuple[int, StageMaker]] = {}
 
 
@@ -225,6 +230,19 @@ def launches_of(*operations: type[Op]) -> Callable[[Maker], Maker]:
         for op in operations:
             assert op.name not in _LAUNCHES, op.name
             _LAUNCHES[op.name] = maker
+        return maker
+
+    return declare
+
+
+def joined_of(*operations: type[Op]) -> Callable[[JoinedMaker], JoinedMaker]:
+    """Declare what neighbouring calls of these operations launch together: one call or many, of any of the operations,
+    none of which touches what another one writes."""
+
+    def declare(maker: JoinedMaker) -> JoinedMaker:
+        for op in operations:
+            assert op.name not in _JOINED, op.name
+            _JOINED[op.name] = maker
         return maker
 
     return declare
@@ -254,7 +272,7 @@ class Covered:
     @property
     def name(self) -> str:
         """What runs, for people: "matmul+add_bias+relu"."""
-        return "+".join(call.op.name for call in self.calls)
+        return Group(self.calls).name
 
     @property
     def flops(self) -> float:
@@ -273,6 +291,11 @@ def cover_group(group: Group, binding: Binding, number: int = 0) -> list[Covered
     calls, index = group.calls, 0
     while index < len(calls):
         binding.next_call()
+        if calls[index].op.name in _JOINED:
+            run = _neighbours(calls[index:], binding)
+            found.append(Covered(run, tuple(_JOINED[run[0].op.name](run, binding)), number))
+            index += len(run)
+            continue
         works = _works(calls[index], binding)
         count = 1
         last = works[-1] if works else None
@@ -281,6 +304,23 @@ def cover_group(group: Group, binding: Binding, number: int = 0) -> list[Covered
         found.append(Covered(calls[index : index + count], tuple(works), number))
         index += count
     return found
+
+
+def _neighbours(calls: Sequence[Call], binding: Binding) -> tuple[Call, ...]:
+    """The calls, from the first on, that are launched together."""
+    maker = _JOINED[calls[0].op.name]
+    written, read = Spans(), Spans()
+    for count, call in enumerate(calls):
+        changed = (*call.outputs, *(call.inputs[i] for i in call.op.mutates))
+        reads, writes = ([binding.span(value) for value in values] for values in (call.inputs, changed))
+        meets = any(written.meets(*span) for span in (*reads, *writes)) or any(read.meets(*span) for span in writes)
+        if meets or _JOINED.get(call.op.name) is not maker:
+            return tuple(calls[:count])
+        for span in reads:
+            read.add(*span)
+        for span in writes:
+            written.add(*span)
+    return tuple(calls)
 
 
 def _works(call: Call, binding: Binding) -> list[Work]:
