@@ -141,7 +141,9 @@ class Cublas:
         _check_sizes(transpose_a, transpose_b, m, n, k, lda, ldb, ldc)
         if not 0 <= count <= _LARGEST:
             raise CublasError(f"A batch has {count} matrix products; it may have 0 to {_LARGEST}.")
-        if stride_a < 0 or stride_b < 0 or (count > 1 and stride_c < _extent(m, n, ldc)):
+        # Results lie one behind the other, or as parts of the same columns.
+        apart = stride_c >= _extent(m, n, ldc) or (stride_c >= m and (count - 1) * stride_c + m <= ldc)
+        if stride_a < 0 or stride_b < 0 or (count > 1 and not apart):
             raise CublasError(
                 f"The matrices of a batch lie {stride_a}, {stride_b} and {stride_c} elements apart; results of {m} x "
                 f"{n} with columns {ldc} apart need {_extent(m, n, ldc)}, and no distance may be negative."

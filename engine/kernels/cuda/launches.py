@@ -67,6 +67,16 @@ class Launch:
     output: int | None = None
     columns: int = 1
     stages: list[Stage] = field(default_factory=list)
+    parts: tuple[Launch, ...] = ()
+    """Earlier launches that make other parts of the same result: they end with the same stages. Each is given where the
+    whole result begins, and where its own part does."""
+
+    def then(self, stages: Sequence[Stage], result: Pointer) -> None:
+        """End with these stages too, and write to `result`."""
+        assert self.output is not None
+        for launch in (*self.parts, self):
+            launch.stages = [*launch.stages, *stages]
+            launch.arguments = [*launch.arguments[: self.output], result, *launch.arguments[self.output + 1 :]]
 
     def pack(self) -> Packed:
         """The arguments as the kernel wants them. Raises SignatureError where something does not fit."""
@@ -370,8 +380,7 @@ def _absorb(launch: Launch, calls: Sequence[Call], binding: Binding) -> int:
             extra.insert(0, Stage(KEEP, old))
         if len(launch.stages) + len(extra) > LIMIT:
             break
-        launch.stages += extra
-        launch.arguments = [*launch.arguments[: launch.output], new, *launch.arguments[launch.output + 1 :]]
+        launch.then(extra, new)
         taken += 1
     return taken
 

@@ -123,6 +123,19 @@ def test_products_of_a_batch(blas: Cublas, history: Callable[[], list[str]]) -> 
     assert history() == ["cublasGemmStridedBatchedEx 1 types 0 0 0 compute 77 algorithm -1 strides 16 0 8"]
 
 
+def test_results_of_a_batch_may_be_parts_of_the_same_columns(blas: Cublas) -> None:
+    m, n, k, count = 2, 3, 4, 3
+    generator = np.random.default_rng(3)
+    a, b = whole_numbers(generator, count, m, k), whole_numbers(generator, k, n)
+    flat_a, flat_b = np.concatenate([stored(item, m) for item in a]), stored(b, k)
+    flat_c = np.full(n * count * m, np.nan, np.float32)
+    blas.gemm_batched(
+        *(False, False, m, n, k, 1.0, flat_a.ctypes.data, m, m * k, flat_b.ctypes.data, k, 0),
+        *(0.0, flat_c.ctypes.data, count * m, m, count),
+    )
+    np.testing.assert_array_equal(seen(flat_c, count * m, count * m), (a @ b).reshape(count * m, n))
+
+
 def test_distances_beyond_32_bits(blas: Cublas, history: Callable[[], list[str]]) -> None:
     room = np.zeros(4, np.float32)
     far, at = 5 << 31, room.ctypes.data
@@ -159,6 +172,8 @@ def test_sizes_that_cannot_be_are_refused(blas: Cublas, history: Callable[[], li
     batch = (False, False, 4, 3, 2, 1.0, 64, 4, 8, 64, 2, 6, 0.0, 64, 4)
     with pytest.raises(CublasError, match=r"8, 6 and 11 elements apart; results of 4 x 3 .* need 12"):
         blas.gemm_batched(*batch, 11, 2)
+    with pytest.raises(CublasError, match="8, 6 and 4 elements apart"):
+        blas.gemm_batched(*batch[:-1], 11, 4, 3)  # 12 rows do not fit in columns 11 apart
     with pytest.raises(CublasError, match="has -1 matrix products"):
         blas.gemm_batched(*batch, 12, -1)
     assert history() == []

@@ -90,7 +90,16 @@ def test_nothing_is_changed_after_a_loss_that_is_not_finite(case: Case, benches:
 FINITE_ONLY = ops.LeakyReLU(0.0)
 
 
-@pytest.mark.parametrize("case", [case for case in ALL if case.op != FINITE_ONLY], ids=lambda case: case.id)
+def multiplies_zeros(case: Case) -> bool:
+    """Whether the reference multiplies the channels of one group by zeros in place of another group's weights."""
+    given = case.op.attributes()
+    return case.op.name == "grouped_conv2d" and 1 < given["groups"] < case.draw()[0].shape[3]
+
+
+SPREADING = [case for case in ALL if case.op != FINITE_ONLY and not multiplies_zeros(case)]
+
+
+@pytest.mark.parametrize("case", SPREADING, ids=lambda case: case.id)
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf], ids=str)
 def test_what_is_not_finite_spreads_as_in_the_reference(
     case: Case, number: float, benches: tuple[CudaBench, ...]

@@ -1,0 +1,199 @@
+"""Convolutions, plain and in groups, and their gradients.
+
+By products: patches of some images are laid out as a matrix, and cuBLAS multiplies it; what lies between is bounded
+(`COLUMNS`). The gradient by the images is the same with the mirrored weights, or is gathered from a product's patches,
+as in the reference. A filter of one pixel is a product and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.kernels.cuda import depthwise
+from engine.kernels.cuda.launches import Binding, Launch, Product, Work, blocks, launches_of
+from engine.kernels.cuda.signatures import Argument, Pointer
+from engine.kernels.cuda.windows import Filter, divisor
+from engine.ops import Conv2d, Conv2dInputGradient, Conv2dWeightGradient
+from engine.ops.base import Call
+from engine.ops.grouped_convolution import GroupedConv2d, GroupedConv2dInputGradient, GroupedConv2dWeightGradient
+
+__all__ = ["COLUMNS"]
+
+COLUMNS = 1 << 24
+"""Numbers of the patches that exist at a time (64 MiB); those of one image exist in any case."""
+
+
+@launches_of(Conv2d, GroupedConv2d)
+def _forward(call: Call, b: Binding) -> list[Work]:
+    (x, w), (y,) = call.inputs, call.outputs
+    f = Filter.of(call, x.shape, y.shape, w.shape)
+    if f.by_channel:
+        return depthwise.forward(f, call, b)
+    return _correlate(f, b.pointer(x), _plain_weights(f, b.pointer(w)), b.pointer(y), b)
+
+
+@launches_of(Conv2dInputGradient, GroupedConv2dInputGradient)
+def _input_gradient(call: Call, b: Binding) -> list[Work]:
+    (dy, w), (dx,) = call.inputs, call.outputs
+    f = Filter.of(call, dx.shape, dy.shape, w.shape)
+    if f.by_channel:
+        return depthwise.input_gradient(f, call, b)
+    back = f.backwards()
+    if f.plain or back is None:
+        return _gather(f, b.pointer(dy), b.pointer(w), b.pointer(dx), b)
+    turning, weights = _turned_weights(f, b.pointer(w), b)
+    return [turning, *_correlate(back, b.pointer(dy), weights, b.pointer(dx), b)]
+
+
+@launches_of(Conv2dWeightGradient, GroupedConv2dWeightGradient)
+def _weight_gradient(call: Call, b: Binding) -> list[Work]:
+    (x, dy), (dw,) = call.inputs, call.outputs
+    f = Filter.of(call, x.shape, dy.shape, dw.shape)
+    if f.by_channel:
+        return depthwise.weight_gradient(f, call, b)
+    works: list[Work] = []
+    for patches in _chunks(f, b):
+        works += patches.laid_out(f, b.pointer(x), b)
+        works.append(_weights_product(f, patches, b.pointer(x), b.pointer(dy), b.pointer(dw)))
+    return works
+
+
+# -- products ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """The matrix (depth, filters of a group) of each group: rows lie `row` numbers apart, groups `step`."""
+
+    at: Pointer
+    row: int
+    step: int
+
+
+def _plain_weights(f: Filter, w: Pointer) -> _Weights:
+    return _Weights(w, f.filters, f.filters // f.groups)
+
+
+def _turned_weights(f: Filter, w: Pointer, b: Binding) -> tuple[Launch, _Weights]:
+    """Mirrored, with channels and filters exchanged; and what makes them."""
+    channels, filters = f.channels // f.groups, f.filters // f.groups
+    count = f.taps * channels * f.filters
+    turned = b.scratch(count)
+    by = (divisor(number) for number in (f.taps, channels, filters))
+    launch = Launch("turn_weights", [w, turned, count, f.taps, *by], blocks(count))
+    return launch, _Weights(turned, channels, f.taps * filters * channels)
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Some images, and where their patches lie; None: the image itself is taken."""
+
+    first: int
+    images: int
+    patches: Pointer | None
+
+    def laid_out(self, f: Filter, x: Pointer, b: Binding) -> list[Work]:
+        """The patches being made."""
+        if self.patches is None:
+            return []
+        depth = f.taps * f.channels
+        count = self.images * f.pixels * depth
+        here = x + self.first * f.height * f.width * f.channels
+        wide = 4 if f.channels // f.groups % 4 == 0 else 1
+        arguments: list[Argument] = [here, self.patches, count, f.taps_of(b), divisor(depth), f.windows()]
+        return [Launch("lay_patches_out", arguments, blocks(count // wide))]
+
+    def matrix(self, f: Filter, x: Pointer) -> tuple[Pointer, int, int]:
+        """The patches, the length of a row, and how far apart the groups are."""
+        if self.patches is None:
+            return x + self.first * f.pixels * f.channels, f.channels, f.channels // f.groups
+        return self.patches, f.taps * f.channels, f.depth
+
+    def results(self, f: Filter, y: Pointer) -> Pointer:
+        """Where the results of these images begin."""
+        return y + self.first * f.pixels * f.filters
+
+
+def _chunks(f: Filter, b: Binding) -> list[_Chunk]:
+    if f.plain:
+        return [_Chunk(0, f.batch, None)]
+    each = f.pixels * f.taps * f.channels
+    count = -(-f.batch // max(1, COLUMNS // each))
+    images = -(-f.batch // count)
+    patches = b.scratch(images * each)
+    return [_Chunk(start, min(images, f.batch - start), patches) for start in range(0, f.batch, images)]
+
+
+def _correlate(f: Filter, x: Pointer, weights: _Weights, y: Pointer, b: Binding) -> list[Work]:
+    """y = what the weights see of x."""
+    works: list[Work] = []
+    for chunk in _chunks(f, b):
+        works += chunk.laid_out(f, x, b)
+        patches, row, step = chunk.matrix(f, x)
+        works.append(
+            Product(
+                patches,
+                weights.at,
+                chunk.results(f, y),
+                rows=chunk.images * f.pixels,
+                columns=f.filters // f.groups,
+                inner=f.depth,
+                count=f.groups,
+                steps=(step, weights.step, f.filters // f.groups),
+                strides=(row, weights.row, f.filters),
+            )
+        )
+    return works
+
+
+def _gather(f: Filter, dy: Pointer, w: Pointer, dx: Pointer, b: Binding) -> list[Work]:
+    """dx from patches of gradients."""
+    works: list[Work] = []
+    parts: list[Launch] = []
+    for chunk in _chunks(f, b):
+        patches, row, step = chunk.matrix(f, dx)
+        works.append(
+            Product(
+                chunk.results(f, dy),
+                w,
+                patches,
+                rows=chunk.images * f.pixels,
+                columns=f.depth,
+                inner=f.filters // f.groups,
+                transpose_b=True,
+                count=f.groups,
+                steps=(f.filters // f.groups, f.filters // f.groups, step),
+                strides=(f.filters, f.filters, row),
+            )
+        )
+        if chunk.patches is None:
+            continue
+        each = f.height * f.width * f.channels
+        count = chunk.images * each
+        wide = 4 if f.channels // f.groups % 4 == 0 else 1
+        arguments: list[Argument] = [patches, dx, chunk.first * each, count, f.windows()]
+        launch = Launch(
+            "gather_patches", arguments, blocks(count // wide), output=1, columns=f.channels, parts=tuple(parts)
+        )
+        parts.append(launch)
+        works.append(launch)
+    return works
+
+
+def _weights_product(f: Filter, chunk: _Chunk, x: Pointer, dy: Pointer, dw: Pointer) -> Product:
+    """The weights' gradient by the images of a chunk, added to that of the chunks before."""
+    patches, row, step = chunk.matrix(f, x)
+    group = f.filters // f.groups
+    return Product(
+        patches,
+        chunk.results(f, dy),
+        dw,
+        rows=f.depth,
+        columns=group,
+        inner=chunk.images * f.pixels,
+        transpose_a=True,
+        beta=1.0 if chunk.first else 0.0,
+        count=f.groups,
+        steps=(step, group, group),
+        strides=(row, f.filters, f.filters),
+    )
