@@ -17,7 +17,6 @@ enum StageCode {
     SHAPE,  // v = shape(v), an activation: see activations.cuh; which: `shape`
     SLOPE,  // v *= slope(other), a derivative: likewise; other: what it is computed from
     LEARNED,  // v = shape(v) with a parameter for each column, or one for all: extra
-    LEARNED_SLOPE,  // v *= slope(other), likewise
 };
 
 // Flags of a mask: what is kept is multiplied by 1, not 1 / (1 - rate); 1 - rate is given, not the rate.
@@ -26,7 +25,7 @@ enum StageCode {
 
 struct Stage {
     int code;
-    int shape;  // of SHAPE, SLOPE, LEARNED, LEARNED_SLOPE; of LEARNED and LEARNED_SLOPE: + ONE_FOR_ALL
+    int shape;  // of SHAPE, SLOPE, LEARNED; of LEARNED also ONE_FOR_ALL is added
     float number, second;
     float* other;
     const float* extra;
@@ -53,6 +52,10 @@ __device__ inline unsigned drop_limit(int flags, float rate) {
     return (unsigned)(4294967296.0f * (flags & SURVIVAL ? 1.0f - rate : rate));
 }
 
+__device__ inline unsigned next_column(unsigned column, unsigned columns) {
+    return column + 1 == columns ? 0 : column + 1;
+}
+
 template <int N>
 __device__ void stage_on(const Stage& s, unsigned columns, float (&v)[N], unsigned index) {
     float w[N];
@@ -60,10 +63,15 @@ __device__ void stage_on(const Stage& s, unsigned columns, float (&v)[N], unsign
         case KEEP:
             store<N>(s.other + index, v);
             return;
-        case ADD_BIAS:
+        case ADD_BIAS: {
+            unsigned column = index % columns;
 #pragma unroll
-            for (int j = 0; j < N; j++) v[j] += s.other[(index + j) % columns];
+            for (int j = 0; j < N; j++) {
+                v[j] += s.other[column];
+                column = next_column(column, columns);
+            }
             return;
+        }
         case ADD:
             load<N>(s.other + index, w);
 #pragma unroll
@@ -97,15 +105,13 @@ __device__ void stage_on(const Stage& s, unsigned columns, float (&v)[N], unsign
             load<N>(s.other + index, w);
             slope<N>(s.shape, s.number, s.second, w, v);
             return;
-        case LEARNED:
-        case LEARNED_SLOPE: {
-            const bool one = s.shape & ONE_FOR_ALL;
+        case LEARNED: {
             const int which = s.shape & ~ONE_FOR_ALL;
-            if (s.code == LEARNED_SLOPE) load<N>(s.other + index, w);
+            unsigned column = s.shape & ONE_FOR_ALL ? 0 : index % columns;
 #pragma unroll
             for (int j = 0; j < N; j++) {
-                const float number = s.extra[one ? 0 : (index + j) % columns];
-                v[j] = s.code == LEARNED ? learned_shape(which, number, v[j]) : v[j] * learned_slope(which, number, w[j]);
+                v[j] = learned_shape(which, s.extra[column], v[j]);
+                if (!(s.shape & ONE_FOR_ALL)) column = next_column(column, columns);
             }
             return;
         }
@@ -115,7 +121,7 @@ __device__ void stage_on(const Stage& s, unsigned columns, float (&v)[N], unsign
 // Runs the stages on N numbers that lie behind one another, the first at `index`.
 template <int N>
 __device__ void apply(const Stages& stages, float (&v)[N], unsigned index) {
-#pragma unroll
-    for (int i = 0; i < 4; i++)
-        if (i < stages.count) stage_on<N>(stages.stage[i], stages.columns, v, index);
+    // One after the other: unrolled, the code would be four times as long, and be loaded by each of a network's kernels.
+#pragma unroll 1
+    for (int i = 0; i < stages.count; i++) stage_on<N>(stages.stage[i], stages.columns, v, index);
 }

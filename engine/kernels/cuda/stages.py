@@ -13,7 +13,7 @@ __all__ = ["LIMIT", "Stage", "Stages", "encode"]
 LIMIT = 4
 """Stages that a launch can end with."""
 
-KEEP, ADD_BIAS, ADD, MULTIPLY, SCALE, DROPOUT, SHAPE, SLOPE, LEARNED, LEARNED_SLOPE = range(1, 11)
+KEEP, ADD_BIAS, ADD, MULTIPLY, SCALE, DROPOUT, SHAPE, SLOPE, LEARNED = range(1, 10)
 
 PLAIN, SURVIVAL = 1, 2
 """Flags of a mask: what is kept is multiplied by 1, not 1 / (1 - rate); 1 - rate is given."""
