@@ -182,9 +182,13 @@ def read_signatures(text: str, source: str) -> list[Signature]:
 
 
 def _bound(text: str, kernel: str) -> int:
-    if not text.strip().isdigit():
-        raise SignatureError(f"{kernel} says by __launch_bounds__(number) how many threads its blocks have at most")
-    return int(text)
+    threads, *blocks = (item.strip() for item in text.split(","))
+    if not threads.isdigit() or len(blocks) > 1 or not all(item.isdigit() for item in blocks):
+        raise SignatureError(
+            f"{kernel} says by __launch_bounds__(number) how many threads its blocks have at most; a second number may "
+            "say how many blocks a multiprocessor shall have room for"
+        )
+    return int(threads)
 
 
 def _parameters(inside: str, kernel: str) -> list[Parameter]:
