@@ -23,7 +23,7 @@ from engine.observations import Observations, read_observations
 from engine.ops.base import DType, Role, Value
 
 if TYPE_CHECKING:
-    from engine.kernels.cuda.cublas import Math
+    from engine.backend import MathMode
     from engine.kernels.cuda.device import Device
     from engine.plan import Program
     from engine.state import State
@@ -42,13 +42,13 @@ class CUDAExecutor:
     """Runs float32 programs on the GPU that is CuPy's current one on this thread, which alone may use it.
 
     A float64 program, as the gradient check uses, is run by the array executor. `math` says how matrix products
-    multiply (see `engine.kernels.cuda.cublas.Math`). Raises what CuPy raises where the device has too little memory or
+    multiply (see `engine.backend.MathMode`). Raises what CuPy raises where the device has too little memory or
     is lost.
     """
 
     kind: Literal["cuda"] = "cuda"
 
-    def __init__(self, state: State, *, math: Math = "float32", device: Device | None = None) -> None:
+    def __init__(self, state: State, *, math: MathMode = "float32", device: Device | None = None) -> None:
         declare()
         if device is None:
             from engine.kernels.cuda.device import CudaDevice
@@ -84,7 +84,7 @@ class CUDAProgram(BoundProgram):
     """
 
     def __init__(
-        self, program: Program, state: State, arena: Any, device: Device, residence: Residence, math_mode: Math
+        self, program: Program, state: State, arena: Any, device: Device, residence: Residence, math_mode: MathMode
     ) -> None:
         self._device, self._residence, self._math = device, residence, math_mode
         self._halt = state.backend.xp.zeros(1, dtype=np.int32)

@@ -4,31 +4,41 @@ many steps in a call, memory, and what a step leaves behind."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 from engine import cuda_chunks
-from engine.backend import Backend
+from engine.backend import Backend, choose
 from engine.cuda_executor import CUDAExecutor, CUDAProgram
 from engine.executors import Executor
 from engine.kernels.cuda.launches import Missing
 from engine.optimizers import SGD
 from tests.support.fake_cuda import FakeDevice
+from tests.support.gpu import real_device
 from tests.support.random_networks import Case
 from tests.support.whole_networks import EACH, SOME, STEPS, Bound, a_mask_over_a_summand, cases, equal_states
 
 
 class CudaBound(Bound):
-    """A case on a device of its own. `frozen`: its samples can stay on the device, as a data set's do."""
+    """A case on a pretended device of its own, or on the real one. `order` is that of the pretended one's threads;
+    `frozen`: its samples can stay on the device, as a data set's do."""
 
     program: CUDAProgram
 
     def __init__(
-        self, case: Case, *, order: int = 0, math: Any = "float32", frozen: bool = True, **options: Any
+        self,
+        case: Case,
+        *,
+        order: int = 0,
+        math: Any = "float32",
+        frozen: bool = True,
+        real: bool = False,
+        **options: Any,
     ) -> None:
-        self.device, self.math = FakeDevice(order=order), math
+        self.device, self.math = real_device() if real else FakeDevice(order=order), math
         try:
             super().__init__(case, 0, **options)
         except Missing as missing:
@@ -37,23 +47,30 @@ class CudaBound(Bound):
             array.flags.writeable = not frozen
 
     def backend(self) -> Backend:
-        return self.device.backend
+        return self.device.backend if isinstance(self.device, FakeDevice) else choose("cuda")
 
     def make(self) -> Executor:
         return CUDAExecutor(self.state, math=self.math, device=self.device)  # type: ignore[return-value]
 
     def check(self) -> None:
-        """Nothing was written beside an array."""
-        self.device.xp.check_guards()
+        """Nothing was written beside an array, as far as that can be told."""
+        if isinstance(self.device, FakeDevice):
+            self.device.xp.check_guards()
 
 
-Maker = Callable[[], Case]
+Binder = Callable[..., CudaBound]
+
+
+@pytest.fixture(params=["pretended", pytest.param("real", marks=pytest.mark.gpu)])
+def bind(request: pytest.FixtureRequest) -> Binder:
+    """Makes `CudaBound`s: on the pretended device, and on a GPU where there is one."""
+    return partial(CudaBound, real=request.param == "real")
 
 
 @EACH
-def test_agrees_with_the_array_executor(rule: str, name: str) -> None:
+def test_agrees_with_the_array_executor(rule: str, name: str, bind: Binder) -> None:
     case = cases(rule)[name]()
-    ours, theirs = CudaBound(case), Bound(case, 0)
+    ours, theirs = bind(case), Bound(case, 0)
     for step in range(STEPS):
         assert ours.step(step) == pytest.approx(theirs.step(step), rel=2e-5, abs=1e-6), step
         assert ours.program.penalty() == pytest.approx(theirs.program.penalty(), rel=1e-5)
@@ -66,9 +83,9 @@ def test_agrees_with_the_array_executor(rule: str, name: str) -> None:
 
 
 @EACH
-def test_many_steps_in_a_call_give_the_bits_of_single_ones(rule: str, name: str) -> None:
+def test_many_steps_in_a_call_give_the_bits_of_single_ones(rule: str, name: str, bind: Binder) -> None:
     case = cases(rule)[name]()
-    together, apart = CudaBound(case, order=1), CudaBound(case)
+    together, apart = bind(case, order=1), bind(case)
     chunk = together.chunk()
     assert chunk.done == STEPS
     for step in range(STEPS):
@@ -81,9 +98,9 @@ def test_many_steps_in_a_call_give_the_bits_of_single_ones(rule: str, name: str)
 
 
 @SOME
-def test_instruments_and_the_order_of_threads_change_no_bit(name: str) -> None:
+def test_instruments_and_the_order_of_threads_change_no_bit(name: str, bind: Binder) -> None:
     case = cases("momentum")[name]()
-    plain, scattered, seen = CudaBound(case), CudaBound(case, order=2), CudaBound(case, observe=True)
+    plain, scattered, seen = bind(case), bind(case, order=2), bind(case, observe=True)
     for bound in (plain, scattered, seen):
         assert bound.chunk().done == STEPS
     equal_states(plain, scattered)
@@ -91,9 +108,9 @@ def test_instruments_and_the_order_of_threads_change_no_bit(name: str) -> None:
 
 
 @SOME
-def test_evaluation_agrees_with_the_array_executor(name: str) -> None:
+def test_evaluation_agrees_with_the_array_executor(name: str, bind: Binder) -> None:
     case = cases("momentum")[name]()
-    ours, theirs = CudaBound(case, training=False), Bound(case, 0, training=False)
+    ours, theirs = bind(case, training=False), Bound(case, 0, training=False)
     for bound in (ours, theirs):
         bound.program.gather(bound.arrays, bound.indices[0])
         assert bound.program.run({}, 0)
@@ -104,9 +121,9 @@ def test_evaluation_agrees_with_the_array_executor(name: str) -> None:
 
 
 @SOME
-def test_a_loss_that_is_not_finite_stops_a_chunk(name: str) -> None:
+def test_a_loss_that_is_not_finite_stops_a_chunk(name: str, bind: Binder) -> None:
     case = cases("momentum")[name]()
-    broken, sound = CudaBound(case), CudaBound(case)
+    broken, sound = bind(case), bind(case)
     rates = np.full(STEPS, 0.02)
     rates[2] = np.inf
     chunk = broken.chunk(learning_rate=rates)
@@ -118,9 +135,9 @@ def test_a_loss_that_is_not_finite_stops_a_chunk(name: str) -> None:
 
 
 @SOME
-def test_what_instruments_tell_agrees_with_the_array_executor(name: str) -> None:
+def test_what_instruments_tell_agrees_with_the_array_executor(name: str, bind: Binder) -> None:
     case = cases("momentum")[name]()
-    ours, theirs = CudaBound(case, observe=True), Bound(case, 0, observe=True)
+    ours, theirs = bind(case, observe=True), Bound(case, 0, observe=True)
     for bound in (ours, theirs):
         bound.step(0)
     found, expected = ours.program.observations(), theirs.program.observations()
@@ -139,9 +156,9 @@ def test_what_instruments_tell_agrees_with_the_array_executor(name: str) -> None
 
 
 @SOME
-def test_graphs_give_the_bits_of_launches_one_by_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graphs_give_the_bits_of_launches_one_by_one(name: str, monkeypatch: pytest.MonkeyPatch, bind: Binder) -> None:
     case = cases("momentum")[name]()
-    graphs, eager = CudaBound(case), CudaBound(case)
+    graphs, eager = bind(case), bind(case)
 
     def at_once(steps: int, gather: bool, outputs: bool) -> Callable[[], None]:
         def run() -> None:
@@ -153,9 +170,10 @@ def test_graphs_give_the_bits_of_launches_one_by_one(name: str, monkeypatch: pyt
 
         return run
 
+    expected = graphs.chunk().losses
     monkeypatch.setattr(eager.program, "_graph", at_once)
     monkeypatch.setattr(eager.device, "replay", lambda run: run())
-    np.testing.assert_array_equal(graphs.chunk().losses, eager.chunk().losses)
+    np.testing.assert_array_equal(expected, eager.chunk().losses)
     equal_states(graphs, eager)
 
 
@@ -170,9 +188,24 @@ def test_steps_allocate_nothing() -> None:
     assert bound.device.xp.count == before
 
 
-def test_a_graph_of_many_steps_gives_the_bits_of_graphs_of_one() -> None:
+def test_graphs_survive_other_use_of_the_memory(bind: Binder) -> None:
+    """What graphs read and write stays theirs while others take memory, fill it and give it back."""
     case = cases("momentum")["0"]()
-    many, single = CudaBound(case), CudaBound(case)
+    disturbed, calm = bind(case), bind(case)
+    np.testing.assert_array_equal(disturbed.chunk().losses, calm.chunk().losses)
+    xp = disturbed.device.xp
+    for round_ in range(3):
+        taken = [xp.zeros(size, dtype=np.float32) for size in (10, 1000, 100_000, 64, 3)]
+        for array in taken:
+            array.fill(np.nan)
+        del taken
+        np.testing.assert_array_equal(disturbed.chunk().losses, calm.chunk().losses, str(round_))
+    equal_states(disturbed, calm)
+
+
+def test_a_graph_of_many_steps_gives_the_bits_of_graphs_of_one(bind: Binder) -> None:
+    case = cases("momentum")["0"]()
+    many, single = bind(case), bind(case)
     many.program._at_once, single.program._at_once = 2, 1
     np.testing.assert_array_equal(many.chunk().losses, single.chunk().losses)
     assert {key[0] for key in many.program._graphs} == {1, 2} and {key[0] for key in single.program._graphs} == {1}
@@ -180,12 +213,14 @@ def test_a_graph_of_many_steps_gives_the_bits_of_graphs_of_one() -> None:
 
 
 @pytest.mark.parametrize("frozen", [True, False])
-def test_parts_of_a_chunk_give_the_bits_of_the_whole(frozen: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_a_chunk_give_the_bits_of_the_whole(
+    frozen: bool, monkeypatch: pytest.MonkeyPatch, bind: Binder
+) -> None:
     case = cases("momentum")["1"]()
-    whole = CudaBound(case)
+    whole = bind(case)
     expected = whole.chunk()
     monkeypatch.setattr(cuda_chunks, "STEPS", 2)
-    parts = CudaBound(case, frozen=frozen)
+    parts = bind(case, frozen=frozen)
     found = parts.chunk()
     np.testing.assert_array_equal(found.losses, expected.losses)
     for node, output in expected.outputs.items():
@@ -193,13 +228,24 @@ def test_parts_of_a_chunk_give_the_bits_of_the_whole(frozen: bool, monkeypatch: 
     equal_states(whole, parts)
     rates = np.full(STEPS, 0.02)
     rates[0] = np.inf
-    chunk = CudaBound(case, frozen=frozen).chunk(learning_rate=rates)
+    chunk = bind(case, frozen=frozen).chunk(learning_rate=rates)
     assert chunk.done == 1 and len(chunk.losses) == 2 and not np.isfinite(chunk.losses[1])
 
 
-def test_samples_that_may_change_are_brought_anew() -> None:
+@pytest.mark.gpu
+def test_steps_allocate_nothing_on_a_gpu() -> None:
+    bound = CudaBound(cases("adam, clipped")["0"](), real=True)
+    pool = bound.device.xp.get_default_memory_pool()
+    bound.chunk()
+    before = pool.used_bytes(), pool.total_bytes()
+    for _ in range(3):
+        bound.chunk()
+    assert (pool.used_bytes(), pool.total_bytes()) == before
+
+
+def test_samples_that_may_change_are_brought_anew(bind: Binder) -> None:
     case = cases("momentum")["0"]()
-    bound, other = CudaBound(case, frozen=False), CudaBound(case, frozen=False)
+    bound, other = bind(case, frozen=False), bind(case, frozen=False)
     bound.chunk()
     other.chunk()
     other.arrays["x"] *= 2
@@ -226,10 +272,10 @@ def test_samples_leave_the_device_with_the_host() -> None:
     assert before - bound.device.xp.used >= kept
 
 
-def test_a_step_in_two_halves() -> None:
+def test_a_step_in_two_halves(bind: Binder) -> None:
     """Losses and gradients of a step without its update, as pieces of an accumulated step take them."""
     case = cases("momentum")["0"]()
-    halves, whole = CudaBound(case), CudaBound(case)
+    halves, whole = bind(case), bind(case)
     for bound in (halves, whole):
         bound.program.gather(bound.arrays, bound.indices[0])
     before = halves.state.to_host()
@@ -243,11 +289,11 @@ def test_a_step_in_two_halves() -> None:
             np.testing.assert_array_equal(after[name], array)
 
 
-def test_the_timeline_tells_of_every_operation() -> None:
-    bound = CudaBound(cases("momentum")["0"]())
+def test_the_timeline_tells_of_every_operation(bind: Binder) -> None:
+    bound = bind(cases("momentum")["0"]())
     assert bound.program.timeline() is None
     bound.program.stamping = True
-    plain = CudaBound(cases("momentum")["0"]())
+    plain = bind(cases("momentum")["0"]())
     np.testing.assert_array_equal(bound.chunk().losses, plain.chunk().losses)
     found = bound.program.timeline()
     assert found is not None and {"forward", "loss", "backward", "update"} == set(found.phases)
@@ -257,8 +303,8 @@ def test_the_timeline_tells_of_every_operation() -> None:
     equal_states(bound, plain)
 
 
-def test_indices_beyond_the_samples_are_refused() -> None:
-    bound = CudaBound(cases("momentum")["0"]())
+def test_indices_beyond_the_samples_are_refused(bind: Binder) -> None:
+    bound = bind(cases("momentum")["0"]())
     good = bound.indices.copy()
     for wrong in (good[:, :-1], good + len(bound.arrays["x"]), good - 1 - good.max()):
         bound.indices = wrong
@@ -268,9 +314,9 @@ def test_indices_beyond_the_samples_are_refused() -> None:
     assert bound.chunk().done == STEPS
 
 
-def test_nothing_is_written_where_the_same_launch_still_reads() -> None:
+def test_nothing_is_written_where_the_same_launch_still_reads(bind: Binder) -> None:
     case = a_mask_over_a_summand(optimizer=SGD(learning_rate=0.1))
-    ours, theirs = CudaBound(case), Bound(case, 0)
+    ours, theirs = bind(case), Bound(case, 0)
     for step in range(3):
         assert ours.step(step) == pytest.approx(theirs.step(step), rel=1e-5)
 

@@ -1,16 +1,18 @@
-"""Runs single operations by the GPU's kernels on the pretended device, on arrays of a test's own."""
+"""Runs single operations by the GPU's kernels, on the pretended device or on a real one, on arrays of a test's own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from engine.cuda_works import prepare
 from engine.fuse import Group
 from engine.kernels.cuda import declare
-from engine.kernels.cuda.launches import Binding, Launch, Work, cover_group
+from engine.kernels.cuda.launches import Binding, Work, cover_group
 from engine.kernels.cuda.signatures import Pointer
 from engine.ops.base import Call, DType, Value
 from tests.support.compiled import NONSENSE
@@ -20,11 +22,12 @@ __all__ = ["CudaBench"]
 
 
 class CudaBench:
-    """A device, and the memory of calls that it runs. `order` is the order of its threads and blocks."""
+    """A device, the pretended one unless another is given, and the memory of calls that it runs. `order` is the order
+    of the pretended one's threads and blocks; on a real device there are no guards around arrays."""
 
-    def __init__(self, order: int = 0) -> None:
+    def __init__(self, order: int = 0, device: Any = None) -> None:
         declare()
-        self.device = FakeDevice(order=order)
+        self.device = device or FakeDevice(order=order)
         self.names: list[str] = []
         """What ran last: one name for each pass, of all operations in it."""
         self.works: list[Work] = []
@@ -63,22 +66,19 @@ class CudaBench:
         self.names = [item.name for item in covered]
         self.works = [work for item in covered for work in item.works]
         written = {v.id for call in calls for v in (*call.outputs, *call.scratch)} - set(shared or {})
-        with xp.kernel():
-            for _ in range(times):
-                for id_ in written:
-                    arrays[id_]._host[...] = NONSENSE[arrays[id_].dtype.kind]
-                for id_, array in inputs.items():
-                    arrays[id_]._host[...] = array
-                self._issue()
-        xp.check_guards()
-        return {id_: array._host.copy() for id_, array in arrays.items()}
-
-    def _issue(self) -> None:
-        for work in self.works:
-            if isinstance(work, Launch):
-                self.device.launch(work.kernel, work.size, work.block, work.pack())
-            else:
-                work.issue(self.device.blas, "float32")
+        prepared = prepare(self.works, self.device, "float32")
+        pretended = isinstance(self.device, FakeDevice)
+        for _ in range(times):
+            for id_ in written:
+                arrays[id_].fill(NONSENSE[arrays[id_].dtype.kind])
+            for id_, array in inputs.items():
+                arrays[id_].set(np.ascontiguousarray(array, arrays[id_].dtype).reshape(arrays[id_].shape))
+            with xp.kernel() if pretended else nullcontext():
+                for work in prepared:
+                    work()
+        if pretended:
+            xp.check_guards()
+        return {id_: array.get() for id_, array in arrays.items()}
 
 
 def _kind(value: Value) -> np.dtype:

@@ -226,7 +226,7 @@ class FakeDevice:
     @property
     def backend(self) -> Backend:
         """As `engine.backend.choose` gives it."""
-        return Backend("cupy", self.xp, f"CuPy · {self.name}", ALIGNMENT)
+        return Backend("cupy", self.xp, f"CuPy · {self.name}", ALIGNMENT, 0)
 
     def function(self, kernel: str) -> str:
         return kernel

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
-from typing import Literal, get_args
 
+from engine.backend import MATH_MODES, MathMode
 from engine.kernels.cuda import libraries
 
-__all__ = ["Cublas", "CublasError", "Math", "STATUSES", "WORKSPACE_ALIGNMENT"]
-
-Math = Literal["float32", "tf32", "bf16"]
-"""How numbers are multiplied; sums are float32 always. "tf32" and "bf16" round the factors to 10 and 7 bits."""
+__all__ = ["Cublas", "CublasError", "STATUSES", "WORKSPACE_ALIGNMENT"]
 
 STATUSES = {
     1: "the library is not initialized",
@@ -34,7 +31,7 @@ STATUSES = {
 WORKSPACE_ALIGNMENT = 256
 """Of the workspace's start, in bytes, as cublasSetWorkspace asks for."""
 
-_COMPUTE: dict[Math, int] = {"float32": 68, "bf16": 75, "tf32": 77}  # CUBLAS_COMPUTE_32F, _FAST_16BF, _FAST_TF32
+_COMPUTE: dict[MathMode, int] = {"float32": 68, "bf16": 75, "tf32": 77}  # CUBLAS_COMPUTE_32F, _FAST_16BF, _FAST_TF32
 _FLOAT32 = 0  # CUDA_R_32F
 _DEFAULT_ALGORITHM = -1  # CUBLAS_GEMM_DEFAULT
 _DEFAULT_MATH = 0  # CUBLAS_DEFAULT_MATH: the compute type of each call decides
@@ -96,7 +93,7 @@ class Cublas:
         beta: float,
         c: int,
         ldc: int,
-        math: Math = "float32",
+        math: MathMode = "float32",
     ) -> None:
         """C = alpha op(A) op(B) + beta C, with float32 matrices stored by columns in the GPU's memory.
 
@@ -133,7 +130,7 @@ class Cublas:
         ldc: int,
         stride_c: int,
         count: int,
-        math: Math = "float32",
+        math: MathMode = "float32",
     ) -> None:
         """`gemm` of `count` matrices each, `stride_a`, `stride_b` and `stride_c` elements apart; a stride of 0 for A or
         B takes the same matrix every time. Raises CublasError."""
@@ -199,11 +196,11 @@ def _extent(rows: int, columns: int, distance: int) -> int:
     return (columns - 1) * distance + rows if rows and columns else 0
 
 
-def _compute(math: Math) -> int:
+def _compute(math: MathMode) -> int:
     try:
         return _COMPUTE[math]
     except KeyError:
-        raise CublasError(f"There is no way “{math}” to multiply: use {', '.join(get_args(Math))}.") from None
+        raise CublasError(f"There is no way “{math}” to multiply: use {', '.join(MATH_MODES)}.") from None
 
 
 def _check(status: int, what: str) -> None:

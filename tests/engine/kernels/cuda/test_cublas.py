@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.backend import MathMode
 from engine.kernels.cuda import cublas
 from engine.kernels.cuda.cublas import Cublas, CublasError
 
@@ -144,9 +145,7 @@ def test_distances_beyond_32_bits(blas: Cublas, history: Callable[[], list[str]]
 
 
 @pytest.mark.parametrize(("math", "code"), [("float32", 68), ("tf32", 77), ("bf16", 75)])
-def test_how_numbers_are_multiplied(
-    blas: Cublas, history: Callable[[], list[str]], math: cublas.Math, code: int
-) -> None:
+def test_how_numbers_are_multiplied(blas: Cublas, history: Callable[[], list[str]], math: MathMode, code: int) -> None:
     room = np.ones(3, np.float32)
     a, b, c = (room.ctypes.data + 4 * index for index in range(3))
     blas.gemm(False, False, 1, 1, 1, 3.0, a, 1, b, 1, 2.0, c, 1, math)
