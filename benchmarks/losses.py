@@ -25,18 +25,20 @@ def difference(losses: Sequence[float], reference: Sequence[float]) -> float:
     return worst
 
 
-def check(workload: str, losses: Mapping[str, Sequence[float]], reference: str) -> dict[str, float]:
-    """The `difference` of every other side from `reference`, by name. Raises Mismatch where one is above `LIMIT`."""
+def check(
+    workload: str, losses: Mapping[str, Sequence[float]], reference: str, limit: float = LIMIT
+) -> dict[str, float]:
+    """The `difference` of every other side from `reference`, by name. Raises Mismatch where one is above `limit`."""
     found = {name: difference(values, losses[reference]) for name, values in losses.items() if name != reference}
     for name, away in found.items():
-        if not away <= LIMIT:
+        if not away <= limit:
             step, (a, b) = max(
                 enumerate(zip(losses[name], losses[reference], strict=True), 1),
                 key=lambda item: difference([item[1][0]], [item[1][1]]),
             )
             raise Mismatch(
                 f"{workload}: “{name}” and “{reference}” do not train the same: at step {step} the losses are {a:.7g} "
-                f"and {b:.7g}, {away:.1e} apart, where {LIMIT:.0e} is admitted. Their times are not compared. Run the "
-                "workload with --peers and --executor changed one by one to find the side that is wrong."
+                f"and {b:.7g}, {away:.1e} apart, where {limit:.0e} is admitted. Their times are not compared. Run the "
+                "workload with fewer sides at a time to find the one that is wrong."
             )
     return found

@@ -29,7 +29,7 @@ def tuned(workload: Workload, weights: Weights) -> Callable[[], float]:
 
 
 def _step(workload: Workload, weights: Weights, *, tuned: bool) -> Callable[[], float]:
-    network = _network(workload, weights)
+    network = network_of(workload, weights)
     x, y = torch.from_numpy(workload.arrays["x"]), torch.from_numpy(workload.arrays["y"])
     images = x.dim() == 4
     if images:
@@ -39,7 +39,7 @@ def _step(workload: Workload, weights: Weights, *, tuned: bool) -> Callable[[], 
         network = network.to(memory_format=torch.channels_last)
     batches = torch.from_numpy(workload.batches)
     criterion = nn.CrossEntropyLoss() if workload.classes else nn.MSELoss()
-    optimizer = _optimizer(workload, network, fused=tuned)
+    optimizer = optimizer_of(workload, network, fused=tuned)
     counted = 0
 
     def batch() -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,7 +80,8 @@ def _statistics(values: torch.Tensor, limit: float | None) -> tuple[Any, ...]:
     return low, high, float(mean), float(variance), zeros, saturated, alive, histogram
 
 
-def _network(workload: Workload, weights: Weights) -> nn.Sequential:
+def network_of(workload: Workload, weights: Weights) -> nn.Sequential:
+    """The workload's layers as modules, with the engine's initial weights."""
     modules: list[nn.Module] = []
     shape = workload.signature.inputs["x"]
     flat: tuple[int, ...] = ()  # of what was flattened: the dense layer after it reads channels first
@@ -119,14 +120,17 @@ def _load(module: Any, weight: np.ndarray, bias: np.ndarray) -> None:
         module.bias.copy_(torch.tensor(bias))
 
 
-def _optimizer(workload: Workload, network: nn.Sequential, *, fused: bool) -> torch.optim.Optimizer:
-    """Decay on the weights of dense and convolution layers alone, as in the engine."""
+def optimizer_of(
+    workload: Workload, network: nn.Sequential, *, fused: bool, capturable: bool = False
+) -> torch.optim.Optimizer:
+    """The workload's optimizer, with decay on the weights of dense and convolution layers alone, as in the engine.
+    `capturable`: a CUDA graph can hold its steps."""
     rule: Any = workload.experiment.training.optimizer
     # None lets PyTorch choose, which is what happens where nobody says anything.
     options: dict[str, Any] = {"lr": rule.learning_rate, "fused": True if fused else None}
     if info_of(rule).tag == "sgd":
         return torch.optim.SGD(network.parameters(), momentum=rule.momentum, **options)
-    options |= {"betas": (rule.beta1, rule.beta2), "eps": rule.epsilon}
+    options |= {"betas": (rule.beta1, rule.beta2), "eps": rule.epsilon, "capturable": capturable}
     if not workload.decay:
         return torch.optim.Adam(network.parameters(), **options)
     layers = [module for module in network if isinstance(module, nn.Linear | nn.Conv2d)]

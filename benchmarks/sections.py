@@ -55,16 +55,18 @@ def instruments(names: Sequence[str], executors: Sequence[str], rounds: int) -> 
     return rows
 
 
-def cadence(presets: Sequence[str], executors: Sequence[str], seconds: float) -> list[dict[str, Any]]:
+def cadence(
+    presets: Sequence[str], executors: Sequence[str], seconds: float, device: str = "cpu"
+) -> list[dict[str, Any]]:
     """The share of the time that instruments take in a run with all of them watched, as the run itself measures it."""
     return [
-        {"preset": preset, "executor": executor, "share": _share(preset, executor, seconds)}
+        {"preset": preset, "executor": executor, "share": _share(preset, executor, seconds, device)}
         for preset in presets
         for executor in executors
     ]
 
 
-def _share(preset: str, executor: str, seconds: float) -> float:
+def _share(preset: str, executor: str, seconds: float, device: str) -> float:
     from engine.paths import set_path
     from engine.presets import make
     from engine.training.control import TOPICS, Control
@@ -76,13 +78,13 @@ def _share(preset: str, executor: str, seconds: float) -> float:
 
     def report(event: Event) -> None:
         if isinstance(event, Progress):
-            if event.seconds > SETTLED:
+            if event.seconds > min(SETTLED, seconds):
                 shares.append(event.instrument_share)
             if event.seconds > SETTLED + seconds:
                 control.stop()
 
     experiment = set_path(make(preset), "training.epochs", 100_000)
-    Trainer(experiment, control=control, report=report, device="cpu", executor=executor).run()  # type: ignore[arg-type]
+    Trainer(experiment, control=control, report=report, device=device, executor=executor).run()  # type: ignore[arg-type]
     return median(shares)
 
 

@@ -22,6 +22,7 @@ from engine.training.programs import Programs
 from engine.training.setup import layer_scalars, new_state
 
 if TYPE_CHECKING:
+    from engine.backend import Device, MathMode
     from engine.data.signature import DataSignature
     from engine.diagnostics import Report
     from engine.executor import BoundProgram
@@ -59,6 +60,8 @@ class Stepper:
     rate        the learning rate; None takes the optimizer's own. At 0 the weights stay as they are, so that however
                 long a measurement is, it cannot diverge.
     training    False: forward passes alone.
+    device      where it computes: "cpu", "cuda".
+    math        how a GPU multiplies matrices.
 
     `close` lets the executor's threads go. Raises what compiling and choosing an executor raise.
     """
@@ -74,14 +77,16 @@ class Stepper:
         *,
         rate: float | None = None,
         training: bool = True,
+        device: Device = "cpu",
+        math: MathMode = "float32",
     ) -> None:
         # Batches are taken from the arrays: what augmenting them takes is no part of a step.
         experiment = replace(experiment, data=replace(experiment.data, augmentation=()))
         self.experiment, self.arrays, self.batches = experiment, arrays, batches
         self.rate: float = experiment.training.optimizer.learning_rate if rate is None else rate  # type: ignore[attr-defined]
         self.step = 0
-        self.state = new_state(experiment, report, choose_backend("cpu"))
-        self.executor = choose_executor(kind, self.state)
+        self.state = new_state(experiment, report, choose_backend(device))
+        self.executor = choose_executor(kind, self.state, math=math)
         self._layer_scalars = layer_scalars(experiment)
         size = batches.shape[1]
 
