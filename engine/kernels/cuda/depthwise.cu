@@ -76,7 +76,7 @@ __device__ void channel_gradients(
 }
 
 // dx, n numbers.
-extern "C" __global__ void __launch_bounds__(256) depthwise_input_gradient(
+extern "C" __global__ void __launch_bounds__(256, 2) depthwise_input_gradient(
     const float* dy, const float* weights, float* dx, int n, int filters, int each, const __grid_constant__ Windows w,
     const __grid_constant__ Stages stages) {
     if (each == 1 && filters % 4 == 0) {
