@@ -11,7 +11,8 @@ import ctypes
 import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,9 @@ NONSENSE = 0xFF  # NaN as float32, and no count that anybody would believe
 
 class OutOfMemoryError(MemoryError):
     """As CuPy's, which is recognized by its name."""
+
+
+OutOfMemoryError.__module__ = "cupy.cuda.memory"
 
 
 class FakeArray(DeviceArray):
@@ -65,6 +69,16 @@ class FakeCupy(StrictCupy):
         """Allocations so far."""
         self._live: dict[int, int] = {}
         self._starts: list[int] = []
+        self.owner: FakeDevice | None = None
+        self.cuda = SimpleNamespace(
+            Device=lambda index: nullcontext(),
+            get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),
+            runtime=SimpleNamespace(memGetInfo=lambda: (self.limit - self.used, self.limit)),
+        )
+
+    def get_default_memory_pool(self) -> Any:
+        """A pool that holds nothing in reserve."""
+        return SimpleNamespace(free_bytes=lambda: 0, free_all_blocks=lambda: None)
 
     # -- memory --------------------------------------------------------------------------------------------------------
 
@@ -215,6 +229,7 @@ class FakeDevice:
 
     def __init__(self, *, limit: int = 1 << 40, order: int = 0) -> None:
         self.xp = FakeCupy(limit)
+        self.xp.owner = self
         self.order = order
         self.name = "Pretended GPU"
         self.launches = 0
@@ -257,6 +272,7 @@ class FakeDevice:
     def replay(self, graph: FakeGraph) -> None:
         if self._graph is not None:
             raise StrictError("a graph is launched while another is captured")
+        self.fail()
         for act in graph.acts:
             act()
 

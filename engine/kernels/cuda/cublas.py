@@ -11,6 +11,7 @@ import ctypes
 from functools import cache
 
 from engine.backend import MATH_MODES, MathMode
+from engine.device_errors import DeviceError
 from engine.kernels.cuda import libraries
 
 __all__ = ["Cublas", "CublasError", "STATUSES", "WORKSPACE_ALIGNMENT"]
@@ -40,7 +41,7 @@ _NO_ATOMICS = 0  # CUBLAS_ATOMICS_NOT_ALLOWED
 _LARGEST = (1 << 31) - 1
 
 
-class CublasError(RuntimeError):
+class CublasError(DeviceError):
     """cuBLAS refuses; the message says what was asked for and why not."""
 
 

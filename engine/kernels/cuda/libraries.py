@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
+from engine.device_errors import DeviceError
+
 __all__ = ["INSTALL", "MAJORS", "MissingLibrary", "load", "places"]
 
 MAJORS = (13, 12)
@@ -24,7 +26,7 @@ _FILES = {
 }
 
 
-class MissingLibrary(RuntimeError):
+class MissingLibrary(DeviceError):
     """A library of CUDA is not to be had; the message says which, and how to get it."""
 
 

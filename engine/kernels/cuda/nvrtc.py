@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.device_errors import DeviceError
 from engine.kernels.cuda import cache as disk
 from engine.kernels.cuda import elf, libraries
 
@@ -24,7 +25,7 @@ __all__ = ["Compiled", "CompileError", "Entry", "architecture", "compile", "sour
 FOLDER = Path(__file__).parent
 
 
-class CompileError(RuntimeError):
+class CompileError(DeviceError):
     """Kernels cannot be compiled; the message names the file and holds what the compiler says."""
 
 

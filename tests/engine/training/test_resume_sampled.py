@@ -18,6 +18,7 @@ from engine.experiment import Experiment
 from engine.schema import components_of
 from engine.training.store import RunStore
 from engine.training.trainer import Trainer
+from tests.support import pretended_gpu
 from tests.support.examples import chain, make
 
 pytestmark = pytest.mark.usefixtures("singly")
@@ -63,16 +64,22 @@ def test_every_component_has_its_turn() -> None:
         assert {chosen(case)[kind] for case in range(CASES)} == set(tags), kind
 
 
-@pytest.mark.parametrize("executor", ["array", "cpu"])
+@pytest.mark.parametrize("executor", ["array", "cpu", "cuda", pytest.param("a gpu", marks=pytest.mark.gpu)])
 @pytest.mark.parametrize("case", range(CASES))
-def test_a_run_in_two_parts_ends_with_the_bits_of_one(case: int, executor: Any, tmp_path: Path) -> None:
+def test_a_run_in_two_parts_ends_with_the_bits_of_one(
+    case: int, executor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if executor == "cuda":
+        pretended_gpu.install(monkeypatch)
+    device = "cuda" if executor in ("cuda", "a gpu") else "cpu"
+    executor = "cuda" if device == "cuda" else executor
     experiment = experiment_of(case)
-    whole = Trainer(experiment, device="cpu", executor=executor)
+    whole = Trainer(experiment, device=device, executor=executor)
     whole.run()
     store = RunStore(tmp_path)
     stop = 1 + case % 7  # of eight steps: at an epoch's end, and within
-    part = Trainer(experiment, device="cpu", executor=executor, store=store, steps=stop).run()
-    rest = Trainer(experiment, device="cpu", executor=executor, store=store, resume=part.run)
+    part = Trainer(experiment, device=device, executor=executor, store=store, steps=stop).run()
+    rest = Trainer(experiment, device=device, executor=executor, store=store, resume=part.run)
     rest.run()
     assert whole.loop is not None and rest.loop is not None
     expected, found = whole.loop.state.to_host(), rest.loop.state.to_host()
