@@ -22,15 +22,15 @@ struct Place {
     }
 };
 
-// v = its sum over all threads that have the same columns, in each of them. `room` has COLUMN_THREADS x N places and may
+// v = its sum (or How else) over all threads that have the same columns, in each of them. `room` has COLUMN_THREADS x N places and may
 // be used again at once; 2^shift is at most a warp.
-template <int N>
+template <int N, typename How = Sum>
 __device__ void over_rows(float (&v)[N], float* room, unsigned shift) {
     const unsigned across = 1u << shift, warps = COLUMN_THREADS / WARP;
     const unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
 #pragma unroll
     for (int j = 0; j < N; j++)
-        for (unsigned step = WARP / 2; step >= across; step /= 2) v[j] += __shfl_xor_sync(FULL, v[j], step);
+        for (unsigned step = WARP / 2; step >= across; step /= 2) v[j] = How::join(v[j], __shfl_xor_sync(FULL, v[j], step));
     if (lane < across) {
 #pragma unroll
         for (int j = 0; j < N; j++) room[(warp * N + j) * WARP + lane] = v[j];
@@ -38,8 +38,9 @@ __device__ void over_rows(float (&v)[N], float* room, unsigned shift) {
     __syncthreads();
 #pragma unroll
     for (int j = 0; j < N; j++) {
-        v[j] = 0.0f;
-        for (unsigned w = 0; w < warps; w++) v[j] += room[(w * N + j) * WARP + (lane & (across - 1))];
+        const float* const at = room + j * WARP + (lane & (across - 1));
+        v[j] = at[0];
+        for (unsigned w = 1; w < warps; w++) v[j] = How::join(v[j], at[w * N * WARP]);
     }
     __syncthreads();
 }
