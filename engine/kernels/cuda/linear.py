@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.kernels.cuda.launches import Binding, Product, Work, launches_of
 from engine.ops import MatMul
+from engine.ops.attention import BatchMatMul
 from engine.ops.base import Call
 
 
@@ -25,3 +26,14 @@ def _matmul(call: Call, b: Binding) -> list[Work]:
             transpose_b=attributes["transpose_b"],
         )
     ]
+
+
+@launches_of(BatchMatMul)
+def _batch_matmul(call: Call, b: Binding) -> list[Work]:
+    left, right = call.inputs
+    (y,) = call.outputs
+    rows, inner, columns = *left.shape[-2:], right.shape[-1]
+    count = y.size // (rows * columns)
+    steps = rows * inner, inner * columns, rows * columns
+    first, second = b.pointer(left), b.pointer(right)
+    return [Product(first, second, b.pointer(y), rows, columns, inner, count=count, steps=steps)]
