@@ -53,7 +53,7 @@ __device__ void gather(const float* patches, unsigned i, const Windows& w, float
 }
 
 // The n numbers of x from `first` on, patches being those of the images there.
-extern "C" __global__ void __launch_bounds__(256, 6) gather_patches(
+extern "C" __global__ void __launch_bounds__(256, 4) gather_patches(
     const float* patches, float* x, int first, int n, const __grid_constant__ Windows w,
     const __grid_constant__ Stages stages) {
     if (w.group % 4 == 0) {
