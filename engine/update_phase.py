@@ -145,20 +145,23 @@ class UpdatePhase:
             for start, stop in self._gradient_spans():
                 self.b.call(ClipValue(), self._gradient(start, stop), self._control("max_value"))
         elif clipping.reach == "network":
-            scale = self._scale(self._gradient_spans())
-            return {part.segments[0].node: scale for part in self._parts} if scale is not None else {}
+            spans = self._gradient_spans()
+            if spans:
+                scale = self._scale(self._squared_norm(spans))
+                return {part.segments[0].node: scale for part in self._parts}
         elif clipping.reach == "layer":
-            spans: dict[str, list[tuple[int, int]]] = {}
+            own: dict[str, list[tuple[int, int]]] = {}
             for part in self._coarse:
-                spans.setdefault(part.segments[0].node, []).append((part.start, part.stop))
-            scales = {node: self._scale(found) for node, found in spans.items()}
-            return {node: scale for node, scale in scales.items() if scale is not None}
+                own.setdefault(part.segments[0].node, []).append((part.start, part.stop))
+            # All norms before all factors: an executor may do neighbours of a kind at once.
+            squared = {node: self._squared_norm(spans) for node, spans in own.items()}
+            return {node: self._scale(norm) for node, norm in squared.items()}
         return {}
 
-    def _scale(self, spans: Sequence[tuple[int, int]]) -> Value | None:
-        if not spans:
-            return None
-        squared = self.b.op(GradientNorm(), *(self._gradient(start, stop) for start, stop in spans))
+    def _squared_norm(self, spans: Sequence[tuple[int, int]]) -> Value:
+        return self.b.call(GradientNorm(), *(self._gradient(start, stop) for start, stop in spans)).outputs[0]
+
+    def _scale(self, squared: Value) -> Value:
         return self.b.call(ClipScale(), squared, self._control("max_norm")).outputs[0]
 
     def _gradient_spans(self) -> list[tuple[int, int]]:
