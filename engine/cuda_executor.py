@@ -57,6 +57,7 @@ class CUDAExecutor:
         self.state, self.math, self.device = state, math, device
         self._arrays = ArrayExecutor(state)
         self._residence = Residence(device)
+        self._closed = False
 
     @property
     def label(self) -> str:
@@ -73,7 +74,9 @@ class CUDAExecutor:
     def close(self) -> None:
         """Let the device go. Programs must not be run afterwards; closing twice is harmless."""
         self._residence.clear()
-        self.device.close()
+        if not self._closed:
+            self._closed = True
+            self.device.close()
 
 
 class CUDAProgram(BoundProgram):
@@ -99,6 +102,7 @@ class CUDAProgram(BoundProgram):
         nodes = 3 + sum(len(works) for _, works in self._works)
         self._at_once = 1 << max(0, min(STEPS, NODES // nodes).bit_length() - 1)
         self._stamps: list[Any] = []
+        self._warm_up()
 
     # -- a step --------------------------------------------------------------------------------------------------------
 
@@ -161,6 +165,13 @@ class CUDAProgram(BoundProgram):
             penalties[done] = penalties[done - 1] if done else self.penalty()
         return Chunk(done, losses[:ran], penalties[:ran], frame.outputs(done) if outputs else {})
 
+    def _write_controls(self, scalars: dict[str, float] | None, step: int, seed: int) -> None:
+        """Put down what the host says; `Frame.start` sends it."""
+        for name, value in (scalars or {}).items():
+            index = self._index.get(name)
+            if index is not None:
+                self._control_host[index] = value
+
     def _steps(self, count: int, outputs: bool, *, stamped: bool) -> None:
         """Run so many steps: by graphs of several as long as it takes, one by one at the end."""
         plain = count - stamped
@@ -187,6 +198,16 @@ class CUDAProgram(BoundProgram):
                     self._frame.end(outputs)
             self._graphs[key] = graph
         return self._graphs[key]
+
+    def _warm_up(self) -> None:
+        """Let every kernel run once: the driver may load it only then, which it must not while a graph is captured. As
+        after a loss that was not finite, so that nothing but what each step makes anew is changed."""
+        self._halt.fill(1)
+        self._frame.begin(gather=True)
+        for _, works in self._watched():
+            self._issue(works)
+        self._frame.end(outputs=False)
+        self._halt.fill(0)
 
     def _watched(self) -> list[tuple[Covered | None, list[Prepared]]]:
         """The works of a step, the look at its loss among them: as soon as that is known."""

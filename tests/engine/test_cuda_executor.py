@@ -272,6 +272,15 @@ def test_samples_leave_the_device_with_the_host() -> None:
     assert before - bound.device.xp.used >= kept
 
 
+def test_binding_changes_nothing(bind: Binder) -> None:
+    """All kernels run once before anything is captured, without any effect on the state."""
+    bound = bind(cases("adam, clipped")["0"]())
+    before = bound.state.to_host()
+    bound.executor.bind(bound.program.program)
+    for name, array in bound.state.to_host().items():
+        np.testing.assert_array_equal(array, before[name], name)
+
+
 def test_a_step_in_two_halves(bind: Binder) -> None:
     """Losses and gradients of a step without its update, as pieces of an accumulated step take them."""
     case = cases("momentum")["0"]()

@@ -99,6 +99,8 @@ class CudaDevice:
         properties = runtime.getDeviceProperties(index)
         self.name = properties["name"].decode()
         self._arch = nvrtc.architecture(properties["major"], properties["minor"])
+        # What was asked for so far went to CuPy's default stream, which ours does not wait for.
+        cuda.Device().synchronize()
         self._stream = cuda.Stream(non_blocking=True)
         self._copies = cuda.Stream(non_blocking=True)
         self._stream.use()
@@ -192,6 +194,7 @@ class CudaDevice:
         return float(self.xp.cuda.get_elapsed_time(begin, end)) / 1e3
 
     def close(self) -> None:
+        self._stream.synchronize()
         self.blas.close()
         self._functions.clear()
         self._modules.clear()
