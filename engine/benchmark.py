@@ -15,6 +15,7 @@ from engine.timing import REST, ROUND, Spread, in_turn, ratio, spread
 from engine.training.setup import checked
 
 if TYPE_CHECKING:
+    from engine.backend import Device, MathMode
     from engine.data import Dataset
     from engine.executors import ExecutorKind
     from engine.experiment import Experiment
@@ -56,9 +57,16 @@ class Measured:
 
 
 def benchmark(
-    experiment: Experiment, dataset: Dataset, kinds: Sequence[ExecutorKind], *, seconds: float = 5.0
+    experiment: Experiment,
+    dataset: Dataset,
+    kinds: Sequence[ExecutorKind],
+    *,
+    seconds: float = 5.0,
+    gpu: Device = "cuda",
+    math: MathMode = "float32",
 ) -> list[Measured]:
-    """Train steps of the experiment's batch size with each executor in turn, for about `seconds` in all.
+    """Train steps of the experiment's batch size with each executor in turn, for about `seconds` in all: "cuda" on the
+    device `gpu` with matrix products in `math`, the others on the processor.
 
     The learning rate is 0, so that the weights stay as they were drawn: however long it takes, nothing diverges. Raises
     what checking, compiling and choosing an executor raise, and Divergent when the first loss is not finite.
@@ -71,7 +79,17 @@ def benchmark(
     steppers: dict[str, Stepper] = {}
     try:
         for kind in kinds:
-            steppers[kind] = Stepper(experiment, report, dataset.signature, part.arrays, batches, kind, rate=0.0)
+            steppers[kind] = Stepper(
+                experiment,
+                report,
+                dataset.signature,
+                part.arrays,
+                batches,
+                kind,
+                rate=0.0,
+                device=gpu if kind == "cuda" else "cpu",
+                math=math if kind == "cuda" else "float32",
+            )
         sides = {f"{kind} {name}": side for kind, stepper in steppers.items() for name, side in stepper.sides().items()}
         # A round runs each side for a twentieth of a second or once; warming up takes about a tenth of that.
         step = max(stepper.step_seconds() for stepper in steppers.values())

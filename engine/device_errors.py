@@ -29,6 +29,9 @@ _LOST = frozenset(
     }
 )  # fmt: skip
 _CUPY = ("cupy", "cupy_backends", "cupyx")
+_KERNELS = "engine.kernels.cuda."
+_OWN = frozenset({"CompileError", "CublasError", "Missing", "MissingLibrary"})
+"""What our own kernels and calls of libraries raise, in words."""
 _MEMORY_CLASS = "OutOfMemoryError"
 _CLASSES = frozenset(
     {"CUDARuntimeError", "CUDADriverError", "CUBLASError", "NVRTCError", "CompileException", _MEMORY_CLASS}
@@ -57,10 +60,12 @@ def translated(error: BaseException) -> DeviceError | None:
         if isinstance(item, DeviceError):
             return item
         name = next((cls.__name__ for cls in type(item).__mro__ if _is_cupys(cls)), "")
-        if name == _MEMORY_CLASS:
+        if name == _MEMORY_CLASS or (isinstance(item, MemoryError) and type(item).__name__ == _MEMORY_CLASS):
             return OutOfDeviceMemory(_memory_words(str(item)))
         if name:
             return _of_status(str(item))
+        if type(item).__name__ in _OWN and type(item).__module__.startswith(_KERNELS):
+            return DeviceError(shortened(str(item), 400))
     return None
 
 

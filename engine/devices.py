@@ -31,11 +31,14 @@ __all__ = [
     "Trouble",
     "detected",
     "driver_version",
+    "host_memory",
     "inspect",
     "install_command",
     "known",
     "missing",
+    "processor_name",
     "unfit",
+    "version_text",
 ]
 
 LEAST_CAPABILITY = (7, 5)
@@ -118,6 +121,33 @@ def driver_version() -> int | None:
     except (OSError, AttributeError):
         return None
     return version.value if status == 0 else None
+
+
+def processor_name() -> str:
+    """The processor's name as its maker gives it, or the architecture where the system does not say."""
+    if sys.platform == "linux":
+        try:
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+                name, _, value = line.partition(":")
+                if name.strip() == "model name" and value.strip():
+                    return " ".join(value.split())
+        except OSError:
+            pass
+    return platform.processor() or platform.machine() or "Processor"
+
+
+def host_memory() -> tuple[int, int]:
+    """Bytes of the machine's memory, and those that a program can have now; 0 where the system does not say."""
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 0, 0
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        found = {name: value for name, _, value in (line.partition(":") for line in lines)}
+        return total, int(found["MemAvailable"].split()[0]) << 10
+    except (OSError, KeyError, ValueError, IndexError):
+        return total, 0
 
 
 def missing() -> Trouble | None:

@@ -73,9 +73,9 @@ def choose(kind: ExecutorKind, state: State, *, math: MathMode = "float32") -> E
         if kind == "cuda" and reason:
             raise ExecutorError(reason)
         if not reason:
-            from engine.cuda_executor import CUDAExecutor  # type: ignore[import-not-found]
+            from engine.cuda_executor import CUDAExecutor
 
-            return CUDAExecutor(state, math=math)  # type: ignore[no-any-return]
+            return CUDAExecutor(state, math=math)
     if math != "float32":
         raise ExecutorError(
             f"Matrix products in {math} are computed by the executor “cuda”, on an NVIDIA GPU and in float32: choose "

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec.structs import replace
 
+from engine import executors
 from engine.accumulation import AccumulatedProgram, Step
 from engine.backend import choose as choose_backend
 from engine.executors import ExecutorKind
-from engine.executors import choose as choose_executor
 from engine.optimizers import update_scalars
 from engine.plan import compile
 from engine.roofline import Work, work_of
@@ -60,7 +60,7 @@ class Stepper:
     rate        the learning rate; None takes the optimizer's own. At 0 the weights stay as they are, so that however
                 long a measurement is, it cannot diverge.
     training    False: forward passes alone.
-    device      where it computes: "cpu", "cuda".
+    device      where it computes: "cpu", "cuda", "cuda:N".
     math        how a GPU multiplies matrices.
 
     `close` lets the executor's threads go. Raises what compiling and choosing an executor raise.
@@ -86,7 +86,7 @@ class Stepper:
         self.rate: float = experiment.training.optimizer.learning_rate if rate is None else rate  # type: ignore[attr-defined]
         self.step = 0
         self.state = new_state(experiment, report, choose_backend(device))
-        self.executor = choose_executor(kind, self.state, math=math)
+        self.executor = executors.choose(kind, self.state, math=math)
         self._layer_scalars = layer_scalars(experiment)
         size = batches.shape[1]
 

@@ -55,11 +55,6 @@ class Feed(Protocol):
         """Seconds that `take` has waited for batches."""
         ...
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the arrays that steps read from."""
-        ...
-
     def take(self, step: int, count: int) -> Fed:
         """The batches of up to `count` steps of one size and epoch from `step` on, at least one: fewer where no more
         are ready. Steps are taken in order; what a step reads does not depend on how they are divided."""
@@ -81,10 +76,6 @@ class PlainFeed:
 
     def __init__(self, part: Part, batches: Batches) -> None:
         self._arrays, self._batches = part.arrays, batches
-
-    @property
-    def nbytes(self) -> int:
-        return sum(array.nbytes for array in self._arrays.values())
 
     def take(self, step: int, count: int) -> Fed:
         return Fed(self._arrays, self._batches.chunk(step, count), self._arrays)
@@ -154,10 +145,6 @@ class AugmentedFeed:
     @property
     def waited(self) -> float:
         return self._prefetch.waited if self._prefetch is not None else 0.0
-
-    @property
-    def nbytes(self) -> int:
-        return sum(array.nbytes for array in self._rings[0].values())
 
     def take(self, step: int, count: int) -> Fed:
         if self._prefetch is None:

@@ -88,7 +88,6 @@ class Loop:
             self.programs.prepare(
                 tuple(size for size in (self.steps.batch_size, self.steps.tail) if size),
                 self.programs.evaluation_batches(dataset.validation.size),
-                data_bytes=self.steps.feed.nbytes if executor.kind == "cuda" else 0,
             )
         except BaseException:
             self.steps.feed.close()

@@ -104,9 +104,10 @@ class Programs:
         fitting = EVALUATION_BYTES // (4 * max(1, self._floats))
         return max(1, min(size, max(self.experiment.training.batch_size, min(fitting, 1024))))
 
-    def prepare(self, train: tuple[int, ...], evaluate: tuple[int, ...], *, data_bytes: int = 0) -> None:
+    def prepare(self, train: tuple[int, ...], evaluate: tuple[int, ...]) -> None:
         """Compile for these batch sizes (the first of `train` also observed) and bind, the largest program first, so
-        that all work in one piece of memory. `data_bytes` are what the executor takes of a GPU's memory for the data.
+        that all work in one piece of memory. The data need no room of their own on a GPU: they stay on the host where
+        they do not fit.
 
         Raises OutOfDeviceMemory, before anything is bound, when a GPU has not enough left, and TrainingError when the
         machine has not.
@@ -121,7 +122,6 @@ class Programs:
             self.state.backend,
             {
                 f"batches of up to {largest} samples": device_memory.program_bytes(programs.values()),
-                "the data": data_bytes,
                 "a copy of the state while it is looked at": taken,  # see `present.look`
             },
             taken,

@@ -32,6 +32,7 @@ COMMANDS = {
     "lr-range": ("lab.cli.checks", "find the learning rates that the network bears"),
     "gradient-check": ("lab.cli.checks", "compare back-propagation with differences of the loss"),
     "bench": ("lab.cli.bench", "measure how fast an experiment trains here, and where a step's time goes"),
+    "devices": ("lab.cli.devices", "list the devices that runs can be trained on, and measure them"),
     "replay": ("lab.cli.replay", "train a stored run anew with its edits, and compare every bit"),
     "runs": ("lab.cli.runs", "list the runs"),
     "export": ("lab.cli.export", "write a run's weights, plots and tables"),

@@ -6,9 +6,22 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from lab.cli.common import Parser, UserError, count_text, in_help, print_json, print_table, read_experiment, warn
+from engine.backend import MATH_MODES
+from engine.executors import EXECUTORS
+from lab.cli.common import (
+    Parser,
+    UserError,
+    count_text,
+    device,
+    in_help,
+    print_json,
+    print_table,
+    read_experiment,
+    warn,
+)
 
 if TYPE_CHECKING:
+    from engine.backend import Device
     from engine.benchmark import Measured
     from engine.executors import ExecutorKind
     from engine.experiment import Experiment
@@ -33,9 +46,19 @@ def add_bench_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--executor",
-        choices=("auto", "array", "cpu"),
+        choices=EXECUTORS,
         default="auto",
-        help="measure arrays, compiled kernels (cpu), or both beside one another where both are to be had (auto)",
+        help="measure arrays, compiled kernels (cpu), a GPU (cuda), or all of them that are to be had (auto)",
+    )
+    parser.add_argument(
+        "--device",
+        metavar="cpu|cuda[:N]",
+        type=device,
+        default="auto",
+        help="the GPU to measure, or the processor alone; the first GPU that can be used without",
+    )
+    parser.add_argument(
+        "--precision", choices=MATH_MODES, default="float32", help="how a GPU multiplies matrices; float32 without"
     )
     parser.add_argument("--seconds", metavar="N", type=_seconds, default=5.0, help="how long to measure, about")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
@@ -50,11 +73,20 @@ def run_bench(options: argparse.Namespace) -> int:
     from lab.cores import usable_cores
 
     experiment = _what_to_measure(options.what)
-    kinds = _kinds(options.executor, experiment)
+    kinds = _kinds(options.executor, options.device, experiment)
+    if options.precision != "float32" and "cuda" not in kinds:
+        raise UserError(f"--precision {options.precision}: only a GPU computes so, and none is measured")
     dataset = data.load(experiment.data)
     machine = measure(usable_cores())
     try:
-        found = benchmark(experiment, dataset, kinds, seconds=options.seconds)
+        found = benchmark(
+            experiment,
+            dataset,
+            kinds,
+            seconds=options.seconds,
+            gpu=options.device if options.device != "auto" else "cuda",
+            math=options.precision,
+        )
     except Divergent as error:
         raise UserError(f"{options.what}: {error} Its initial weights or its data are at fault") from None
     if options.json:
@@ -83,8 +115,39 @@ def _what_to_measure(name: str) -> Experiment:
     return read_experiment(name)
 
 
-def _kinds(asked: ExecutorKind, experiment: Experiment) -> list[ExecutorKind]:
-    """The executors to measure, the compiled one first."""
+def _kinds(asked: ExecutorKind, device: Device, experiment: Experiment) -> list[ExecutorKind]:
+    """The executors to measure: the CUDA executor first, then the compiled one."""
+    if asked == "cuda" or (asked == "auto" and device != "cpu"):
+        why = _no_gpu(device, experiment)
+        if why and (asked == "cuda" or device != "auto"):
+            raise UserError(why)
+        if asked == "cuda":
+            return ["cuda"]
+        return [*(() if why else ("cuda",)), *_processor_kinds(asked, experiment)]
+    if device.startswith("cuda"):
+        raise UserError(f"--executor {asked} is measured on the processor: use --executor cuda with --device {device}")
+    return _processor_kinds(asked, experiment)
+
+
+def _no_gpu(device: Device, experiment: Experiment) -> str:
+    """Why no GPU can be measured, in words, or nothing."""
+    from engine.backend import BackendError, choose
+    from engine.devices import detected
+
+    if experiment.training.precision != "float32":
+        return "The CUDA executor computes float32, and this experiment asks for float64."
+    found = detected()
+    if found.trouble is not None:
+        return found.trouble.text
+    try:
+        choose(device if device != "auto" else "cuda")
+    except BackendError as error:
+        return str(error)
+    return ""
+
+
+def _processor_kinds(asked: ExecutorKind, experiment: Experiment) -> list[ExecutorKind]:
+    """The executors of the processor, the compiled one first."""
     from engine import executors
 
     if asked == "array":
@@ -132,15 +195,18 @@ def _print(experiment: Experiment, machine: Machine, found: list[Measured]) -> N
                 f"{_ms(step.low)} – {_ms(step.high)}",
                 f"{batch / step.median:,.0f}",
                 f"{rate / 1e9:.1f}",
-                f"{rate / machine.flops:.0%}",
+                # The peak is the processor's.
+                f"{rate / machine.flops:.0%}" if item.kind != "cuda" else "–",
                 _ms(item.single.median),
                 f"{item.observed:.2f}×",
             )
         )
     print_table(rows, right=range(1, 8))
-    if len(found) == 2:
-        first, second = found
-        print(f"\nA step takes {first.chunked.median / second.chunked.median:.2f} times what it takes with arrays.")
+    *others, last = found
+    for item in others:
+        share = item.chunked.median / last.chunked.median
+        what = "A step" if len(others) == 1 else f"A step of {item.label}"
+        print(f"\n{what} takes {share:.2f} times what it takes with arrays.")
     for item in found:
         if item.operations:
             print(f"\nThe slowest operations, {item.label}:")
@@ -202,7 +268,7 @@ def _as_json(experiment: Experiment, machine: Machine, found: list[Measured]) ->
                 "seconds_alone": asdict(item.single),
                 "samples_per_second": item.batch / item.chunked.median,
                 "flops_per_second": work.flops / item.chunked.median,
-                "share_of_peak": work.flops / item.chunked.median / machine.flops,
+                "share_of_peak": work.flops / item.chunked.median / machine.flops if item.kind != "cuda" else None,
                 "observed": item.observed,
                 "operations": [asdict(operation) for operation in item.operations],
                 "fallbacks": item.fallbacks,

@@ -25,6 +25,7 @@ __all__ = [
     "UserError",
     "command",
     "count_text",
+    "device",
     "finding_text",
     "in_help",
     "in_words",
@@ -62,6 +63,7 @@ def in_words(error: Exception) -> str | None:
     """The sentence for an error that a person can do something about; None for a bug of this program."""
     from engine.backend import BackendError
     from engine.data.errors import DataError
+    from engine.device_errors import DeviceError
     from engine.export.tables import TableError
     from engine.export.weights import WeightsError
     from engine.files import FileError
@@ -77,6 +79,7 @@ def in_words(error: Exception) -> str | None:
         SchemaError,
         DataError,
         BackendError,
+        DeviceError,
         TrainingError,
         StoreError,
         CheckpointError,
@@ -123,6 +126,17 @@ def whole(low: int, high: int) -> Any:
         return value
 
     return parse
+
+
+def device(text: str) -> str:
+    """An argparse type: auto, cpu, cuda or cuda:N."""
+    from engine.backend import BackendError, read_device
+
+    try:
+        read_device(text)
+    except BackendError as error:
+        raise argparse.ArgumentTypeError(str(error)[:1].lower() + str(error)[1:].rstrip(".")) from None
+    return text
 
 
 def read_experiment(path: str) -> Experiment:

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from engine.backend import MATH_MODES
 from engine.executors import EXECUTORS
 from lab.cli.changes import add_set_argument, with_changes
 from lab.cli.common import (
     Parser,
     UserError,
     command,
+    device,
     finding_text,
     folder_path,
+    in_help,
     print_json,
     read_experiment,
     warn,
@@ -49,12 +52,23 @@ def add_train_arguments(parser: Parser) -> None:
     """FILE and the options of a run."""
     parser.add_argument("file", metavar="FILE", nargs="?", help="an experiment (.dlab); not needed with --resume")
     add_set_argument(parser)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to train")
+    parser.add_argument(
+        "--device",
+        metavar="auto|cpu|cuda[:N]",
+        type=device,
+        default="auto",
+        help=f"where to train; “{in_help('devices')}” lists what there is",
+    )
     parser.add_argument(
         "--executor",
         choices=EXECUTORS,
         default="auto",
-        help="what computes on the processor: NumPy's arrays, or compiled kernels (cpu)",
+        help="what computes: array operations anywhere, compiled kernels on the processor (cpu) or on a GPU (cuda)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=MATH_MODES,
+        help="how a GPU multiplies the matrices of a float32 run; float32, or as before with --resume, without",
     )
     parser.add_argument("--epochs", metavar="N", type=whole(1, 100_000), help="instead of the experiment's epochs")
     parser.add_argument("--steps", metavar="N", type=whole(1, 10**12), help="stop after this many optimizer steps")
@@ -67,8 +81,9 @@ def add_train_arguments(parser: Parser) -> None:
 def run_train(options: argparse.Namespace) -> int:
     """Train; status 1 when the run diverged, 130 when it was stopped."""
     from engine.compilation import Compilation
+    from engine.devices import driver_version
     from engine.training.control import Control
-    from engine.training.events import Compiling, EpochEnd, ExecutorChanged, Started, Unsaved
+    from engine.training.events import Compiling, DeviceFailed, EpochEnd, ExecutorChanged, Started, Unsaved
     from engine.training.store import RunStore
     from engine.training.trainer import Trainer
 
@@ -91,6 +106,8 @@ def run_train(options: argparse.Namespace) -> int:
 
     def report(event: Event) -> None:
         bar.follow(event)
+        if isinstance(event, Started | DeviceFailed) and event.executor == "array" and may_compile:
+            compilation.start()
         if isinstance(event, Started):
             for item in trainer.warnings if event.step == 0 else ():
                 bar.clear()
@@ -119,6 +136,7 @@ def run_train(options: argparse.Namespace) -> int:
         experiment,
         device=options.device,
         executor=options.executor,
+        math=options.precision,
         store=store,
         report=report,
         control=control,
@@ -126,9 +144,10 @@ def run_train(options: argparse.Namespace) -> int:
         epochs=options.epochs,
         steps=options.steps,
     )
-    # So that this run, or else the next, has them; a run does not wait for it.
+    # So that this run, or else the next, has them; a run does not wait for it, and on a GPU has no use for it.
     compilation = Compilation()
-    if options.executor == "auto" and options.device != "cuda":
+    may_compile = options.executor == "auto" and not options.device.startswith("cuda")
+    if may_compile and (options.device == "cpu" or driver_version() is None):
         compilation.start()
     with stopping(control) as signals:
         try:
@@ -210,10 +229,10 @@ def _status(result: Result, options: argparse.Namespace, *, interrupted: bool) -
 
 def in_passing(event: Event) -> str:
     """What is worth a line of the log when it happens during a run, in words; "" for other events."""
-    from engine.training.events import Changed, ConditionMet, RateDropped, Restored, WeightsScaled
+    from engine.training.events import Changed, ConditionMet, DeviceFailed, RateDropped, Restored, WeightsScaled
 
     match event:
-        case WeightsScaled():
+        case WeightsScaled() | DeviceFailed():
             return event.text()
         case Changed():
             return f"{event.path} is {event.after} from step {event.step} on"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.device_errors import DeviceError, DeviceLost, OutOfDeviceMemory, translated
+from engine.kernels.cuda.libraries import MissingLibrary
 from tests.support.fake_cupy import CUDARuntimeError
 
 
@@ -35,6 +36,7 @@ CUBLASError.__module__ = "cupy_backends.cuda.libs.cublas"
         (CUDARuntimeError(999, "cudaErrorUnknown: unknown error"), DeviceLost, "unknown error"),
         (CUDARuntimeError(1, "cudaErrorInvalidValue: invalid argument"), DeviceError, "reports an error"),
         (CUBLASError("CUBLAS_STATUS_EXECUTION_FAILED"), DeviceError, "CUBLAS_STATUS_EXECUTION_FAILED"),
+        (MissingLibrary("cuBLAS is not on this machine: install it."), DeviceError, "install it"),
     ],
 )  # fmt: skip
 def test_errors_of_a_device(error: Exception, kind: type[DeviceError], words: str) -> None:

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from engine import compilation, executors, peak
+from engine import compilation, devices, executors, peak
+from engine.devices import Devices, Gpu, Trouble
 from engine.roofline import Level, Machine
+from lab.cli import bench
 from tests.support.command import complaint, descent
+from tests.support.examples import blobs
+from tests.support.fake_gpu import FakeGpu
 
 
 @pytest.fixture(autouse=True)
@@ -85,3 +89,47 @@ def test_seconds_are_a_number_above_0(file: Path, seconds: str) -> None:
 
 def test_what_is_neither_a_file_nor_a_preset_is_refused() -> None:
     assert "there is no such file" in complaint("bench", "spirl-mlp", "--executor", "array")
+
+
+# -- a GPU -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
+    found = Devices(gpus=(Gpu(index=0, name="Pretended GPU", total=1 << 34, free=1 << 34, capability=(9, 0)),))
+    monkeypatch.setattr(devices, "_found", found)
+    monkeypatch.setattr(executors, "unavailable", lambda: "It needs numba.")
+    return FakeGpu().install(monkeypatch)
+
+
+def test_a_gpu_is_measured_beside_the_processor(file: Path, gpu: FakeGpu) -> None:
+    called = descent("bench", file, "--seconds", "0.1", "--precision", "tf32")
+    assert called.status == 0 and "It needs numba." in called.err
+    first, second = called.out.splitlines()[4:6]
+    assert first.startswith("CUDA · Pretended GPU") and " – " in first and second.startswith("NumPy")
+    assert gpu.chosen == [("cuda", "cuda", "tf32"), ("cpu", "array", "float32")]
+    alone = descent("bench", file, "--seconds", "0.1", "--executor", "cuda", "--device", "cuda:0", "--json").json
+    (figures,) = alone["executors"]
+    assert (figures["executor"], figures["share_of_peak"]) == ("cuda", None)
+
+
+def test_which_are_measured(gpu: FakeGpu) -> None:
+    assert bench._kinds("auto", "auto", blobs()) == bench._kinds("auto", "cuda:0", blobs()) == ["cuda", "array"]
+    assert bench._kinds("auto", "cpu", blobs()) == bench._kinds("array", "auto", blobs()) == ["array"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--executor", "array", "--device", "cuda"), "measured on the processor"),
+        (("--executor", "array", "--precision", "bf16"), "only a GPU computes so"),
+    ],
+)
+def test_what_cannot_be_measured(file: Path, gpu: FakeGpu, options: tuple[str, ...], words: str) -> None:
+    assert words in complaint("bench", file, *options)
+
+
+def test_a_gpu_that_cannot_be_had(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_found", Devices(trouble=Trouble("There is no driver.", "Install one.")))
+    assert complaint("bench", file, "--executor", "cuda") == "There is no driver. Install one."
+    assert complaint("bench", file, "--device", "cuda:1") == "There is no driver. Install one."

@@ -158,7 +158,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_status_1(tmp_path: Path) ->
         (("FILE", "--set", "training.batch_size=0"), "training.batch_size: expected at least 1 and at most"),
         (("FILE", "--epochs", "0"), "argument --epochs: expected a whole number from 1 to 100000, got 0"),
         (("FILE", "--steps", "x"), "argument --steps: expected a whole number, got “x”"),
-        (("FILE", "--device", "tpu"), "argument --device: invalid choice: 'tpu'"),
+        (("FILE", "--device", "tpu"), "argument --device: there is no device “tpu”"),
         (("FILE", "--resume", "last"), "FILE cannot be given with --resume"),
         (("--resume", "last", "--seed", "3"), "--seed cannot be given with --resume"),
         (("--resume", "last", "--set", "seed=3"), "--set cannot be given with --resume"),
