@@ -17,6 +17,7 @@ from engine.cuda_works import Prepared, prepare
 from engine.executor import ArrayExecutor, BoundProgram, Chunk
 from engine.fuse import Group
 from engine.kernels.cuda import declare
+from engine.kernels.cuda.choice import Chooser
 from engine.kernels.cuda.launches import Binding, Covered, Launch, blocks, cover, cover_group
 from engine.kernels.cuda.signatures import Pointer
 from engine.observations import Observations, read_observations
@@ -336,6 +337,7 @@ class CUDAProgram(BoundProgram):
     def _cover(self) -> tuple[Binding, list[Covered]]:
         halt = Pointer(int(self._halt.data.ptr), np.dtype(np.int32))
         binding = Binding(self.program, self._arrays, self.backend.xp, halt)
+        binding.chooser = Chooser(self._math)
         while True:
             covered = cover(binding)
             if binding.settle():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from engine.cuda_works import prepare
 from engine.fuse import Group
 from engine.kernels.cuda import declare
+from engine.kernels.cuda.choice import Chooser
 from engine.kernels.cuda.launches import Binding, Work, cover_group
 from engine.kernels.cuda.signatures import Pointer
 from engine.ops.base import Call, DType, Value
@@ -31,6 +32,7 @@ class CudaBench:
         self.names: list[str] = []
         """What ran last: one name for each pass, of all operations in it."""
         self.works: list[Work] = []
+        self.chooser: Callable[[], Chooser] = Chooser
 
     def run(
         self,
@@ -59,6 +61,7 @@ class CudaBench:
             halt.fill(1)
         program = SimpleNamespace(calls=tuple(calls), predictions={}, losses={}, observe=False, outputs={})
         binding = Binding(program, arrays, xp, Pointer(halt.data.ptr, np.dtype(np.int32)))  # type: ignore[arg-type]
+        binding.chooser = self.chooser()
         while True:
             covered = cover_group(Group(tuple(calls)), binding)
             if binding.settle():

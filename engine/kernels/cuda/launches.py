@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from engine.fuse import Group
+from engine.kernels.cuda.choice import Chooser
 from engine.kernels.cuda.signatures import Argument, Packed, Pointer, SignatureError, signatures
 from engine.kernels.cuda.spans import Spans
 from engine.kernels.cuda.stages import KEEP, LIMIT, Stage, encode
@@ -155,6 +156,11 @@ class Binding:
 
     def __init__(self, program: Program, arrays: dict[int, Any], xp: Any, halt: Pointer) -> None:
         self.program, self.xp, self.halt = program, xp, halt
+        self.chooser = Chooser()
+        """Says which way an operation goes that can go several."""
+        self.followed = False
+        """Whether the call that is being launched is followed by a stage, which a pass of its own would have to do
+        where the launches end with a product of cuBLAS."""
         self._arrays = arrays
         self._held: list[Any] = []
         self._used = 0

@@ -1,0 +1,62 @@
+"""Which way an operation goes that can go several: by cuBLAS, by tiles of our own of one size or another, by patches.
+
+All ways give the same result but for rounding, so a run is bit for bit the same only as long as it goes the same ways.
+`Chooser` decides by sizes alone, hence always alike. `engine.kernels.cuda.timing.TimingChooser` measures on the device,
+once for each operation and its sizes, and remembers; what it decided stands in `taken`, and handed to another chooser
+as `given` it is decided so again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.ops.base import Call
+
+if TYPE_CHECKING:
+    from engine.kernels.cuda.launches import Binding, Work
+
+__all__ = ["Candidate", "Chooser"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way: its name, what it launches for a binding, and the seconds that it is expected to take on a large card.
+    These are rough; what matters is which is the least. `single`: it multiplies float32 by kernels of our own, and so
+    is none where products are asked for in TF32 or bfloat16."""
+
+    name: str
+    make: Callable[[Binding], list[Work]]
+    expected: float
+    single: bool = True
+
+
+class Chooser:
+    """Takes what is expected to be fastest. `math` is how products are computed ("float32", "tf32" or another);
+    `given`, by operation and sizes, are ways that are taken wherever they exist: those that a run took before."""
+
+    def __init__(self, math: str = "float32", given: Mapping[str, str] | None = None) -> None:
+        self.math = math
+        self.taken: dict[str, str] = {}
+        """By operation and sizes, the name of the way that was taken."""
+        self._given = dict(given or {})
+
+    def pick(self, call: Call, binding: Binding, candidates: Sequence[Candidate]) -> list[Work]:
+        """The works of the way that is taken. Some candidate must be good for every kind of products."""
+        usable = {item.name: item for item in candidates if self.math == "float32" or not item.single}
+        key = self.key(call, binding)
+        name = self.taken.get(key, self._given.get(key, ""))
+        if name not in usable:
+            name = self._decide(key, call, binding, usable)
+        self.taken[key] = name
+        return usable[name].make(binding)
+
+    def key(self, call: Call, binding: Binding) -> str:
+        """What decides: the operation, its sizes, whether a stage follows, and how products are computed."""
+        given = ",".join(f"{name}={value}" for name, value in call.op.attributes().items())
+        sizes = " ".join("x".join(map(str, value.shape)) for value in call.inputs)
+        return f"{call.op.name}[{given}] {sizes} {self.math}{' +' if binding.followed else ''}"
+
+    def _decide(self, key: str, call: Call, binding: Binding, candidates: Mapping[str, Candidate]) -> str:
+        return min(candidates.values(), key=lambda item: item.expected).name
