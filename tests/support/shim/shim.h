@@ -33,6 +33,7 @@ struct dim3 { unsigned x, y, z; };
 struct alignas(16) float4 { float x, y, z, w; };
 struct alignas(16) uint4 { unsigned x, y, z, w; };
 struct alignas(8) float2 { float x, y; };
+struct float3 { float x, y, z; };
 struct alignas(16) int4 { int x, y, z, w; };
 static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 static inline float2 make_float2(float x, float y) { return {x, y}; }
@@ -206,6 +207,7 @@ static inline int atomicMax(int* at, int v) { int o = *at; *at = o > v ? o : v; 
 static inline unsigned atomicMax(unsigned* at, unsigned v) { unsigned o = *at; *at = o > v ? o : v; return o; }
 static inline int atomicMin(int* at, int v) { int o = *at; *at = o < v ? o : v; return o; }
 static inline unsigned atomicMin(unsigned* at, unsigned v) { unsigned o = *at; *at = o < v ? o : v; return o; }
+static inline unsigned atomicInc(unsigned* at, unsigned most) { unsigned o = *at; *at = o >= most ? 0 : o + 1; return o; }
 static inline int atomicOr(int* at, int v) { int o = *at; *at = o | v; return o; }
 static inline unsigned atomicOr(unsigned* at, unsigned v) { unsigned o = *at; *at = o | v; return o; }
 
