@@ -7,11 +7,13 @@ samples) lies in device memory that a graph reads, so that nothing is captured a
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from engine.backend import choose
 from engine.cuda_chunks import Frame, Residence
 from engine.cuda_works import Prepared, prepare
 from engine.executor import ArrayExecutor, BoundProgram, Chunk
@@ -19,7 +21,7 @@ from engine.fuse import Group
 from engine.kernels.cuda import declare
 from engine.kernels.cuda.choice import Chooser
 from engine.kernels.cuda.launches import Binding, Covered, Launch, blocks, cover, cover_group
-from engine.kernels.cuda.signatures import Pointer
+from engine.kernels.cuda.signatures import NULL, Pointer
 from engine.observations import Observations, read_observations
 from engine.ops.base import DType, Role, Value
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from engine.state import State
     from engine.timeline import Timeline
 
-__all__ = ["CUDAExecutor", "CUDAProgram"]
+__all__ = ["CUDAExecutor", "CUDAProgram", "paper_binding"]
 
 NODES = 1024
 """Launches that a graph of several steps has at most."""
@@ -78,6 +80,19 @@ class CUDAExecutor:
         if not self._closed:
             self._closed = True
             self.device.close()
+
+
+def paper_binding(program: Program) -> Binding:
+    """A binding on host memory that nothing is ever written to: it tells which launches a program would become."""
+    length = 1 + max(program.layout.parameter_length, program.layout.buffer_length)
+
+    class Paper:
+        backend = choose("cpu")
+        arenas: ClassVar[dict[str, np.ndarray]] = defaultdict(lambda: np.empty(length, program.precision))
+
+    declare()
+    bound = BoundProgram(program, Paper(), np.empty(program.arena_bytes + 1, np.uint8))  # type: ignore[arg-type]
+    return Binding(program, bound.arrays, np, NULL)
 
 
 class CUDAProgram(BoundProgram):

@@ -115,13 +115,13 @@ def _print_report(experiment: Experiment, report: Report, findings: tuple[Diagno
 
 
 def add_program_arguments(parser: Parser) -> None:
-    """FILE [--executor array|cpu]"""
+    """FILE [--executor array|cpu|cuda]"""
     parser.add_argument("file", metavar="FILE", help="an experiment (.dlab)")
     parser.add_argument(
         "--executor",
-        choices=("array", "cpu"),
+        choices=("array", "cpu", "cuda"),
         default="array",
-        help="with cpu, also the compiled kernel that runs each group of operations",
+        help="also what runs each group of operations: with cpu the compiled kernel, with cuda the kernels of a GPU",
     )
 
 
@@ -139,18 +139,20 @@ def run_program(options: argparse.Namespace) -> int:
         raise UserError(f"{options.file}: {first.node or first.field or 'network'}: {first.message}")
     size = min(experiment.training.batch_size, signature.train_size or experiment.training.batch_size)
     program = compile(experiment, report, signature, batch_size=size, training=True, observe=False)
-    print(listing(program, _kernels(program) if options.executor == "cpu" else None))
+    print(listing(program, _kernels(program, options.executor) if options.executor != "array" else None))
     return 0
 
 
-def _kernels(program: Program) -> list[str]:
-    """What runs each group of a program on the compiled executor."""
+def _kernels(program: Program, executor: str) -> list[str]:
+    """What runs each group of a program on the compiled executor, or on a GPU: then without one as well."""
     from engine.executors import unavailable
+    from engine.kernels import cpu, cuda
 
-    if reason := unavailable():
+    if executor == "cpu" and (reason := unavailable()):
         raise UserError(f"--executor cpu: {reason}")
     if program.precision != "float32":
-        raise UserError(f"--executor cpu: the compiled executor computes float32, this experiment {program.precision}")
-    from engine.kernels.cpu import plan_names
-
-    return plan_names(program)
+        name = "compiled" if executor == "cpu" else "CUDA"
+        raise UserError(
+            f"--executor {executor}: the {name} executor computes float32, this experiment {program.precision}"
+        )
+    return cpu.plan_names(program) if executor == "cpu" else cuda.plan_names(program)

@@ -228,6 +228,7 @@ class FakeDevice:
     """
 
     def __init__(self, *, limit: int = 1 << 40, order: int = 0) -> None:
+        shim.require()
         self.xp = FakeCupy(limit)
         self.xp.owner = self
         self.order = order

@@ -178,7 +178,7 @@ class Binding:
         """To the value's first element."""
         size_of(value)
         kind = np.dtype(np.float32) if value.dtype is DType.FLOAT else np.dtype(value.dtype.value)
-        return Pointer(int(self._arrays[value.id].data.ptr), kind)
+        return Pointer(address_of(self._arrays[value.id]), kind)
 
     def pointers(self, *values: Value) -> list[Pointer]:
         """One for each value."""
@@ -196,19 +196,19 @@ class Binding:
         self._used += -(-max(1, count) * kind.itemsize // 256) * 256
         self._wanted = max(self._wanted, self._used)
         # Until all is settled the address may lie beyond the memory: it is only counted then.
-        return Pointer(int(self._scratch.data.ptr) + at, kind)
+        return Pointer(address_of(self._scratch) + at, kind)
 
     def memory(self, count: int, dtype: Any = np.float32) -> Pointer:
         """`count` zeros of the launch's own, kept as long as the program."""
         piece = self.xp.zeros(max(1, count), dtype=np.dtype(dtype))
         self._held.append(piece)
-        return Pointer(int(piece.data.ptr), np.dtype(dtype))
+        return Pointer(address_of(piece), np.dtype(dtype))
 
     def constants(self, numbers: np.ndarray) -> Pointer:
         """Numbers that stay as they are, in a flat array of a type that kernels know (addresses: uint64)."""
         piece = self.xp.array(np.ascontiguousarray(numbers).reshape(-1))
         self._held.append(piece)
-        return Pointer(int(piece.data.ptr), numbers.dtype)
+        return Pointer(address_of(piece), numbers.dtype)
 
     def next_call(self) -> None:
         """Scratch may be used anew."""
@@ -404,6 +404,11 @@ def _meets(call: Call, earlier: Sequence[Call], binding: Binding) -> bool:
             if first < stop and start < last:
                 return True
     return False
+
+
+def address_of(array: Any) -> int:
+    """Of an array's first element: on the device, or on the host, where a program is only laid out."""
+    return int(array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr)
 
 
 def size_of(value: Value) -> int:

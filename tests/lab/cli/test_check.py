@@ -105,6 +105,20 @@ def test_the_program_names_the_kernel_of_each_group(file: Path) -> None:
     assert all(kernels) and any("matmul" in kernel for kernel in kernels)
 
 
+def test_the_program_names_what_a_gpu_is_asked_for(file: Path) -> None:
+    called = descent("program", file, "--executor", "cuda")
+    assert called.status == 0
+    update = next(line for line in called.out.splitlines() if line[5:].lstrip().startswith("update"))
+    product = next(line for line in called.out.splitlines() if "dense_1" in line and "matmul+add_bias" in line)
+    assert update.endswith("  update_adam") and len(product.split()) > 5
+
+
+def test_a_gpu_is_asked_for_float32_alone(tmp_path: Path) -> None:
+    value = blobs()
+    double = replace(value, training=replace(value.training, precision="float64"))
+    assert "computes float32" in complaint("program", write(tmp_path, double), "--executor", "cuda")
+
+
 def test_without_numba_the_kernels_cannot_be_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.executors.unavailable", lambda: "The compiled executor needs numba.")
     assert "needs numba" in complaint("program", file, "--executor", "cpu")

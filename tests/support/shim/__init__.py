@@ -9,13 +9,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from engine.kernels.cuda.signatures import FOLDER, NUMBERS, Signature, signatures
 
-__all__ = ["ShimError", "compiler", "launch"]
+__all__ = ["ShimError", "compiler", "launch", "require"]
 
 HERE = Path(__file__).parent
 OPTIONS = ["-O2", "-std=c++17", "-shared", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off", "-w"]
@@ -28,6 +29,12 @@ class ShimError(AssertionError):
 def compiler() -> str | None:
     """The C++ compiler of this machine, or None."""
     return os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
+
+
+def require() -> None:
+    """Skip the test that runs where there is no C++ compiler, or no POSIX contexts."""
+    if compiler() is None or not sys.platform.startswith("linux"):
+        pytest.skip("running the GPU's kernels on the CPU needs Linux and a C++ compiler")
 
 
 def launch(kernel: str, grid: tuple[int, int, int], block: int, arguments: int, order: int = 0) -> None:
@@ -79,9 +86,3 @@ def _translated(source: str, kernels: list[Signature]) -> str:
             parts.append(f"*({kind}*)a[{index}]")
         lines.append(f'extern "C" void shim_{item.kernel}(void** a) {{ {item.kernel}({", ".join(parts)}); }}')
     return "\n".join(lines) + "\n"
-
-
-Launcher = Callable[[str, tuple[int, int, int], int, int, int], None]
-
-if sys.platform == "win32":  # pragma: no cover
-    raise ImportError("the kernels are only run on the CPU where there are POSIX contexts")
