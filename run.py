@@ -2,7 +2,7 @@
 """Sets Descent Lab up and starts it.
 
     python3 run.py                open the lab
-    python3 run.py test [ARGS]    run the tests (ARGS go to pytest)
+    python3 run.py test [ARGS]    run the tests (ARGS go to pytest; -m gpu: those that need an NVIDIA GPU)
     python3 run.py -- ARGS        run the command line, for example: python3 run.py -- train FILE
 
 The first start makes the folder `.venv` and installs what `requirements.lock` names; later starts find its stamp and
@@ -19,7 +19,9 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
 STAMP = os.path.join(VENV, "descent-lab.json")
-LOCKS = {"program": "requirements.lock", "development": "requirements-dev.lock"}
+LOCKS = {"program": "requirements.lock", "development": "requirements-dev.lock", "gpu": "requirements-gpu.lock"}
+CUDA = 13
+"""The major version of CUDA that the lock for GPUs is made for."""
 OLDEST = (3, 11)
 
 # Shared libraries that Qt loads, and the Debian packages that hold them.
@@ -58,8 +60,12 @@ def main(arguments: list[str]) -> int:
         try:
             set_up(stamp, lock, needs)
         except Problem as problem:
-            print(f"run.py: {problem}", file=sys.stderr)
-            return 1
+            return refuse(problem)
+    if testing and asks_for_gpu(arguments[1:]):
+        try:
+            add_gpu()
+        except Problem as problem:
+            return refuse(problem)
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, environment.get("PYTHONPATH")]))
     if not testing:
@@ -70,6 +76,11 @@ def main(arguments: list[str]) -> int:
         environment.setdefault(name, "1")
     os.chdir(ROOT)
     return start([PYTHON, "-m", "pytest", *(arguments[1:] or ["-q", "-n", str(os.cpu_count() or 1)])], environment)
+
+
+def refuse(problem: Problem) -> int:
+    print(f"run.py: {problem}", file=sys.stderr)
+    return 1
 
 
 def called() -> str:
@@ -125,7 +136,8 @@ def is_current(stamp: dict, lock: str, needs: list[str]) -> bool:
 def installed(stamp: dict, lock: str) -> bool:
     """Whether the packages of a lock are there; the development lock holds all of the program's."""
     packages = stamp.get("packages", {})
-    return any(packages.get(name) == read_lock(name) for name in {lock, "development"})
+    holders = ("program", "development") if lock == "program" else (lock,)
+    return any(packages.get(name) == read_lock(name) for name in holders)
 
 
 def read_lock(name: str) -> str:
@@ -293,6 +305,52 @@ def install(lock: str) -> None:
         if subprocess.call(command, stdout=sys.stderr) == 0:
             return
     raise Problem("the packages could not be installed (see above). Is there a network? Start again to go on.")
+
+
+# -- tests on a GPU ----------------------------------------------------------------------------------------------------
+
+
+def asks_for_gpu(arguments: list[str]) -> bool:
+    """Whether pytest is asked for the tests marked `gpu`: `-m gpu`, `-mgpu`, `--require gpu`."""
+    import re
+
+    for place, word in enumerate(arguments):
+        named = word.startswith(("-m", "--require=")) or (place > 0 and arguments[place - 1] in ("-m", "--require"))
+        value = re.sub(r"^(-m|--require=)|\bnot\s+gpu\b", "", word)
+        if named and re.search(r"\bgpu\b", value):
+            return True
+    return False
+
+
+def add_gpu() -> None:
+    """Install CuPy and CUDA's libraries where there is a driver that they work with; else say what is missing."""
+    version = driver_cuda()
+    if version is None:
+        say("No NVIDIA driver was found (does nvidia-smi work?), so that no test can run on a GPU.")
+    elif version[0] < CUDA:
+        # CuPy for an older CUDA may have been installed by hand: then all is well.
+        say(
+            f"The NVIDIA driver is for CUDA {version[0]}.{version[1]}; {LOCKS['gpu']} needs one for CUDA {CUDA}. "
+            f'Update it, or run {PYTHON} -m pip install "cupy-cuda{version[0]}x[ctk]>=14".'
+        )
+    else:
+        stamp = read_stamp()
+        if not installed(stamp, "gpu"):
+            say("CuPy and CUDA's libraries are fetched once; they are large.")
+            set_up(stamp, "gpu", [])
+
+
+def driver_cuda() -> tuple[int, int] | None:
+    """The version of CUDA that the NVIDIA driver is for; None where there is no driver."""
+    import ctypes
+
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+        number = ctypes.c_int()
+        status = driver.cuDriverGetVersion(ctypes.byref(number))
+    except (OSError, AttributeError):
+        return None
+    return (number.value // 1000, number.value % 1000 // 10) if status == 0 else None
 
 
 def find_uv() -> str | None:

@@ -17,6 +17,7 @@ for _name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME
     os.environ[_name] = os.path.join(_BASE.name, _name.lower())
     os.makedirs(os.environ[_name], mode=0o700)
 
+import functools
 import importlib.util
 import itertools
 import subprocess
@@ -26,6 +27,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from _pytest.mark.expression import Expression
 
 from tests.support.hygiene import Hygiene
 
@@ -87,11 +89,28 @@ def _has_torch() -> bool:
 
 
 def _has_gpu() -> bool:
-    if importlib.util.find_spec("cupy") is None:
-        return False
-    import cupy
+    return not _why_no_gpu()
 
-    return bool(cupy.cuda.is_available())
+
+@functools.cache
+def _why_no_gpu() -> str:
+    """Why no test can run on a GPU, in words; empty where one can."""
+    from engine import devices
+
+    trouble = devices.missing()
+    return trouble.text if trouble else ""
+
+
+def _asked_for(config: pytest.Config) -> list[str]:
+    """The markers of which at least one test must run: those required by name, and `gpu` where `-m` asks for tests on a
+    GPU alone."""
+    required = list(config.getoption("--require"))
+    if config.option.markexpr:
+        chosen = Expression.compile(config.option.markexpr)
+        alone = chosen.evaluate(lambda name, **_: name == "gpu") and not chosen.evaluate(lambda name, **_: False)
+        if alone and "gpu" not in required:
+            required.append("gpu")
+    return required
 
 
 class _Required:
@@ -111,13 +130,15 @@ class _Required:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for marker, count in self.ran.items():
-            terminalreporter.write_line(f"{count} tests marked `{marker}` passed" + ("" if count else ": required"))
+            line = f"{count} tests marked `{marker}` passed" + ("" if count else ", and some have to")
+            why = "" if count or marker != "gpu" else _why_no_gpu()
+            terminalreporter.write_line(f"{line}. {why}" if why else line)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
-    if markers := config.getoption("--require"):
+    if markers := _asked_for(config):
         config.pluginmanager.register(_Required(markers), "required-markers")
     if not config.option.collectonly:
         _compile_kernels()

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """run.py, at home in a folder with two locks and without an environment."""
+    """run.py, at home in a folder with its locks and without an environment."""
     spec = importlib.util.spec_from_file_location("run", ROOT / "run.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -32,6 +32,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         monkeypatch.setattr(module, name, str(value))
     (tmp_path / "requirements.lock").write_text("a==1")
     (tmp_path / "requirements-dev.lock").write_text("a==1\nb==2")
+    (tmp_path / "requirements-gpu.lock").write_text("a==1\nc==3")
     monkeypatch.setattr(module, "missing_libraries", lambda group: [])
     monkeypatch.setattr(module, "find_uv", lambda: None)
     return module
@@ -175,6 +176,80 @@ def test_uv_is_used_where_it_is(
     ]
 
 
+# -- tests on a GPU ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        (["-m", "gpu"], True),
+        (["-q", "-mgpu", "tests"], True),
+        (["-m", "gpu and not slow"], True),
+        (["--require", "gpu"], True),
+        (["--require=gpu"], True),
+        (["-m", "not gpu"], False),
+        (["-m", "not parity"], False),
+        (["-k", "gpu"], False),
+        (["tests/test_gpu.py", "--maxfail=1"], False),
+        ([], False),
+    ],
+)
+def test_it_sees_when_tests_on_a_gpu_are_asked_for(run: ModuleType, arguments: list[str], asked: bool) -> None:
+    assert run.asks_for_gpu(arguments) is asked
+
+
+def test_tests_on_a_gpu_bring_its_packages_once(
+    run: ModuleType, calls: list[Any], started: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "driver_cuda", lambda: (13, 0))
+    assert run.main(["test", "-m", "gpu"]) == 0
+    assert short(run, calls)[1:] == [PIP + "requirements-dev.lock", PIP + "requirements-gpu.lock"]
+    assert short(run, started) == ["PYTHON -m pytest -m gpu"]
+    calls.clear()
+    run.main(["test", "-m", "gpu"])
+    run.main(["test"])
+    run.main([])
+    assert short(run, calls) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        (None, "No NVIDIA driver was found (does nvidia-smi work?)"),
+        ((12, 8), "is for CUDA 12.8; requirements-gpu.lock needs one for CUDA 13. Update it, or run "),
+    ],
+)
+def test_without_a_driver_that_fits_it_says_so_and_runs_the_tests(
+    run: ModuleType, calls: list[Any], started: list[Any], monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], version: tuple[int, int] | None, words: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(run, "driver_cuda", lambda: version)
+    assert run.main(["test", "-m", "gpu"]) == 0
+    assert short(run, calls)[1:] == [PIP + "requirements-dev.lock"] and started
+    assert words in capsys.readouterr().err
+
+
+def test_the_driver_is_asked_for_its_version(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ctypes
+
+    class Driver:
+        def __init__(self, name: str) -> None:
+            assert name == "libcuda.so.1" or run.os.name == "nt"
+
+        def cuDriverGetVersion(self, number: Any) -> int:
+            number._obj.value = 13010
+            return 0
+
+    monkeypatch.setattr(ctypes, "CDLL", Driver)
+    assert run.driver_cuda() == (13, 1)
+
+    def none(name: str) -> None:
+        raise OSError(f"{name}: no such file")
+
+    monkeypatch.setattr(ctypes, "CDLL", none)
+    assert run.driver_cuda() is None
+
+
 # -- what stands in the way --------------------------------------------------------------------------------------------
 
 
@@ -297,7 +372,12 @@ def test_another_system_is_told_the_names(
 
 
 @pytest.mark.parametrize(
-    ("name", "extras"), [("requirements.lock", ["data"]), ("requirements-dev.lock", ["data", "dev"])]
+    ("name", "extras"),
+    [
+        ("requirements.lock", ["data"]),
+        ("requirements-dev.lock", ["data", "dev"]),
+        ("requirements-gpu.lock", ["data", "gpu"]),
+    ],
 )
 def test_a_lock_pins_everything_by_hash_and_names_no_registry(name: str, extras: list[str]) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
@@ -312,12 +392,15 @@ def test_a_lock_pins_everything_by_hash_and_names_no_registry(name: str, extras:
     wanted = list(project["dependencies"])
     for extra in extras:
         wanted += project["optional-dependencies"][extra]
-    names = {re.split(r"[<>=!;~ ]", item)[0].lower() for item in wanted}
+    names = {re.split(r"[<>=!;~ \[]", item)[0].lower() for item in wanted}
     assert names <= pinned, names - pinned
 
 
-def test_the_development_lock_holds_the_program_s_versions() -> None:
-    def versions(name: str) -> set[str]:
-        return set(re.findall(r"^[a-z0-9-]+==\S+", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+def test_all_locks_hold_the_program_s_versions() -> None:
+    def versions(name: str) -> set[tuple[str, str]]:
+        return set(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
 
-    assert versions("requirements.lock") < versions("requirements-dev.lock")
+    program, tools, gpu = (versions(f"requirements{name}.lock") for name in ("", "-dev", "-gpu"))
+    assert program < tools and program < gpu
+    # One after the other they make one environment.
+    assert dict(tools | gpu) == dict(gpu | tools)
