@@ -12,6 +12,8 @@ struct Places {
     int step[8];  // how far x's elements lie apart along the axis
 };
 
+static_assert(sizeof(Places) == 136, "as in arrange.py");
+
 template <int N>
 __device__ void rearranged(const float* x, float* y, unsigned i, const Places& p) {
     unsigned rest = i;

@@ -65,6 +65,12 @@ __device__ void stage_on(const Stage& s, unsigned columns, float (&v)[N], unsign
             return;
         case ADD_BIAS: {
             unsigned column = index % columns;
+            if (N == 4 && columns % 4 == 0) {
+                load<N>(s.other + column, w);
+#pragma unroll
+                for (int j = 0; j < N; j++) v[j] += w[j];
+                return;
+            }
 #pragma unroll
             for (int j = 0; j < N; j++) {
                 v[j] += s.other[column];
