@@ -19,7 +19,10 @@ from engine.ops.base import Call, DType, Value
 from tests.support.compiled import NONSENSE
 from tests.support.fake_cuda import FakeDevice
 
-__all__ = ["CudaBench"]
+__all__ = ["ORDERS", "CudaBench"]
+
+ORDERS = (0, 1, 2)
+"""Orders of the pretended device's threads and blocks: forward, backward, scattered; see the shim."""
 
 
 class CudaBench:

@@ -38,6 +38,13 @@ __device__ T over_warp(T value) {
     return value;
 }
 
+// The result of `lanes` neighbouring lanes, a power of two, in each of them.
+template <typename How>
+__device__ float over_lanes(float value, int lanes) {
+    for (int step = lanes / 2; step > 0; step /= 2) value = How::join(value, __shfl_xor_sync(FULL, value, step));
+    return value;
+}
+
 // The result of all threads, in every thread. `room` has a place for each warp (blockDim.x / 32) and may be used again
 // at once. Blocks are whole warps.
 template <typename How, typename T>

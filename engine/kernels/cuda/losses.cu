@@ -3,15 +3,15 @@
 
 #include "stages.cuh"
 
+#define LOWEST -3.402823466e38f  // of all finite numbers
+
 // -- losses of rows ----------------------------------------------------------------------------------------------------
 //
 // A row belongs to `lanes` threads side by side: to 1, 2, 4, ... 32 of a warp, or to the whole block.
 
 template <typename How>
 __device__ float over_row(float value, unsigned lanes, float* room) {
-    if (lanes > WARP) return over_block<How>(value, room);
-    for (unsigned step = lanes / 2; step > 0; step /= 2) value = How::join(value, __shfl_xor_sync(FULL, value, step));
-    return value;
+    return lanes > WARP ? over_block<How>(value, room) : over_lanes<How>(value, lanes);
 }
 
 // Every row for its threads, as `row`, from `first` on (which is below `rows` where `row` is not: all threads take part
@@ -19,6 +19,8 @@ __device__ float over_row(float value, unsigned lanes, float* room) {
 #define EACH_ROW(first, row, rows, lanes)                                                               \
     for (unsigned first = blockIdx.x * (blockDim.x / lanes), row = first + threadIdx.x / lanes; first < (unsigned)(rows); \
          first += gridDim.x * (blockDim.x / lanes), row += gridDim.x * (blockDim.x / lanes))
+
+// What a loss asks of a row: the share of each class, what a score adds, and the row's loss.
 
 // The right class is a number; any other number than a class's is none of them.
 struct Right {
@@ -29,10 +31,9 @@ struct Right {
         const long long given = labels[row];
         label = given >= 0 && given < columns ? (unsigned)given : columns;
     }
+    __device__ float share(unsigned, unsigned j) const { return j == label ? 1.0f : 0.0f; }
     // What is not finite makes the loss so too: 0 times it is not a number.
-    __device__ void add(unsigned, unsigned j, float, float shifted, float& terms, float&) const {
-        terms += (j == label ? 1.0f : 0.0f) * shifted;
-    }
+    __device__ float term(float share, unsigned, float, float shifted) const { return share * shifted; }
     __device__ float finish(float terms, float, float log_total) const { return log_total - terms; }
 };
 
@@ -41,21 +42,13 @@ struct Shares {
     const float* shares;
 
     __device__ void begin(const float*, unsigned, unsigned) {}
-    __device__ void add(unsigned index, unsigned, float, float shifted, float& terms, float&) const {
-        terms += shares[index] * shifted;
-    }
+    __device__ float share(unsigned index, unsigned) const { return shares[index]; }
+    __device__ float term(float share, unsigned, float, float shifted) const { return share * shifted; }
     __device__ float finish(float terms, float, float log_total) const { return log_total - terms; }
 };
 
 // The same, with shares whose sum is not 1.
-struct WeightedShares {
-    const float* shares;
-
-    __device__ void begin(const float*, unsigned, unsigned) {}
-    __device__ void add(unsigned index, unsigned, float, float shifted, float& terms, float& whole) const {
-        terms += shares[index] * shifted;
-        whole += shares[index];
-    }
+struct WeightedShares : Shares {
     __device__ float finish(float terms, float whole, float log_total) const { return whole * log_total - terms; }
 };
 
@@ -76,14 +69,17 @@ struct Margin {
         const float v = z - right + margin;
         return (v > 0.0f || v != v ? v : 0.0f) * (j == label ? 0.0f : 1.0f);
     }
-    __device__ void add(unsigned, unsigned j, float z, float, float& terms, float&) const {
+    __device__ float share(unsigned, unsigned) const { return 0.0f; }
+    __device__ float term(float, unsigned j, float z, float) const {
         const float v = violation(j, z);
-        terms += squared ? v * v : v;
+        return squared ? v * v : v;
     }
     __device__ float finish(float terms, float, float) const { return terms; }
 };
 
-// p = softmax of each row of z; returns the sum of the rows' losses that this block has found.
+// p = softmax of each row of z; returns the sum of the rows' losses that this block has found. Rows are read twice: each
+// thread holds its sum relative to the largest number that it has met so far (Milakov, Gimelshein: Online normalizer
+// calculation for softmax, 2018).
 template <typename Of>
 __device__ float softmax_rows(Of of, const float* z, float* p, int rows, unsigned columns, unsigned lanes, float* room) {
     const unsigned lane = threadIdx.x % lanes;
@@ -91,20 +87,27 @@ __device__ float softmax_rows(Of of, const float* z, float* p, int rows, unsigne
     EACH_ROW(first, row, rows, lanes) {
         const unsigned begin = row * columns, end = row < (unsigned)rows ? columns : 0;
         if (end) of.begin(z, row, columns);
-        float largest = -__int_as_float(0x7f800000);
-        for (unsigned j = lane; j < end; j += lanes) largest = Greatest::join(largest, z[begin + j]);
-        largest = over_row<Greatest>(largest, lanes, room);
-        float total = 0.0f, terms = 0.0f, whole = 0.0f;
+        float largest = LOWEST, total = 0.0f, terms = 0.0f, whole = 0.0f;
+#pragma unroll 4
         for (unsigned j = lane; j < end; j += lanes) {
-            const float score = z[begin + j], shifted = score - largest;
-            total += expf(shifted);
-            of.add(begin + j, j, score, shifted, terms, whole);
+            const float score = z[begin + j];
+            if (score > largest) {
+                total *= expf(largest - score);
+                largest = score;
+            }
+            total += expf(score - largest);
         }
-        total = over_row<Sum>(total, lanes, room);
+        const float most = over_row<Greatest>(largest, lanes, room);
+        total = over_row<Sum>(total * expf(largest - most), lanes, room);
+#pragma unroll 4
+        for (unsigned j = lane; j < end; j += lanes) {
+            const float score = z[begin + j], shifted = score - most, share = of.share(begin + j, j);
+            p[begin + j] = expf(shifted) / total;
+            terms += of.term(share, j, score, shifted);
+            whole += share;
+        }
         terms = over_row<Sum>(terms, lanes, room);
         whole = over_row<Sum>(whole, lanes, room);
-        // Once more rather than kept: reading a row out of the cache costs less than writing it twice.
-        for (unsigned j = lane; j < end; j += lanes) p[begin + j] = expf(z[begin + j] - largest) / total;
         if (end && lane == 0) found += of.finish(terms, whole, logf(total));
     }
     return over_block<Sum>(found, room);
@@ -139,7 +142,7 @@ extern "C" __global__ void __launch_bounds__(1024) weighted_cross_entropy(
     __shared__ float room[WARP];
     __shared__ unsigned turn;
     float total;
-    const float mine = softmax_rows(WeightedShares{shares}, z, p, rows, columns, lanes, room);
+    const float mine = softmax_rows(WeightedShares{{shares}}, z, p, rows, columns, lanes, room);
     if (sum_of_blocks(mine, partials, finished, room, &turn, total)) *loss = total / *divisor;
 }
 

@@ -46,8 +46,8 @@ def _rows(value: Value) -> tuple[int, int, int, dict[str, Any]]:
     """Rows and columns of a matrix, the threads of each row, and the grid and block of a kernel that walks over it."""
     rows, columns = value.shape
     if columns > LONG_ROW:
-        # A large block for what few blocks have to get through, whatever the card.
-        block = LARGEST_BLOCK if columns >= 8 * LONG_ROW and rows < LONG_ROW else BLOCK
+        # Large blocks for very long rows: few are under way at a time, and the second reading finds them in the cache.
+        block = LARGEST_BLOCK if columns >= 8 * LONG_ROW else BLOCK
         return rows, columns, block, {"grid": min(rows, MOST_BLOCKS), "block": block}
     lanes = min(LANES, 1 << (columns - 1).bit_length())
     return rows, columns, lanes, {"grid": blocks(rows, BLOCK // lanes)}

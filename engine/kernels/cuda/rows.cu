@@ -4,13 +4,6 @@
 
 #define LESS_THAN_ALL __int_as_float(0xff800000)  // minus infinity
 
-// The result of `lanes` neighbouring lanes, a power of two, in each of them.
-template <typename How>
-__device__ float over_lanes(float value, int lanes) {
-    for (int step = lanes / 2; step > 0; step /= 2) value = How::join(value, __shfl_xor_sync(FULL, value, step));
-    return value;
-}
-
 // A score, scaled. Behind `last` there is minus infinity added, so that the weight is zero.
 __device__ inline float score(const float* x, unsigned column, unsigned last, float scale) {
     return x[column] * scale + (column > last ? LESS_THAN_ALL : 0.0f);

@@ -7,7 +7,7 @@ import pytest
 
 from engine import ops
 from engine.ops.base import Value
-from tests.engine.kernels.cuda.test_operations import ORDERS, near
+from tests.engine.kernels.cuda.test_operations import near
 from tests.engine.ops.cases import Case, constant, labels, normal, uniform
 from tests.support.compiled import Record, records_of
 from tests.support.cuda_bench import CudaBench
@@ -34,8 +34,7 @@ def cases(rows: int, columns: int) -> list[Case]:
 
 
 @pytest.mark.parametrize("shape", ROWS, ids=str)
-def test_agrees_with_float64_in_any_order(shape: tuple[int, int]) -> None:
-    benches = [CudaBench(order) for order in ORDERS]
+def test_agrees_with_float64_in_any_order(shape: tuple[int, int], benches: tuple[CudaBench, ...]) -> None:
     for case in cases(*shape):
         for record in records_of(case):
             first, *others = (bench.run([record.call], record.inputs, times=2) for bench in benches)
@@ -73,7 +72,9 @@ def _gradient_and(machine: Interpreter, draw: dict[str, Value], which: str) -> N
 
 @pytest.mark.parametrize("which", ["softmax", "squared", "weighted", "margin"])
 @pytest.mark.parametrize("shape", [(7, 10), (3, 700)], ids=str)
-def test_what_follows_a_gradient_is_done_by_its_launch(which: str, shape: tuple[int, int]) -> None:
+def test_what_follows_a_gradient_is_done_by_its_launch(
+    which: str, shape: tuple[int, int], benches: tuple[CudaBench, ...]
+) -> None:
     rng, machine = np.random.default_rng(0), Interpreter(precision="float32")
     drawn = {
         "p": rng.standard_normal(shape),
@@ -87,8 +88,7 @@ def test_what_follows_a_gradient_is_done_by_its_launch(which: str, shape: tuple[
     _gradient_and(machine, values, which)
     read = {value.id for call in machine.calls for value in call.inputs}
     inputs = {value.id: machine.host(value) for value in values.values() if value.id in read}
-    for order in ORDERS:
-        bench = CudaBench(order)
+    for bench in benches:
         found = bench.run(machine.calls, inputs)
         assert len(bench.works) == 1
         last = machine.calls[-1].outputs[0]

@@ -11,7 +11,6 @@ from tests.engine.kernels.cpu.sizes import SIZES
 from tests.engine.ops.cases import ALL, UPDATES, Case
 from tests.support.compiled import Record, records_of
 from tests.support.cuda_bench import CudaBench
-from tests.support.gpu import real_device
 
 CASES = [*ALL, *UPDATES, *SIZES]
 by_id = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
@@ -25,17 +24,6 @@ times infinity does not spread to rows that it has nothing to do with. See test_
 
 TOLERANCE = 2e-6
 """Relative to the largest number of an array, beside what the reference kernel in float32 is off."""
-
-ORDERS = (0, 1, 2)
-"""Forward, backward, scattered: see the shim."""
-
-
-@pytest.fixture(scope="module", params=["pretended", pytest.param("real", marks=pytest.mark.gpu)])
-def benches(request: pytest.FixtureRequest) -> tuple[CudaBench, ...]:
-    """The pretended device in several orders, and a GPU, several times over, where there is one."""
-    if request.param == "real":
-        return (CudaBench(device=real_device()),) * len(ORDERS)
-    return tuple(CudaBench(order) for order in ORDERS)
 
 
 def declared(case: Case, bench: CudaBench) -> list[Record]:

@@ -24,9 +24,8 @@ from engine.optimizers import LAMB, SGD, Adam, AMSGrad, Muon, RMSprop, update_sc
 from engine.penalties import L1, L2, ElasticNet, WeightDecay
 from engine.penalties import MaxNorm as MaxNormPenalty
 from engine.plan import Program, compile
-from tests.engine.kernels.cuda.test_operations import ORDERS
 from tests.engine.update.bench import small
-from tests.support.cuda_bench import CudaBench
+from tests.support.cuda_bench import ORDERS, CudaBench
 from tests.support.fake_cuda import FakeDevice
 from tests.support.interpreter import Interpreter
 
@@ -49,14 +48,13 @@ class Joined:
         self.single.call(op, *values)
         self.exact.call(op, *(self.exact.value(array) for array in given))
 
-    def check(self, launches: int, **options: Any) -> None:
-        """All calls by so many launches, in any order of threads."""
+    def check(self, benches: tuple[CudaBench, ...]) -> None:
+        """All calls are one launch, and give the same in any order of threads."""
         calls = self.single.calls
         found = []
-        for order in ORDERS:
-            bench = CudaBench(order)
-            found.append(bench.run(calls, self.inputs, times=2, **options))
-            assert len(bench.works) == launches
+        for bench in benches:
+            found.append(bench.run(calls, self.inputs, times=2))
+            assert len(bench.works) == 1
         for call in calls:
             for value in (*call.outputs, *(call.inputs[i] for i in call.op.mutates)):
                 exact, single = self.exact._arrays[value.id], self.single.host(value)
@@ -73,19 +71,19 @@ class Joined:
 
 
 @pytest.mark.parametrize("norms", [False, True])
-def test_many_arrays_are_updated_by_one_launch(norms: bool) -> None:
+def test_many_arrays_are_updated_by_one_launch(norms: bool, benches: tuple[CudaBench, ...]) -> None:
     joined = Joined()
     for index, size in enumerate(SIZES):
         flags = (bool(index & 1), bool(index & 2), bool(index & 4), index % 3 == 0, norms)
         joined.update(UpdateAdam(*flags), size)
-    joined.check(1)
+    joined.check(benches)
 
 
-def test_what_an_update_is_told_is_its_own() -> None:
+def test_what_an_update_is_told_is_its_own(benches: tuple[CudaBench, ...]) -> None:
     joined = Joined()
     for nesterov in (True, False, True):
         joined.update(UpdateSGD(norms=nesterov, nesterov=nesterov), 50)
-    joined.check(1)
+    joined.check(benches)
 
 
 def test_no_array_changes_after_a_loss_that_is_not_finite() -> None:
@@ -108,36 +106,36 @@ def test_calls_that_touch_one_another_are_not_joined() -> None:
     np.testing.assert_array_equal(found[weights.id], np.clip(before, -0.5, 0.5))
 
 
-def test_norms_and_penalties_of_many_arrays() -> None:
+def test_norms_and_penalties_of_many_arrays(benches: tuple[CudaBench, ...]) -> None:
     joined = Joined()
     for sizes in ((5,), SIZES, (2000, 3)):
         joined.add(GradientNorm(), *(joined.rng.standard_normal(size) for size in sizes))
-    joined.check(1)
+    joined.check(benches)
     joined = Joined()
     for l1, l2 in ((True, True), (False, True), (True, False)):
         arrays = (joined.rng.standard_normal(size) for size in (3000, 7))
         joined.add(PenaltyValue(l1, l2), np.array([0.3]), np.array([0.2]), *arrays)
-    joined.check(1)
+    joined.check(benches)
     joined = Joined()
     for squared in (0.0, 4.0, 1e20):
         joined.add(ClipScale(), np.array([squared]), np.array([1.5]))
-    joined.check(1)
+    joined.check(benches)
 
 
 @pytest.mark.parametrize("op", [ClipValue(), SoftThreshold(), Average()], ids=lambda op: op.name)
-def test_what_stands_beside_is_one_launch_for_many_arrays(op: Op) -> None:
+def test_what_stands_beside_is_one_launch_for_many_arrays(op: Op, benches: tuple[CudaBench, ...]) -> None:
     joined = Joined()
     for size in SIZES:
         others = [joined.rng.standard_normal(size)] if isinstance(op, Average) else []
         joined.add(op, joined.rng.standard_normal(size), *others, np.array([0.4]))
-    joined.check(1)
+    joined.check(benches)
 
 
-def test_the_units_of_many_matrices_are_brought_back_at_once() -> None:
+def test_the_units_of_many_matrices_are_brought_back_at_once(benches: tuple[CudaBench, ...]) -> None:
     joined = Joined()
     for shape, bound in (((1, 1), 0.1), ((300, 9), 17.0), ((3, 3, 4, 16), 5.5), ((65, 7), 8.0), ((2, 40), 1.0)):
         joined.add(MaxNorm(), joined.rng.standard_normal(shape), np.array([bound]))
-    joined.check(1)
+    joined.check(benches)
 
 
 def test_pieces_grow_with_the_arrays_and_with_nothing_else() -> None:
