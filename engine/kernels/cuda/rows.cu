@@ -76,18 +76,46 @@ extern "C" __global__ void __launch_bounds__(256) weights_16(
     short_weights<16>(x, y, rows, columns, queries, lanes, scale);
 }
 
+// Some scores of a row, as `score` has it.
+template <int N>
+__device__ void scores(const float* x, unsigned column, unsigned last, float scale, float (&v)[N]) {
+    load<N>(x + column, v);
+#pragma unroll
+    for (int j = 0; j < N; j++) v[j] = v[j] * scale + (column + j > last ? LESS_THAN_ALL : 0.0f);
+}
+
+template <int N>
+__device__ void long_weights(
+    const float* x, float* y, unsigned columns, unsigned last, float scale, float* room) {
+    float v[N], most = LESS_THAN_ALL, sum = 0.0f;
+    EACH_IN_BLOCK(i, columns / N) {
+        scores<N>(x, i * N, last, scale, v);
+#pragma unroll
+        for (int j = 0; j < N; j++) most = Greatest::join(most, v[j]);
+    }
+    most = over_block<Greatest>(most, room);
+    EACH_IN_BLOCK(i, columns / N) {
+        scores<N>(x, i * N, last, scale, v);
+#pragma unroll
+        for (int j = 0; j < N; j++) sum += expf(v[j] - most);
+    }
+    const float factor = 1.0f / over_block<Sum>(sum, room);
+    EACH_IN_BLOCK(i, columns / N) {
+        scores<N>(x, i * N, last, scale, v);
+#pragma unroll
+        for (int j = 0; j < N; j++) v[j] = expf(v[j] - most) * factor;
+        store<N>(y + i * N, v);
+    }
+}
+
 // A block for each row, of any length. The second and third time its numbers come from a cache.
 extern "C" __global__ void __launch_bounds__(1024) weights_long(
     const float* x, float* y, int columns, int queries, float scale) {
     __shared__ float room[WARP];
     const unsigned last = last_column(blockIdx.x, queries, columns);
     x += (size_t)blockIdx.x * columns, y += (size_t)blockIdx.x * columns;
-    float most = LESS_THAN_ALL, sum = 0.0f;
-    EACH_IN_BLOCK(j, columns) most = Greatest::join(most, score(x, j, last, scale));
-    most = over_block<Greatest>(most, room);
-    EACH_IN_BLOCK(j, columns) sum += expf(score(x, j, last, scale) - most);
-    const float factor = 1.0f / over_block<Sum>(sum, room);
-    EACH_IN_BLOCK(j, columns) y[j] = expf(score(x, j, last, scale) - most) * factor;
+    if (columns % 4) long_weights<1>(x, y, columns, last, scale, room);
+    else long_weights<4>(x, y, columns, last, scale, room);
 }
 
 // dx = scale y (dy - the sum of y dy over the columns); dx may be dy. Columns as above.
@@ -101,38 +129,83 @@ extern "C" __global__ void __launch_bounds__(256) weights_gradient_16(
     short_weights_gradient<16>(y, dy, dx, rows, columns, lanes, scale);
 }
 
+template <int N>
+__device__ void long_weights_gradient(
+    const float* y, const float* dy, float* dx, unsigned columns, float scale, float* room) {
+    float v[N], d[N], sum = 0.0f;
+    EACH_IN_BLOCK(i, columns / N) {
+        load<N>(y + i * N, v);
+        load<N>(dy + i * N, d);
+#pragma unroll
+        for (int j = 0; j < N; j++) sum += v[j] * d[j];
+    }
+    sum = over_block<Sum>(sum, room);
+    EACH_IN_BLOCK(i, columns / N) {
+        load<N>(y + i * N, v);
+        load<N>(dy + i * N, d);
+#pragma unroll
+        for (int j = 0; j < N; j++) v[j] *= (d[j] - sum) * scale;
+        store<N>(dx + i * N, v);
+    }
+}
+
 extern "C" __global__ void __launch_bounds__(1024) weights_gradient_long(
     const float* y, const float* dy, float* dx, int columns, float scale) {
     __shared__ float room[WARP];
     y += (size_t)blockIdx.x * columns, dy += (size_t)blockIdx.x * columns, dx += (size_t)blockIdx.x * columns;
-    float sum = 0.0f;
-    EACH_IN_BLOCK(j, columns) sum += y[j] * dy[j];
-    sum = over_block<Sum>(sum, room);
-    EACH_IN_BLOCK(j, columns) dx[j] = (dy[j] - sum) * y[j] * scale;
+    if (columns % 4) long_weights_gradient<1>(y, dy, dx, columns, scale, room);
+    else long_weights_gradient<4>(y, dy, dx, columns, scale, room);
+}
+
+// Elements i to i + N of the largest of pieces; `units` is a multiple of N.
+template <int N>
+__device__ void largest(const float* x, float* y, unsigned i, unsigned units, int pieces) {
+    x += i / units * units * (size_t)pieces + i % units;
+    float most[N], v[N];
+    load<N>(x, most);
+    for (int piece = 1; piece < pieces; piece++) {
+        load<N>(x + (size_t)piece * units, v);
+#pragma unroll
+        for (int j = 0; j < N; j++) most[j] = Greatest::join(most[j], v[j]);
+    }
+    store<N>(y + i, most);
 }
 
 // y (n / units, units) = the largest of x's (n / units, pieces, units) pieces.
 extern "C" __global__ void __launch_bounds__(256) maxout(const float* x, float* y, int n, int units, int pieces) {
-    EACH(i, n) {
-        const float* at = x + i / units * units * (size_t)pieces + i % units;
-        float most = *at;
-        for (int piece = 1; piece < pieces; piece++) most = Greatest::join(most, at[(size_t)piece * units]);
-        y[i] = most;
+    if (units % 4) {
+        EACH(i, n) largest<1>(x, y, i, units, pieces);
+    } else {
+        EACH(i, n / 4) largest<4>(x, y, 4 * i, units, pieces);
     }
 }
 
-// dx = dy where the piece was the largest, of equal ones the first; y is maxout's result.
+template <int N>
+__device__ void to_largest(
+    const float* x, const float* y, const float* dy, float* dx, unsigned i, unsigned units, int pieces) {
+    const size_t first = i / units * units * (size_t)pieces + i % units;
+    float most[N], d[N], v[N];
+    bool taken[N] = {};
+    load<N>(y + i, most);
+    load<N>(dy + i, d);
+    for (int piece = 0; piece < pieces; piece++) {
+        load<N>(x + first + (size_t)piece * units, v);
+#pragma unroll
+        for (int j = 0; j < N; j++) {
+            const bool wins = !taken[j] && v[j] == most[j];
+            taken[j] = taken[j] || wins;
+            v[j] = d[j] * (wins ? 1.0f : 0.0f);
+        }
+        store<N>(dx + first + (size_t)piece * units, v);
+    }
+}
+
+// dx = dy where the piece was the largest, of equal ones the first; y is maxout's result, n numbers.
 extern "C" __global__ void __launch_bounds__(256) maxout_gradient(
     const float* x, const float* y, const float* dy, float* dx, int n, int units, int pieces) {
-    EACH(i, n) {
-        const size_t first = i / units * units * (size_t)pieces + i % units;
-        const float most = y[i], d = dy[i];
-        bool free = true;
-        for (int piece = 0; piece < pieces; piece++) {
-            const size_t at = first + (size_t)piece * units;
-            const bool wins = free && x[at] == most;
-            dx[at] = d * (wins ? 1.0f : 0.0f);
-            free = free && !wins;
-        }
+    if (units % 4) {
+        EACH(i, n) to_largest<1>(x, y, dy, dx, i, units, pieces);
+    } else {
+        EACH(i, n / 4) to_largest<4>(x, y, dy, dx, 4 * i, units, pieces);
     }
 }

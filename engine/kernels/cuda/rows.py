@@ -6,18 +6,17 @@ one has a block.
 
 from __future__ import annotations
 
-from engine.kernels.cuda.launches import Binding, Launch, Work, blocks, launches_of
+from engine.kernels.cuda.launches import BLOCK, Binding, Launch, Work, blocks, launches_of
 from engine.kernels.cuda.signatures import Argument, Pointer
 from engine.ops.attention import AttentionWeights, AttentionWeightsGradient
 from engine.ops.base import Call
 from engine.ops.maxout import Maxout, MaxoutGradient
 from engine.ops.softmax import Softmax, SoftmaxGradient
 
-WARP = 32
+WARP, WIDE = 32, 4
 HELD = (4, 16)
 """Numbers of a row that a lane can hold: there is a kernel for each."""
 
-THREADS = 256
 LONG = 4096
 """Columns from which on a row's block is as large as can be."""
 
@@ -29,8 +28,8 @@ def _by_rows(kernel: str, arrays: list[Pointer], shape: tuple[int, int], queries
     for held in HELD:
         if columns <= held * lanes:
             given: list[Argument] = [*arrays, rows, columns, *queries, lanes, scale]
-            return Launch(f"{kernel}_{held}", given, -(-rows * lanes // THREADS), THREADS)
-    block = THREADS if columns <= LONG else 4 * THREADS
+            return Launch(f"{kernel}_{held}", given, -(-rows * lanes // BLOCK), BLOCK)
+    block = BLOCK if columns <= LONG else 4 * BLOCK
     return Launch(f"{kernel}_long", [*arrays, columns, *queries, scale], rows, block)
 
 
@@ -62,7 +61,13 @@ def _backward(call: Call, b: Binding) -> list[Work]:
 def _maxout(call: Call, b: Binding) -> list[Work]:
     (y,) = call.outputs
     pieces = call.op.attributes()["pieces"]
-    return [Launch("maxout", [*b.pointers(*call.inputs, y), y.size, y.shape[-1], pieces], blocks(y.size))]
+    return [
+        Launch(
+            "maxout",
+            [*b.pointers(*call.inputs, y), y.size, y.shape[-1], pieces],
+            blocks(y.size, BLOCK if y.shape[-1] % WIDE else WIDE * BLOCK),
+        )
+    ]
 
 
 @launches_of(MaxoutGradient)
@@ -70,4 +75,4 @@ def _maxout_gradient(call: Call, b: Binding) -> list[Work]:
     y = call.inputs[1]
     pieces = call.op.attributes()["pieces"]
     arguments = [*b.pointers(*call.inputs, *call.outputs), y.size, y.shape[-1], pieces]
-    return [Launch("maxout_gradient", arguments, blocks(y.size))]
+    return [Launch("maxout_gradient", arguments, blocks(y.size, BLOCK if y.shape[-1] % WIDE else WIDE * BLOCK))]

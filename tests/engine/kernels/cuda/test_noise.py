@@ -41,7 +41,7 @@ def test_dropout_has_the_bits_of_the_reference(shape: tuple[int, ...], rate: flo
 @pytest.mark.parametrize("part", ["element", "channel", "sample", "batch"])
 @pytest.mark.parametrize(("inverted", "survival"), [(True, False), (False, True), (False, False), (True, True)])
 def test_parts_are_dropped_as_in_the_reference(part: str, inverted: bool, survival: bool) -> None:
-    for shape in ((3, 5), (7, 4, 3, 5), (5, 1), (64, 9, 33)):
+    for shape in ((3, 5), (7, 4, 3, 5), (5, 1), (64, 9, 33), (5, 3, 8), (3, 2, 2)):
         found, expected = ran(Drop(STREAM, part, inverted, survival), shape, 0.3, order=2)  # type: ignore[arg-type]
         for mine, theirs in zip(found, expected, strict=True):
             np.testing.assert_array_equal(mine.view(np.uint32), theirs.view(np.uint32), f"{shape}")

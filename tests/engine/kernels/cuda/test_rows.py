@@ -7,11 +7,24 @@ import pytest
 
 from engine.kernels.cuda.launches import Launch
 from engine.ops.attention import AttentionWeights, AttentionWeightsGradient
+from engine.ops.maxout import Maxout, MaxoutGradient
 from engine.ops.softmax import Softmax, SoftmaxGradient
 from tests.support.cuda_bench import CudaBench
 from tests.support.interpreter import Interpreter
 
-LENGTHS = {1: "4", 2: "4", 3: "4", 17: "4", 33: "4", 128: "4", 129: "16", 512: "16", 513: "long", 5000: "long"}
+LENGTHS = {
+    1: "4",
+    2: "4",
+    3: "4",
+    17: "4",
+    33: "4",
+    128: "4",
+    129: "16",
+    512: "16",
+    513: "long",
+    600: "long",
+    5000: "long",
+}
 """Columns, and which kernel takes them."""
 
 
@@ -62,3 +75,22 @@ def test_large_scores_do_not_overflow() -> None:
         call = machine.call(Softmax(), value)
         found = CudaBench().run([call], {value.id: machine.host(value)})[call.outputs[0].id]
         np.testing.assert_allclose(found, 1 / columns, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "units", "pieces"), [(1, 4, 2), (9, 8, 3), (70, 20, 5), (3, 7, 4), (5, 1, 6)], ids=str
+)
+def test_the_largest_of_pieces(rows: int, units: int, pieces: int) -> None:
+    """Many pieces are equally large: of these the first one gets the gradient."""
+    rng = np.random.default_rng(0)
+    machine = Interpreter(precision="float32")
+    x = machine.value(np.round(rng.standard_normal((rows, units * pieces))))
+    forward = machine.call(Maxout(pieces), x)
+    y, dy = forward.outputs[0], machine.value(rng.standard_normal((rows, units)))
+    backward = machine.call(MaxoutGradient(pieces), x, y, dy)
+    for order in range(3):
+        bench = CudaBench(order)
+        for call in (forward, backward):
+            found = bench.run([call], {value.id: machine.host(value) for value in call.inputs})
+            result = call.outputs[0]
+            np.testing.assert_array_equal(found[result.id], machine.host(result))
