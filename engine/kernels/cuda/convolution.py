@@ -1,20 +1,24 @@
 """Convolutions, plain and in groups, and their gradients.
 
-By products: patches of some images are laid out as a matrix, and cuBLAS multiplies it; what lies between is bounded
+By patches: those of some images are laid out as a matrix, and cuBLAS multiplies it; what lies between is bounded
 (`COLUMNS`). The gradient by the images is the same with the mirrored weights, or is gathered from a product's patches,
-as in the reference. A filter of one pixel is a product and nothing else.
+as in the reference. By windows: tiles of our own look patches up where they need them, so that none is ever laid out
+(implicit.cu). A filter of one pixel is a product and nothing else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.kernels.cuda import depthwise
+from engine.kernels.cuda import depthwise, implicit
+from engine.kernels.cuda.choice import Candidate
+from engine.kernels.cuda.gemm import LAUNCH, MEMORY, product_candidates, seconds
 from engine.kernels.cuda.launches import Binding, Launch, Product, Work, blocks, launches_of
 from engine.kernels.cuda.signatures import Argument, Pointer
 from engine.kernels.cuda.windows import Filter, divisor
 from engine.ops import Conv2d, Conv2dInputGradient, Conv2dWeightGradient
-from engine.ops.base import Call
+from engine.ops.base import Call, Value
 from engine.ops.grouped_convolution import GroupedConv2d, GroupedConv2dInputGradient, GroupedConv2dWeightGradient
 
 __all__ = ["COLUMNS"]
@@ -29,7 +33,13 @@ def _forward(call: Call, b: Binding) -> list[Work]:
     f = Filter.of(call, x.shape, y.shape, w.shape)
     if f.by_channel:
         return depthwise.forward(f, call, b)
-    return _correlate(f, b.pointer(x), _plain_weights(f, b.pointer(w)), b.pointer(y), b)
+
+    def patches(b: Binding) -> list[Work]:
+        return _correlate(f, b.pointer(x), _plain_weights(f, b.pointer(w)), b.pointer(y), b)
+
+    if f.plain:
+        return b.chooser.pick(call, b, product_candidates(lambda b: _only(patches(b)), y, b))
+    return b.chooser.pick(call, b, [_by_patches(f, patches, y, b), *implicit.correlation(f, x, w, y)])
 
 
 @launches_of(Conv2dInputGradient, GroupedConv2dInputGradient)
@@ -39,10 +49,20 @@ def _input_gradient(call: Call, b: Binding) -> list[Work]:
     if f.by_channel:
         return depthwise.input_gradient(f, call, b)
     back = f.backwards()
-    if f.plain or back is None:
+
+    def gathered(b: Binding) -> list[Work]:
         return _gather(f, b.pointer(dy), b.pointer(w), b.pointer(dx), b)
-    turning, weights = _turned_weights(f, b.pointer(w), b)
-    return [turning, *_correlate(back, b.pointer(dy), weights, b.pointer(dx), b)]
+
+    if f.plain:
+        return b.chooser.pick(call, b, product_candidates(lambda b: _only(gathered(b)), dx, b))
+    if back is None:
+        return gathered(b)
+
+    def patches(b: Binding) -> list[Work]:
+        turning, weights = _turned_weights(f, b.pointer(w), b)
+        return [turning, *_correlate(back, b.pointer(dy), weights, b.pointer(dx), b)]
+
+    return b.chooser.pick(call, b, [_by_patches(back, patches, dx, b), *implicit.mirrored(back, dy, w, dx)])
 
 
 @launches_of(Conv2dWeightGradient, GroupedConv2dWeightGradient)
@@ -51,11 +71,32 @@ def _weight_gradient(call: Call, b: Binding) -> list[Work]:
     f = Filter.of(call, x.shape, dy.shape, dw.shape)
     if f.by_channel:
         return depthwise.weight_gradient(f, call, b)
-    works: list[Work] = []
-    for patches in _chunks(f, b):
-        works += patches.laid_out(f, b.pointer(x), b)
-        works.append(_weights_product(f, patches, b.pointer(x), b.pointer(dy), b.pointer(dw)))
-    return works
+
+    def patches(b: Binding) -> list[Work]:
+        works: list[Work] = []
+        for chunk in _chunks(f, b):
+            works += chunk.laid_out(f, b.pointer(x), b)
+            works.append(_weights_product(f, chunk, b.pointer(x), b.pointer(dy), b.pointer(dw)))
+        return works
+
+    if f.plain:
+        return b.chooser.pick(call, b, product_candidates(lambda b: _only(patches(b)), dw, b))
+    return b.chooser.pick(call, b, [_by_patches(f, patches, dw, b), *implicit.results(f, x, dy, dw)])
+
+
+def _by_patches(f: Filter, make: Callable[[Binding], list[Work]], y: Value, b: Binding) -> Candidate:
+    """Patches laid out, and products."""
+    numbers = f.batch * f.pixels * f.taps * f.channels
+    chunks = -(-numbers // COLUMNS)
+    flops = 2.0 * f.batch * f.pixels * f.depth * f.filters
+    expected = seconds(flops, chunks, b.followed, y.size) + chunks * LAUNCH + 8.0 * numbers / MEMORY
+    return Candidate("patches", make, expected, single=False)
+
+
+def _only(works: list[Work]) -> Product:
+    (product,) = works
+    assert isinstance(product, Product)
+    return product
 
 
 # -- products ----------------------------------------------------------------------------------------------------------

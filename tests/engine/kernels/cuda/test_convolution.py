@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from engine.kernels.cuda.launches import Launch
 from engine.ops.base import Op, Tensor, Value
 from engine.ops.grouped_convolution import GroupedConv2d, GroupedConv2dInputGradient
 from tests.engine.ops.cases import Case, normal
+from tests.support.choosers import Told, ways
 from tests.support.compiled import records_of
 from tests.support.cuda_bench import CudaBench
 from tests.support.interpreter import Interpreter
@@ -47,6 +48,7 @@ def test_some_images_at_a_time(name: str, images: int, bench: CudaBench, monkeyp
     op, weights = OPERATIONS[name]
     y = op.infer(Tensor(IMAGE), Tensor(weights))[0].shape
     each = y[1] * y[2] * weights[0] * weights[1] * C
+    bench.chooser = lambda: Told("patches")
     for record in records_of(Case(op, (normal(*IMAGE), normal(*weights)), (0, 1))):
         monkeypatch.undo()
         whole = bench.run([record.call], record.inputs)
@@ -75,10 +77,11 @@ def test_what_follows_a_gradient_is_a_stage(
         dx = machine.op(gradient, draw(*y.shape), draw(*weights))
         machine.op(ops.TanhGradient(), draw(*IMAGE), dx)
 
-    group(build, bench)
-    last = bench.works[-1]
-    if isinstance(last, Launch) and last.output is not None and last.kernel != "elementwise":
-        assert len(bench.names) == 1 and all(len(part.stages) == 1 for part in (*last.parts, last))
+    for way in group(build, bench):
+        last = bench.works[-1]
+        if isinstance(last, Launch) and last.output is not None and last.kernel != "elementwise":
+            assert len(bench.names) == 1, way
+            assert all(len(part.stages) == 1 for part in (*last.parts, last)), way
 
 
 @by_operation
@@ -89,11 +92,12 @@ def test_bias_and_activation_follow(name: str, bench: CudaBench) -> None:
         y = machine.op(ops.AddBias(), machine.op(op, draw(*IMAGE), draw(*weights)), draw(weights[3]))
         machine.op(ops.ReLU(), y)
 
-    group(build, bench)
+    assert list(group(build, bench))
 
 
-def group(build: Callable[[Interpreter, Callable[..., Value]], None], bench: CudaBench) -> None:
-    """Run calls as one group, and hold them against the reference."""
+def group(build: Callable[[Interpreter, Callable[..., Value]], None], bench: CudaBench) -> Iterator[str]:
+    """Run calls as one group in every way that there is, and hold them against the reference. Yields the way's name
+    after it was run."""
     results = []
     for precision in ("float32", "float64"):
         machine, rng = Interpreter(precision=precision), np.random.default_rng(3)
@@ -108,10 +112,43 @@ def group(build: Callable[[Interpreter, Callable[..., Value]], None], bench: Cud
         }
         results.append((machine.calls, inputs, machine))
     calls, inputs, _ = results[0]
-    found = bench.run(calls, inputs, times=2)
-    for mine, theirs in zip(calls[-1].outputs, results[1][0][-1].outputs, strict=True):
-        exact = results[1][2].host(theirs)
-        np.testing.assert_allclose(found[mine.id], exact, rtol=0, atol=3e-6 * np.max(np.abs(exact)))
+    for name in ways(bench, calls, inputs) or [""]:
+        bench.chooser = lambda name=name: Told(name)  # type: ignore[misc]
+        found = bench.run(calls, inputs, times=2)
+        for mine, theirs in zip(calls[-1].outputs, results[1][0][-1].outputs, strict=True):
+            exact = results[1][2].host(theirs)
+            largest = np.max(np.abs(exact))
+            np.testing.assert_allclose(found[mine.id], exact, rtol=0, atol=3e-6 * largest, err_msg=name)
+        yield name
+
+
+MORE: dict[str, tuple[Op, tuple[int, ...], tuple[int, ...]]] = {
+    "one channel": (ops.Conv2d(1, 2), (3, 10, 11, 1), (5, 5, 1, 8)),
+    "one filter": (ops.Conv2d(1, 1), (3, 10, 11, 4), (3, 3, 4, 1)),
+    "three channels": (ops.Conv2d(2, 1), (4, 9, 13, 3), (3, 3, 3, 36)),
+    "many channels": (ops.Conv2d(1, 1), (1, 6, 5, 72), (3, 3, 72, 132)),
+    "many pixels": (ops.Conv2d(1, 1), (6, 17, 19, 4), (2, 3, 4, 6)),
+    "groups with gaps": (GroupedConv2d(1, 2, 3, 2), (2, 9, 8, 15), (3, 2, 5, 9)),
+}
+
+
+@pytest.mark.parametrize("name", [*OPERATIONS, *MORE])
+def test_every_way_gives_the_convolution_and_its_gradients(name: str, bench: CudaBench) -> None:
+    op, image, weights = MORE[name] if name in MORE else (OPERATIONS[name][0], IMAGE, OPERATIONS[name][1])
+    for record in records_of(Case(op, (normal(*image), normal(*weights)), (0, 1))):
+        names = ways(bench, [record.call], record.inputs)
+        looked_up = [item for item in names if item.startswith("windows ")]
+        assert len(looked_up) >= 4 or not {"patches"} & set(names)
+        ((value_id, exact),) = record.reference("float64").items()
+        for way in names:
+            bench.chooser = lambda way=way: Told(way)  # type: ignore[misc]
+            found = bench.run([record.call], record.inputs, times=2)[value_id]
+            largest = np.max(np.abs(exact))
+            np.testing.assert_allclose(found, exact, rtol=0, atol=4e-6 * largest, err_msg=f"{record.call.op}: {way}")
+            first = bench.works[0]
+            assert isinstance(first, Launch) or way in ("cublas", "patches")
+            if way in looked_up:
+                assert isinstance(first, Launch) and first.kernel.startswith("correlate")
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 5, 7, 9, 12, 64, 100, 641, 6700417, 2**30, 2**31 - 1])
