@@ -67,12 +67,13 @@ class CUDAExecutor:
         """What it runs on: "CUDA · NVIDIA H200"."""
         return f"CUDA · {self.device.name}{'' if self.math == 'float32' else f' · {self.math.upper()}'}"
 
-    def bind(self, program: Program) -> BoundProgram:
-        """Give the program its memory, ready to be run. Bind the largest program first."""
+    def bind(self, program: Program, *, math: MathMode | None = None) -> BoundProgram:
+        """Give the program its memory, ready to be run. Bind the largest program first. `math` is the executor's way to
+        multiply where none is given."""
         if program.precision != "float32":
             return self._arrays.bind(program)
         arena = self._arrays.arena(program)
-        return CUDAProgram(program, self.state, arena, self.device, self._residence, self.math)
+        return CUDAProgram(program, self.state, arena, self.device, self._residence, math or self.math)
 
     def close(self) -> None:
         """Let the device go. Programs must not be run afterwards; closing twice is harmless."""

@@ -14,6 +14,7 @@ from engine.training.events import (
     Finished,
     RateDropped,
     Restored,
+    Rounded,
     Started,
     Unsaved,
     WeightsScaled,
@@ -77,7 +78,7 @@ class Announcer(QObject):
             case Unsaved():
                 text = f"{event.message} Training goes on, and saving is tried again."
                 self._notices.show_notice(text, "warning", key="unsaved")
-            case WeightsScaled():
+            case WeightsScaled() | Rounded():
                 self._status.say(event.text())
             case ExecutorChanged():
                 self._status.say(f"From step {event.step:,} on: {event.device}.")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from engine.training.loop import Loop
     from engine.training.unit_variance import LayerScale
 
-__all__ = ["failed", "started", "weights_scaled"]
+__all__ = ["failed", "rounded", "started", "weights_scaled"]
 
 
 def started(loop: Loop, *, loaded: bool) -> events.Started:
@@ -32,6 +32,13 @@ def started(loop: Loop, *, loaded: bool) -> events.Started:
         loaded=loaded,
         math=loop.math,
     )
+
+
+def rounded(loop: Loop) -> events.Rounded:
+    """How far products that round are off on the first batch."""
+    from engine.training.rounding import gradient_error
+
+    return events.Rounded(run=loop.run_id, step=loop.step, math=loop.math, error=gradient_error(loop))
 
 
 def weights_scaled(loop: Loop, scaled: Sequence[LayerScale]) -> events.WeightsScaled:

@@ -35,6 +35,7 @@ _TYPES: dict[str, type[events.Event]] = {
         events.Resumed,
         events.Started,
         events.Surface,
+        events.Rounded,
         events.Unsaved,
         events.WeightsScaled,
     )

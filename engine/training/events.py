@@ -6,6 +6,7 @@ replace their predecessor of the same type; "event"s are rare and none is lost.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from msgspec import Struct
@@ -150,6 +151,24 @@ class Started(Event, frozen=True, kw_only=True):
     executor: str = ""
     loaded: bool = False
     math: str = "float32"
+
+
+class Rounded(Event, frozen=True, kw_only=True):
+    """Matrix products round their factors to `math` ("tf32", "bf16"): the gradient of the first batch differs from that
+    with products in float32 by the part `error` of its norm; NaN where that could not be told."""
+
+    math: str
+    error: float
+
+    def text(self) -> str:
+        """What was found, in a sentence."""
+        name = {"tf32": "TF32", "bf16": "bfloat16"}.get(self.math, self.math)
+        if not math.isfinite(self.error):
+            return f"Matrix products are rounded to {name}; how far the gradient is off could not be told."
+        return (
+            f"Matrix products are rounded to {name}: the first batch's gradient differs from that in float32 by "
+            f"{self.error:.2g} of its norm."
+        )
 
 
 class WeightsScaled(Event, frozen=True, kw_only=True):

@@ -187,6 +187,8 @@ class Trainer:
             if loop is not None:
                 self._event(beginnings.started(loop, loaded=self._initial is not None))
                 self._tell_scaled(loop)
+                if loop.math != "float32":
+                    self._event(beginnings.rounded(loop))
             return loop
         except Exception as error:
             found = translated(error) if backend.kind == "cuda" else None

@@ -229,10 +229,18 @@ def _status(result: Result, options: argparse.Namespace, *, interrupted: bool) -
 
 def in_passing(event: Event) -> str:
     """What is worth a line of the log when it happens during a run, in words; "" for other events."""
-    from engine.training.events import Changed, ConditionMet, DeviceFailed, RateDropped, Restored, WeightsScaled
+    from engine.training.events import (
+        Changed,
+        ConditionMet,
+        DeviceFailed,
+        RateDropped,
+        Restored,
+        Rounded,
+        WeightsScaled,
+    )
 
     match event:
-        case WeightsScaled() | DeviceFailed():
+        case WeightsScaled() | Rounded() | DeviceFailed():
             return event.text()
         case Changed():
             return f"{event.path} is {event.after} from step {event.step} on"

@@ -116,17 +116,6 @@ __device__ T over_columns(T known, T* room, unsigned units) {
     return known;
 }
 
-// Whether this block is the last of `count` to come here: it alone, and then it sees what the others wrote before, if it
-// reads that as volatile. The ticket, 0 at first, is 0 again afterwards.
-__device__ inline bool is_last(unsigned* ticket, unsigned count, unsigned* room) {
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x == 0) *room = atomicInc(ticket, count - 1);
-    __syncthreads();
-    __threadfence();
-    return *room == count - 1;
-}
-
 // -- partial results in memory: of `count` each ------------------------------------------------------------------------
 
 struct Parts {

@@ -110,6 +110,29 @@ def test_micro_batches_give_the_large_batch() -> None:
     close(run("cuda", experiment=parts), run("cpu", experiment=base))
 
 
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize(("math", "least", "most"), [("tf32", 1e-6, 3e-3), ("bf16", 1e-4, 3e-2)])
+def test_the_error_of_rounded_products_is_told(math: str, least: float, most: float) -> None:
+    log, plain = Log(), Log()
+    trainer = run("cuda", log, math=math)
+    (told,) = log.of(events.Rounded)
+    assert least < told.error < most and f"{told.error:.2g} of its norm" in told.text()
+    assert log.of(events.Started)[0].math == math
+    exact = run("cuda", plain)
+    assert not plain.of(events.Rounded)
+    assert weights(trainer) != weights(exact)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_telling_the_error_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = run("cuda", math="tf32")
+    monkeypatch.setattr("engine.training.rounding.gradient_error", lambda loop: float("nan"))
+    log = Log()
+    untold = run("cuda", log, math="tf32")
+    assert weights(told) == weights(untold)
+    assert "could not be told" in log.of(events.Rounded)[0].text()
+
+
 def test_a_device_that_fails_hands_over_to_the_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     made = pretended_gpu.install(monkeypatch)
     count = 0
