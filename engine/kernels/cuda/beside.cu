@@ -41,11 +41,9 @@ extern "C" __global__ void __launch_bounds__(256) beside(
     float* const* row = places + piece.segment * 3;
     float* at = row[0] + piece.first;
     const float *other = row[1] ? row[1] + piece.first : nullptr, number = *row[2];
-    EACH_IN_BLOCK(i, piece.count / 4) change<4>(what, at + 4 * i, other ? other + 4 * i : other, number);
-    EACH_IN_BLOCK(i, piece.count % 4) {
-        const unsigned left = piece.count / 4 * 4 + i;
-        change<1>(what, at + left, other ? other + left : other, number);
-    }
+    each_in_piece(piece.count, [&](auto width, unsigned i) {
+        change<decltype(width)::N>(what, at + i, other ? other + i : other, number);
+    });
 }
 
 // A row of `places` for each segment: weights and bound. A block takes up to 8 columns, which are 32 bytes of each row.

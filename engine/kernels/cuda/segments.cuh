@@ -25,6 +25,22 @@ __device__ inline Segment segment_at(const int* segments, int index) {
     return {(unsigned)index, (unsigned)all.x, (unsigned)all.y, all.z, all.w};
 }
 
+// All elements of a piece, four at a time, and what is left over one by one: body(width, i) takes decltype(width)::N from
+// the i-th on.
+struct Four {
+    static const int N = 4;
+};
+
+struct One {
+    static const int N = 1;
+};
+
+template <typename Body>
+__device__ void each_in_piece(unsigned count, const Body& body) {
+    EACH_IN_BLOCK(i, count / 4) body(Four(), 4 * i);
+    EACH_IN_BLOCK(i, count % 4) body(One(), count / 4 * 4 + i);
+}
+
 // The sums over a segment of what its blocks bring: in the last block of the segment to come here, and nowhere else, they
 // take the place of `sums`. `partials` has N places for each piece, `finished` one for each segment, and is 0 between
 // launches.

@@ -80,9 +80,9 @@ __device__ void update(
 #pragma unroll
     for (int j = 0; j < Rule::SLOTS; j++) slots[j] = row[SLOTS_FROM + j] + piece.first;
     float sums[3] = {};
-    EACH_IN_BLOCK(i, piece.count / 4) update_at<Rule, 4>(rule, common, parameter, gradient, slots, 4 * i, sums);
-    EACH_IN_BLOCK(i, piece.count % 4)
-        update_at<Rule, 1>(rule, common, parameter, gradient, slots, piece.count / 4 * 4 + i, sums);
+    each_in_piece(piece.count, [&](auto width, unsigned i) {
+        update_at<Rule, decltype(width)::N>(rule, common, parameter, gradient, slots, i, sums);
+    });
     write_norms(row[NORMS], sums, segment, partials, finished, room, turn);
 }
 
@@ -193,15 +193,19 @@ extern "C" __global__ void __launch_bounds__(256) lamb_moments(
     const float* gradient = row[GRADIENT] + piece.first;
     float *mean = row[SLOTS_FROM] + piece.first, *square = row[SLOTS_FROM + 1] + piece.first;
     float sums[2] = {};
-    EACH_IN_BLOCK(i, piece.count) {
-        const float p = parameter[i];
-        float m = mean[i], s = square[i];
-        moments.add(common.seen(gradient[i], p), m, s);
-        mean[i] = m, square[i] = s;
-        const float r = direction.along(p, m, s);
-        sums[0] = fmaf(p, p, sums[0]);
-        sums[1] = fmaf(r, r, sums[1]);
-    }
+    each_in_piece(piece.count, [&](auto width, unsigned i) {
+        constexpr int N = decltype(width)::N;
+        float p[N], g[N], m[N], s[N];
+        load<N>(parameter + i, p), load<N>(gradient + i, g), load<N>(mean + i, m), load<N>(square + i, s);
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            moments.add(common.seen(g[k], p[k]), m[k], s[k]);
+            const float r = direction.along(p[k], m[k], s[k]);
+            sums[0] = fmaf(p[k], p[k], sums[0]);
+            sums[1] = fmaf(r, r, sums[1]);
+        }
+        store<N>(mean + i, m), store<N>(square + i, s);
+    });
     if (!(segment.flags & HAS_DECAY)) return;
     if (sums_of_segment<2>(sums, segment, partials, finished, room, &turn) && threadIdx.x == 0)
         ratios[piece.segment] = sums[0] == 0.0f || sums[1] == 0.0f ? 1.0f : sqrtf(sums[0] / sums[1]);
@@ -223,20 +227,28 @@ extern "C" __global__ void __launch_bounds__(256) lamb_step(
     float* parameter = row[PARAMETER] + piece.first;
     const float* gradient = row[GRADIENT] + piece.first;
     const float *mean = row[SLOTS_FROM] + piece.first, *square = row[SLOTS_FROM + 1] + piece.first;
-    float sums[3] = {};
-    EACH_IN_BLOCK(i, piece.count) {
-        const float p = parameter[i], now = fmaf(size, direction.along(p, mean[i], square[i]), p * common.keep);
-        if (row[NORMS]) add_squares(sums, gradient[i], p, now);
-        parameter[i] = now;
-    }
-    write_norms(row[NORMS], sums, segment, partials, finished, room, &turn);
+    float *norms = row[NORMS], sums[3] = {};
+    each_in_piece(piece.count, [&](auto width, unsigned i) {
+        constexpr int N = decltype(width)::N;
+        float p[N], g[N] = {}, m[N], s[N];
+        load<N>(parameter + i, p), load<N>(mean + i, m), load<N>(square + i, s);
+        if (norms) load<N>(gradient + i, g);
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            const float now = fmaf(size, direction.along(p[k], m[k], s[k]), p[k] * common.keep);
+            add_squares(sums, g[k], p[k], now);
+            p[k] = now;
+        }
+        store<N>(parameter + i, p);
+    });
+    write_norms(norms, sums, segment, partials, finished, room, &turn);
 }
 
 // -- Muon: the step is a matrix that was brought near to an orthogonal one ---------------------------------------------
 
-// The mean gradient, and the direction x (in the place of a second slot); `norm` = its norm, not less than `least`.
+// The mean gradients, and the directions x (in the place of a second slot); `norms`: of x, not less than `least`.
 extern "C" __global__ void __launch_bounds__(256) muon_direction(
-    const int* halt, float* const* places, const int* pieces, const int* segments, float* norm, float least,
+    const int* halt, float* const* places, const int* pieces, const int* segments, float* norms, float least,
     float* partials, unsigned* finished) {
     SHARED;
     if (*halt) return;
@@ -249,27 +261,40 @@ extern "C" __global__ void __launch_bounds__(256) muon_direction(
     const float *parameter = row[PARAMETER] + piece.first, *gradient = row[GRADIENT] + piece.first;
     float *mean = row[SLOTS_FROM] + piece.first, *x = row[SLOTS_FROM + 1] + piece.first;
     float sums[1] = {};
-    EACH_IN_BLOCK(i, piece.count) {
-        const float d = common.seen(gradient[i], parameter[i]), m = fmaf(rest, d - mean[i], mean[i]);
-        const float along = segment.flags & NESTEROV ? fmaf(-rest, m - d, m) : m;
-        mean[i] = m;
-        x[i] = along;
-        sums[0] = fmaf(along, along, sums[0]);
-    }
+    const bool nesterov = segment.flags & NESTEROV;
+    each_in_piece(piece.count, [&](auto width, unsigned i) {
+        constexpr int N = decltype(width)::N;
+        float p[N], g[N], m[N];
+        load<N>(parameter + i, p), load<N>(gradient + i, g), load<N>(mean + i, m);
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            const float d = common.seen(g[k], p[k]);
+            m[k] = fmaf(rest, d - m[k], m[k]);
+            g[k] = nesterov ? fmaf(-rest, m[k] - d, m[k]) : m[k];
+            sums[0] = fmaf(g[k], g[k], sums[0]);
+        }
+        store<N>(mean + i, m), store<N>(x + i, g);
+    });
     if (sums_of_segment<1>(sums, segment, partials, finished, room, &turn) && threadIdx.x == 0)
-        *norm = Greatest::join(sqrtf(sums[0]), least);
+        norms[piece.segment] = Greatest::join(sqrtf(sums[0]), least);
 }
 
-// x /= norm, n numbers.
-extern "C" __global__ void __launch_bounds__(256) muon_normalize(float* x, const float* norm, int n) {
-    const float by = *norm;
-    EACH(i, n) x[i] /= by;
+// x /= norm.
+extern "C" __global__ void __launch_bounds__(256) muon_normalize(
+    float* const* places, const int* pieces, const float* norms) {
+    const Piece piece = piece_of_block(pieces);
+    float* x = places[piece.segment * PLACES + SLOTS_FROM + 1] + piece.first;
+    const float norm = norms[piece.segment];
+    EACH_IN_BLOCK(i, piece.count) x[i] /= norm;
 }
 
-// y += b x + a I, square matrices of `size` rows.
+// y += b x + a I, `count` square matrices of `side` rows.
 extern "C" __global__ void __launch_bounds__(256) muon_polynomial(
-    float* y, const float* x, int size, float a, float b) {
-    EACH(i, size * size) y[i] = fmaf(b, x[i], y[i]) + (i / size == i % size ? a : 0.0f);
+    float* y, const float* x, int count, int side, float a, float b) {
+    EACH(i, count * side * side) {
+        const unsigned at = i % (side * side);
+        y[i] = fmaf(b, x[i], y[i]) + (at / side == at % side ? a : 0.0f);
+    }
 }
 
 // p = keep p - rate factor x.
@@ -286,13 +311,21 @@ extern "C" __global__ void __launch_bounds__(256) muon_step(
     const float size = -common.rate * factor;
     float* parameter = row[PARAMETER] + piece.first;
     const float *gradient = row[GRADIENT] + piece.first, *x = row[SLOTS_FROM + 1] + piece.first;
-    float sums[3] = {};
-    EACH_IN_BLOCK(i, piece.count) {
-        const float p = parameter[i], now = fmaf(size, x[i], p * common.keep);
-        if (row[NORMS]) add_squares(sums, gradient[i], p, now);
-        parameter[i] = now;
-    }
-    write_norms(row[NORMS], sums, segment, partials, finished, room, &turn);
+    float *norms = row[NORMS], sums[3] = {};
+    each_in_piece(piece.count, [&](auto width, unsigned i) {
+        constexpr int N = decltype(width)::N;
+        float p[N], g[N] = {}, along[N];
+        load<N>(parameter + i, p), load<N>(x + i, along);
+        if (norms) load<N>(gradient + i, g);
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            const float now = fmaf(size, along[k], p[k] * common.keep);
+            add_squares(sums, g[k], p[k], now);
+            p[k] = now;
+        }
+        store<N>(parameter + i, p);
+    });
+    write_norms(norms, sums, segment, partials, finished, room, &turn);
 }
 
 // -- sums over arrays --------------------------------------------------------------------------------------------------
@@ -308,16 +341,12 @@ extern "C" __global__ void __launch_bounds__(256) sum_of_arrays(
     const Segment segment = segment_at(segments, piece.segment);
     const float* x = arrays[piece.array] + piece.first;
     float sums[2] = {};
-    EACH_IN_BLOCK(i, piece.count / 4) {
-        float v[4];
-        load4(x + 4 * i, v);
+    each_in_piece(piece.count, [&](auto width, unsigned i) {
+        float v[decltype(width)::N];
+        load<decltype(width)::N>(x + i, v);
 #pragma unroll
-        for (int k = 0; k < 4; k++) sums[0] += fabsf(v[k]), sums[1] = fmaf(v[k], v[k], sums[1]);
-    }
-    EACH_IN_BLOCK(i, piece.count % 4) {
-        const float v = x[piece.count / 4 * 4 + i];
-        sums[0] += fabsf(v), sums[1] = fmaf(v, v, sums[1]);
-    }
+        for (int k = 0; k < decltype(width)::N; k++) sums[0] += fabsf(v[k]), sums[1] = fmaf(v[k], v[k], sums[1]);
+    });
     if (!sums_of_segment<2>(sums, segment, partials, finished, room, &turn) || threadIdx.x > 0) return;
     float* const* row = results + piece.segment * 3;
     const float absolute = row[1] ? *row[1] * sums[0] : 0.0f, squared = row[2] ? *row[2] * sums[1] : 0.0f;

@@ -12,11 +12,12 @@ from engine.averaging import ExponentialAverage
 from engine.clipping import ClipByGlobalNorm, ClipByLayerNorm, ClipByValue
 from engine.graph import check
 from engine.groups import ParameterGroup
-from engine.kernels.cuda import declare
+from engine.kernels.cuda import declare, muon
 from engine.kernels.cuda.launches import Binding, Covered, Launch, cover
 from engine.kernels.cuda.segments import piece_length
 from engine.kernels.cuda.signatures import Pointer
 from engine.kernels.reference import KERNELS
+from engine.ops.array_rules import UpdateLAMB, UpdateMuon
 from engine.ops.base import DType, Op, Role
 from engine.ops.beside import Average, ClipValue, MaxNorm, SoftThreshold
 from engine.ops.update import COMMON, ClipScale, GradientNorm, PenaltyValue, UpdateAdam, UpdateRule, UpdateSGD
@@ -48,13 +49,13 @@ class Joined:
         self.single.call(op, *values)
         self.exact.call(op, *(self.exact.value(array) for array in given))
 
-    def check(self, benches: tuple[CudaBench, ...]) -> None:
-        """All calls are one launch, and give the same in any order of threads."""
+    def check(self, benches: tuple[CudaBench, ...], launches: int = 1) -> None:
+        """All calls are one launch, or so many, and give the same in any order of threads."""
         calls = self.single.calls
         found = []
         for bench in benches:
             found.append(bench.run(calls, self.inputs, times=2))
-            assert len(bench.works) == 1
+            assert len(bench.works) == launches
         for call in calls:
             for value in (*call.outputs, *(call.inputs[i] for i in call.op.mutates)):
                 exact, single = self.exact._arrays[value.id], self.single.host(value)
@@ -63,7 +64,7 @@ class Joined:
                 for other in found[1:]:
                     np.testing.assert_array_equal(found[0][value.id], other[value.id])
 
-    def update(self, op: UpdateRule, size: int) -> None:
+    def update(self, op: UpdateRule, *size: int) -> None:
         draw = self.rng.standard_normal
         scalars = self.rng.uniform(0.1, 0.9, (len(COMMON) + len(op.RULE_SCALARS), 1))
         slots = [self.rng.uniform(1.0, 2.0, size) for _ in op.SLOTS]
@@ -86,10 +87,36 @@ def test_what_an_update_is_told_is_its_own(benches: tuple[CudaBench, ...]) -> No
     joined.check(benches)
 
 
-def test_no_array_changes_after_a_loss_that_is_not_finite() -> None:
+@pytest.mark.parametrize("norms", [False, True])
+def test_rules_that_see_whole_arrays_are_joined_too(norms: bool, benches: tuple[CudaBench, ...]) -> None:
+    joined = Joined()
+    for index, size in enumerate(SIZES):
+        joined.update(UpdateLAMB(has_l2=bool(index & 1), has_decay=bool(index & 2), norms=norms), size)
+    joined.check(benches, launches=2)
+
+
+@pytest.mark.parametrize("norms", [False, True])
+def test_matrices_of_a_shape_are_made_orthogonal_together(norms: bool, benches: tuple[CudaBench, ...]) -> None:
+    joined = Joined()
+    for index, shape in enumerate([(5, 7), (31, 40), (7, 5), (5, 7), (31, 40), (5, 7), (3, 2, 5)]):
+        joined.update(UpdateMuon(has_decay=bool(index & 1), norms=norms, nesterov=index > 2, iterations=2), *shape)
+    # Of four shapes: what comes first and last, and thrice three products and a sum.
+    joined.check(benches, launches=4 * (3 + 2 * 4))
+
+
+def test_large_matrices_are_made_orthogonal_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(muon, "TOGETHER", 100)
+    joined = Joined()
+    for _ in range(5):
+        joined.update(UpdateMuon(iterations=1), 7, 6)
+    joined.check((CudaBench(), CudaBench(1)), launches=3 * (3 + 4))
+
+
+@pytest.mark.parametrize("op", [UpdateAdam(norms=True), UpdateLAMB(), UpdateMuon()], ids=lambda op: op.name)
+def test_no_array_changes_after_a_loss_that_is_not_finite(op: UpdateRule) -> None:
     joined = Joined()
     for size in SIZES:
-        joined.update(UpdateAdam(norms=True), size)
+        joined.update(op, *((size, 3) if isinstance(op, UpdateMuon) else (size,)))
     found = CudaBench().run(joined.single.calls, joined.inputs, halted=True)
     for id_, array in joined.inputs.items():
         np.testing.assert_array_equal(found[id_], array)
@@ -257,6 +284,19 @@ def test_a_whole_phase_does_what_the_array_executor_does(name: str, observe: boo
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6, err_msg=f"{what}, step {count}")
     for arena, array in ours.host.items():
         np.testing.assert_allclose(ours.arenas[arena]._host, array, rtol=1e-4, atol=2e-5, err_msg=arena)
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_instruments_change_no_bit(name: str) -> None:
+    plain, seen = (phase(observe, **PHASES[name]) for observe in (False, True))
+    for ours in (plain, seen):
+        ours.step(1), ours.step(2)
+    for segment in plain.program.layout.parameters:
+        for arena in sorted(
+            {"parameters", "average", *(name for name in plain.arenas if ":" in name)} & set(plain.arenas)
+        ):
+            here = slice(segment.start, segment.start + segment.size)
+            np.testing.assert_array_equal(plain.arenas[arena]._host[here], seen.arenas[arena]._host[here], arena)
 
 
 @pytest.mark.parametrize("name", ["network", "layer", "lamb"])
