@@ -1,6 +1,7 @@
 // Sums down the columns of a matrix. A block takes `width` neighbouring columns of `height` rows; as many rows as fit
 // are taken at once, each thread adds up every so-manieth of them, and what the threads of a column have is added up as
-// a tree. Blocks of further rows leave their sums in further rows of y, which the same kernel adds up then.
+// a tree. Where further blocks take further rows, each leaves its sums in a row of `partials`, and the last of them to come
+// adds these up, in their order.
 
 #include "common.cuh"
 #include "activations.cuh"
@@ -22,10 +23,32 @@ __device__ inline float over_parts(float value, float* room, int width, int part
     return room[threadIdx.x];
 }
 
-// y (blocks down, columns): sums of `height` rows of x (rows, columns). Blocks: across, down.
+// y (columns) = what the blocks that take the same columns bring, each in the thread of `part` 0. `partials` has a place
+// for each column and block, `finished` one for each stripe of columns.
+__device__ inline void add_up(
+    float sum, float* y, float* partials, unsigned* finished, unsigned columns, int width, int part, int parts,
+    unsigned column, float* room, unsigned* turn) {
+    const bool here = part < parts && column < columns;
+    sum = over_parts(sum, room, width, part, parts);
+    if (gridDim.y > 1) {
+        if (part == 0 && here) partials[blockIdx.y * columns + column] = sum;
+        if (!is_last(finished + blockIdx.x, gridDim.y, turn)) return;
+        const volatile float* all = partials;
+        sum = 0.0f;
+        if (here) {
+#pragma unroll AT_ONCE
+            for (unsigned row = part; row < gridDim.y; row += parts) sum += all[row * columns + column];
+        }
+        sum = over_parts(sum, room, width, part, parts);
+    }
+    if (part == 0 && here) y[column] = sum;
+}
+
+// y (columns) = the sums of x (rows, columns) over its rows. Blocks: across, down.
 extern "C" __global__ void __launch_bounds__(512) column_sums(
-    const float* x, float* y, int rows, int columns, int width, int height) {
+    const float* x, float* y, float* partials, unsigned* finished, int rows, int columns, int width, int height) {
     __shared__ float room[MOST];
+    __shared__ unsigned turn;
     const int parts = blockDim.x / width, part = threadIdx.x / width;
     const unsigned column = blockIdx.x * width + threadIdx.x % width;
     const unsigned first = blockIdx.y * height, last = min((unsigned)rows, first + height);
@@ -41,16 +64,16 @@ extern "C" __global__ void __launch_bounds__(512) column_sums(
             for (int j = 0; j < AT_ONCE; j++) sum += v[j];
         }
     }
-    sum = over_parts(sum, room, width, part, parts);
-    if (part == 0 && column < columns) y[(size_t)blockIdx.y * columns + column] = sum;
+    add_up(sum, y, partials, finished, columns, width, part, parts, column, room, &turn);
 }
 
 // Of an activation with learned numbers, one for each column: dx = dy f'(x), and the sums as above of dy times f's
 // derivative by the number. dx may be dy. One number for all is a matrix of one column.
 extern "C" __global__ void __launch_bounds__(512) learned_gradient(
-    int which, const float* x, const float* numbers, const float* dy, float* dx, float* dnumbers, int rows, int columns,
-    int width, int height) {
+    int which, const float* x, const float* numbers, const float* dy, float* dx, float* dnumbers, float* partials,
+    unsigned* finished, int rows, int columns, int width, int height) {
     __shared__ float room[MOST];
+    __shared__ unsigned turn;
     const int parts = blockDim.x / width, part = threadIdx.x / width;
     const unsigned column = blockIdx.x * width + threadIdx.x % width;
     const unsigned first = blockIdx.y * height, last = min((unsigned)rows, first + height);
@@ -77,6 +100,5 @@ extern "C" __global__ void __launch_bounds__(512) learned_gradient(
             }
         }
     }
-    sum = over_parts(sum, room, width, part, parts);
-    if (part == 0 && column < columns) dnumbers[(size_t)blockIdx.y * columns + column] = sum;
+    add_up(sum, dnumbers, partials, finished, columns, width, part, parts, column, room, &turn);
 }

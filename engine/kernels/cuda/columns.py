@@ -1,20 +1,23 @@
 """Sums down the columns of a matrix: of biases' gradients, over a batch, and of learned activations' numbers.
 
-A short matrix is one launch. A tall one with few columns, which would keep few of the device's processors busy, is
-cut into pieces of rows; a second launch adds the pieces' sums up. How many there are depends on the shape alone.
+One launch each. A tall matrix with few columns, which would keep few of the device's processors busy, is cut into
+pieces of rows; whichever block is done last adds the pieces' sums up, in their order. How many there are depends on
+the shape alone.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from engine.kernels.cuda.activations import LEARNED
 from engine.kernels.cuda.launches import Binding, Launch, Work, launches_of
-from engine.kernels.cuda.signatures import Argument, Pointer
+from engine.kernels.cuda.signatures import NULL, Argument, Pointer
 from engine.ops import SumRows
 from engine.ops.base import Call, Op
 from engine.ops.embedding import SumBatch
 from engine.ops.learned import LearnedSwish, LearnedSwishGradient, PReLU, PReLUGradient
 
-__all__ = ["cut", "sum_columns"]
+__all__ = ["ENOUGH", "cut", "sum_columns"]
 
 THREADS = 512
 WIDE = 32
@@ -42,27 +45,20 @@ def cut(rows: int, columns: int) -> tuple[int, int, int, int]:
     return width, height, across, -(-rows // height)
 
 
-def _block(rows: int, width: int) -> int:
-    """Threads of a block: no more warps than there are numbers."""
-    return min(THREADS, -(-rows * width // 32) * 32)
+def _launch(kernel: str, given: list[Argument], rows: int, columns: int, b: Binding) -> list[Work]:
+    """The kernel, with what it adds sums up in."""
+    width, height, across, down = cut(rows, columns)
+    partials = b.scratch(down * columns) if down > 1 else NULL
+    finished = b.memory(across, np.uint32) if down > 1 else NULL
+    # No more warps than there are numbers.
+    block = min(THREADS, -(-height * width // 32) * 32)
+    arguments = [*given, partials, finished, rows, columns, width, height]
+    return [Launch(kernel, arguments, (across, down), block)]
 
 
 def sum_columns(x: Pointer, rows: int, columns: int, y: Pointer, b: Binding) -> list[Work]:
     """y (columns) = the sums of x (rows, columns) over its rows."""
-    width, height, across, down = cut(rows, columns)
-    sums = y if down == 1 else b.scratch(down * columns)
-    arguments: list[Argument] = [x, sums, rows, columns, width, height]
-    works: list[Work] = [Launch("column_sums", arguments, (across, down), _block(height, width))]
-    return works + _finish(sums, down, columns, y)
-
-
-def _finish(sums: Pointer, rows: int, columns: int, y: Pointer) -> list[Work]:
-    """What adds the pieces' sums up, where there are several."""
-    if rows == 1:
-        return []
-    across = -(-columns // WIDE)
-    width = -(-columns // across)
-    return [Launch("column_sums", [sums, y, rows, columns, width, rows], across, _block(rows, width))]
+    return _launch("column_sums", [x, y], rows, columns, b)
 
 
 @launches_of(SumRows)
@@ -81,12 +77,6 @@ def _sum_batch(call: Call, b: Binding) -> list[Work]:
 def _learned_gradient(call: Call, b: Binding) -> list[Work]:
     x, numbers, dy = call.inputs
     dx, dnumbers = call.outputs
-    columns = numbers.size
-    rows = x.size // columns
-    width, height, across, down = cut(rows, columns)
-    result = b.pointer(dnumbers)
-    sums = result if down == 1 else b.scratch(down * columns)
-    arrays = [*b.pointers(x, numbers, dy, dx), sums]
-    arguments: list[Argument] = [GRADIENTS[type(call.op)], *arrays, rows, columns, width, height]
-    work = Launch("learned_gradient", arguments, (across, down), _block(height, width))
-    return [work, *_finish(sums, down, columns, result)]
+    arrays = b.pointers(x, numbers, dy, dx, dnumbers)
+    given: list[Argument] = [GRADIENTS[type(call.op)], *arrays]
+    return _launch("learned_gradient", given, x.size // numbers.size, numbers.size, b)
