@@ -13,9 +13,10 @@ struct Place {
     unsigned column, row, step;  // the first of the thread's columns, its first row, and how far the next one is
     bool inside;
 
-    __device__ Place(unsigned columns, unsigned shift) {
+    // `block` counts blocks from the left.
+    __device__ Place(unsigned columns, unsigned shift, unsigned block) {
         const unsigned across = 1u << shift;
-        column = (blockIdx.x * across + (threadIdx.x & (across - 1))) * N;
+        column = (block * across + (threadIdx.x & (across - 1))) * N;
         row = threadIdx.x >> shift;
         step = COLUMN_THREADS >> shift;
         inside = column < columns;
@@ -114,6 +115,67 @@ struct Moments {
         }
     }
 };
+
+// The moments of all the block's rows, in each thread; total = their number.
+template <int N>
+__device__ void join_block(Moments<N>& moments, float total, float (&mean)[N], float* room, unsigned shift) {
+    float sum[N];
+#pragma unroll
+    for (int j = 0; j < N; j++) sum[j] = moments.sum[j];
+    over_rows<N>(sum, room, shift);
+#pragma unroll
+    for (int j = 0; j < N; j++) mean[j] = sum[j] / total;
+    moments.move_to(mean);
+    over_rows<N>(moments.squares, room, shift);
+#pragma unroll
+    for (int j = 0; j < N; j++) moments.sum[j] = sum[j];
+}
+
+// products += sums over rows of dy (x - center) each, total += those of dy
+template <int N>
+__device__ void sum_products(
+    const float* x, const float* dy, unsigned columns, unsigned row, unsigned stop, unsigned step,
+    const float (&center)[N], const float (&each)[N], float (&products)[N], float (&total)[N]) {
+    const int AT_ONCE = N == 4 ? 2 : 4;
+    for (; row < stop; row += AT_ONCE * step) {
+        float v[AT_ONCE][N], g[AT_ONCE][N];
+#pragma unroll
+        for (int u = 0; u < AT_ONCE; u++)
+            if (row + u * step < stop) {
+                load<N>(x + (row + u * step) * columns, v[u]);
+                load<N>(dy + (row + u * step) * columns, g[u]);
+            }
+#pragma unroll
+        for (int u = 0; u < AT_ONCE; u++)
+            if (row + u * step < stop) {
+#pragma unroll
+                for (int j = 0; j < N; j++) {
+                    total[j] += g[u][j];
+                    products[j] += g[u][j] * ((v[u][j] - center[j]) * each[j]);
+                }
+            }
+    }
+}
+
+// products, total = the sums of `count` parts each, (count, columns); the second ones lie `apart` behind the first.
+template <int N>
+__device__ void join_parts(
+    const Place<N>& place, const float* parts, unsigned count, unsigned columns, unsigned apart,
+    float (&products)[N], float (&total)[N], float* room, unsigned shift) {
+#pragma unroll
+    for (int j = 0; j < N; j++) products[j] = total[j] = 0.0f;
+    if (place.inside) {
+        for (unsigned i = place.row; i < count; i += place.step) {
+            float one[N], other[N];
+            load<N>(parts + i * columns + place.column, one);
+            load<N>(parts + apart + i * columns + place.column, other);
+#pragma unroll
+            for (int j = 0; j < N; j++) products[j] += one[j], total[j] += other[j];
+        }
+    }
+    over_rows<N>(products, room, shift);
+    over_rows<N>(total, room, shift);
+}
 
 template <int N>
 __device__ void load_or(const float* at, float otherwise, float (&v)[N]) {

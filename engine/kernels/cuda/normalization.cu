@@ -55,27 +55,12 @@ __device__ void keep_statistics(
     }
 }
 
-// The moments of all the block's rows, in each thread; total = their number.
-template <int N>
-__device__ void join_block(Moments<N>& moments, float total, float (&mean)[N], float* room, unsigned shift) {
-    float sum[N];
-#pragma unroll
-    for (int j = 0; j < N; j++) sum[j] = moments.sum[j];
-    over_rows<N>(sum, room, shift);
-#pragma unroll
-    for (int j = 0; j < N; j++) mean[j] = sum[j] / total;
-    moments.move_to(mean);
-    over_rows<N>(moments.squares, room, shift);
-#pragma unroll
-    for (int j = 0; j < N; j++) moments.sum[j] = sum[j];
-}
-
 template <int N>
 __device__ void batch_norm_on(
     const float* x, const float* gamma, const float* beta, float* running_mean, float* running_variance, float* mean,
     float* deviation, float* y, unsigned rows, unsigned columns, unsigned shift, float momentum, float epsilon,
     const Stages& stages, float* room) {
-    const Place<N> place(columns, shift);
+    const Place<N> place(columns, shift, blockIdx.x);
     Moments<N> moments;
     if (place.inside) moments.add(x + place.column, columns, place.row, rows, place.step);
     float center[N], offset[N], gain[N];
@@ -111,7 +96,7 @@ __device__ void statistics_on(
     const float* x, float* parts, int* counters, float* running_mean, float* running_variance, float* mean,
     float* deviation, unsigned rows, unsigned columns, unsigned part_rows, unsigned shift, float momentum, float epsilon,
     float* room, int* flag) {
-    const Place<N> place(columns, shift);
+    const Place<N> place(columns, shift, blockIdx.x);
     const unsigned count = gridDim.y, start = blockIdx.y * part_rows, stop = min(start + part_rows, rows);
     float center[N];
     {
@@ -175,7 +160,7 @@ template <int N>
 __device__ void normalize_on(
     const float* x, const float* gamma, const float* beta, const float* mean, const float* spread, float* y,
     unsigned rows, unsigned columns, unsigned shift, bool is_variance, float epsilon, const Stages& stages) {
-    const Place<N> place(columns, shift);
+    const Place<N> place(columns, shift, blockIdx.x);
     if (!place.inside) return;
     float center[N], factor[N], offset[N], gain[N];
     load<N>(mean + place.column, center);
@@ -214,32 +199,6 @@ __device__ void factors(int kind, float epsilon, float (&deviation)[N], float (&
     for (int j = 0; j < N; j++) {
         each[j] = kind == WEIGHTS ? deviation[j] : 1.0f;
         whole[j] = kind == WEIGHTS ? 1.0f : deviation[j];
-    }
-}
-
-// products += sums over rows of dy (x - center) each, total += those of dy
-template <int N>
-__device__ void sum_products(
-    const float* x, const float* dy, unsigned columns, unsigned row, unsigned stop, unsigned step,
-    const float (&center)[N], const float (&each)[N], float (&products)[N], float (&total)[N]) {
-    const int AT_ONCE = N == 4 ? 2 : 4;
-    for (; row < stop; row += AT_ONCE * step) {
-        float v[AT_ONCE][N], g[AT_ONCE][N];
-#pragma unroll
-        for (int u = 0; u < AT_ONCE; u++)
-            if (row + u * step < stop) {
-                load<N>(x + (row + u * step) * columns, v[u]);
-                load<N>(dy + (row + u * step) * columns, g[u]);
-            }
-#pragma unroll
-        for (int u = 0; u < AT_ONCE; u++)
-            if (row + u * step < stop) {
-#pragma unroll
-                for (int j = 0; j < N; j++) {
-                    total[j] += g[u][j];
-                    products[j] += g[u][j] * ((v[u][j] - center[j]) * each[j]);
-                }
-            }
     }
 }
 
@@ -288,7 +247,7 @@ __device__ void gradient_on(
     const float* x, const float* gamma, const float* mean, const float* spread, const float* dy, float* dx,
     float* dgamma, float* dbeta, unsigned rows, unsigned columns, unsigned shift, int kind, float epsilon,
     const Stages& stages, float* room) {
-    const Place<N> place(columns, shift);
+    const Place<N> place(columns, shift, blockIdx.x);
     float center[N], deviation[N], each[N], whole[N], products[N] = {}, total[N] = {};
     if (place.inside) {
         load<N>(mean + place.column, center);
@@ -330,7 +289,7 @@ __device__ void gradient_sums_on(
     const float* x, const float* mean, const float* spread, const float* dy, float* parts, int* counters, float* dgamma,
     float* dbeta, unsigned rows, unsigned columns, unsigned part_rows, unsigned shift, int kind, float epsilon,
     float* room, int* flag) {
-    const Place<N> place(columns, shift);
+    const Place<N> place(columns, shift, blockIdx.x);
     const unsigned count = gridDim.y, start = blockIdx.y * part_rows, stop = min(start + part_rows, rows);
     float center[N], deviation[N], each[N], whole[N], products[N] = {}, total[N] = {};
     if (place.inside) {
@@ -349,19 +308,7 @@ __device__ void gradient_sums_on(
         store<N>(part + count * columns, total);
     }
     if (!is_last_block(counters + blockIdx.x, count, flag)) return;
-#pragma unroll
-    for (int j = 0; j < N; j++) products[j] = total[j] = 0.0f;
-    if (place.inside) {
-        for (unsigned i = place.row; i < count; i += place.step) {
-            float one[N], other[N];
-            load<N>(parts + i * columns + place.column, one);
-            load<N>(parts + (count + i) * columns + place.column, other);
-#pragma unroll
-            for (int j = 0; j < N; j++) products[j] += one[j], total[j] += other[j];
-        }
-    }
-    over_rows<N>(products, room, shift);
-    over_rows<N>(total, room, shift);
+    join_parts<N>(place, parts, count, columns, count * columns, products, total, room, shift);
     if (!place.inside || place.row) return;
 #pragma unroll
     for (int j = 0; j < N; j++) products[j] *= whole[j];
@@ -389,7 +336,7 @@ __device__ void gradient_rest_on(
     const float* x, const float* gamma, const float* mean, const float* spread, const float* dy, const float* dgamma,
     const float* dbeta, float* dx, unsigned rows, unsigned columns, unsigned shift, int kind, float epsilon,
     const Stages& stages) {
-    const Place<N> place(columns, shift);
+    const Place<N> place(columns, shift, blockIdx.x);
     if (!place.inside) return;
     float center[N], deviation[N], products[N], total[N];
     load<N>(mean + place.column, center);

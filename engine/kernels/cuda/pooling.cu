@@ -237,7 +237,7 @@ extern "C" __global__ void __launch_bounds__(256, 4) adaptive_pool(
 
 template <int N, typename How>
 __device__ void pool_together(const float* x, float* y, const Pixels& p, unsigned shift, float from, float* room) {
-    const Place<N> place(p.channels, shift);
+    const Place<N> place(p.channels, shift, blockIdx.x);
     const AdaptiveAxis down{(unsigned)p.height, (unsigned)p.rows}, along{(unsigned)p.width, (unsigned)p.columns};
     for (unsigned region = blockIdx.y; region < (unsigned)(p.count / p.channels); region += gridDim.y) {
         unsigned row, column;

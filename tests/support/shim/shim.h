@@ -218,6 +218,7 @@ static inline float __int_as_float(int bits) { float f; memcpy(&f, &bits, 4); re
 static inline int __float_as_int(float f) { int bits; memcpy(&bits, &f, 4); return bits; }
 static inline float __uint_as_float(unsigned bits) { float f; memcpy(&f, &bits, 4); return f; }
 static inline unsigned __float_as_uint(float f) { unsigned bits; memcpy(&bits, &f, 4); return bits; }
+static inline float __fmul_rn(float a, float b) { return a * b; }
 static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 static inline double rsqrt(double x) { return 1.0 / sqrt(x); }
 static inline float normcdff(float x) { return 0.5f * erfcf(-x * 0.70710678118654752f); }
