@@ -31,6 +31,7 @@ EVENTS = [
     events.Finished(run="r", step=1, reason="done", seconds=1.25),
     events.ExecutorChanged(run="r", step=6, executor="cpu", device="Compiled · 2 threads"),
     events.DeviceFailed(run="r", step=6, failed_at=9, executor="cpu", device="Compiled · 2 threads", message="Lost."),
+    events.Rounded(run="r", step=0, math="tf32", error=3e-4),
     events.WeightsScaled(run="r", step=0, before={"dense_1": 0.2}, after={"dense_1": 1.0}, tries={"dense_1": 1}),
     events.Unsaved(run="r", step=1, message="The disk is full."),
     events.Progress(
