@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from engine.blocks import BlockProblem, copy_number, ends_of, template_of, unrolled_network
+from engine.blocks import BlockProblem, copy_number, ends_of, template_of, unrolled_network, without_block
 from engine.edits import EditError, unique_id
 from engine.experiment import MOST_REPEATS, Block, Experiment, NetworkSpec
 from engine.wiring import STEP
@@ -47,9 +47,7 @@ def group(experiment: Experiment, ids: Iterable[str], times: int = 2, title: str
 
 def ungroup(experiment: Experiment, node: str) -> Experiment:
     """Take the group that `node` belongs to apart; its layers stay, once."""
-    block = _block(experiment, node)
-    kept = tuple(item for item in experiment.network.blocks if item is not block)
-    return replace(experiment, network=replace(experiment.network, blocks=kept))
+    return without_block(experiment, _block(experiment, node))
 
 
 def repeat(experiment: Experiment, node: str, times: int) -> Experiment:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 
 from msgspec.structs import replace
 
-from engine.blocks import BlockProblem, copy_number, ends_of, is_copy, template_of
+from engine.blocks import BlockProblem, copy_number, ends_of, is_copy, template_of, without_block
 from engine.diagnostics import Diagnostic, Fix
-from engine.experiment import Block, Experiment, NetworkSpec
+from engine.experiment import NetworkSpec
 
 __all__ = ["block_findings", "collapsed"]
 
@@ -29,17 +30,8 @@ def block_findings(network: NetworkSpec) -> Iterator[Diagnostic]:
                     field="",
                     severity="error",
                     message=f"This group cannot be repeated: {words}.",
-                    fix=Fix("Ungroup", _ungrouped(block)),
+                    fix=Fix("Ungroup", partial(without_block, block=block)),
                 )
-
-
-def _ungrouped(block: Block) -> Callable[[Experiment], Experiment]:
-    def edit(experiment: Experiment) -> Experiment:
-        network = experiment.network
-        kept = tuple(item for item in network.blocks if item.nodes != block.nodes)
-        return replace(experiment, network=replace(network, blocks=kept))
-
-    return edit
 
 
 def collapsed(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

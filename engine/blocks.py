@@ -25,6 +25,7 @@ __all__ = [
     "template_of",
     "unrolled",
     "unrolled_network",
+    "without_block",
 ]
 
 Ends = tuple[str, str]
@@ -54,6 +55,12 @@ def copy_number(node: str) -> int:
 def template_of(node: str) -> str:
     """The id of the node that a copy is of; any other id stays as it is."""
     return COPY.sub("", node)
+
+
+def without_block(experiment: Experiment, block: Block) -> Experiment:
+    """The experiment without one of its blocks, whose layers stay, once; as it is where it has no such block."""
+    kept = tuple(item for item in experiment.network.blocks if item.nodes != block.nodes)
+    return replace(experiment, network=replace(experiment.network, blocks=kept))
 
 
 def ends_of(network: NetworkSpec, members: Collection[str]) -> Ends:
