@@ -21,12 +21,6 @@ from tests.support.fake_cuda import FakeDevice
 from tests.support.interpreter import Interpreter
 
 SHAPES = [(1, 1), (5, 7), (33, 3), (3, 8, 8, 2), (130, 300), (2, 9_003), (1, 20_000), (ONE_BLOCK + 1,), (12, 7, 8, 32)]
-ORDERS = (0, 1, 2)
-
-
-@pytest.fixture(scope="module")
-def benches() -> tuple[CudaBench, ...]:
-    return tuple(CudaBench(order) for order in ORDERS)
 
 
 def observed(benches: tuple[CudaBench, ...], op: Op, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
