@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
 
 from lab import errands
+from lab.devices import gpu_of
 
 if TYPE_CHECKING:
     from lab.window import Window
@@ -45,6 +46,17 @@ class Action(Struct, frozen=True, kw_only=True):
 
 def _selected(window: Window) -> bool:
     return bool(window.selection.nodes)
+
+
+def _first_gpu(window: Window) -> tuple[str, ...]:
+    """The devices that stand for the first GPU that can be used."""
+    return ("cuda", *(gpu.id for gpu in window.devices.usable[:1]))
+
+
+def _can_round(window: Window) -> bool:
+    """Whether the next run may have rounded matrix products: on a GPU, by the CUDA executor."""
+    session = window.session
+    return session.executor in ("auto", "cuda") and gpu_of(session.device, window.devices.found) is not None
 
 
 def _active(window: Window) -> bool:
@@ -120,8 +132,17 @@ ACTIONS: tuple[Action, ...] = (
            checked=lambda w: w.session.device == "auto", tip="An NVIDIA GPU where there is one, else the processor"),
     Action(id="device_cpu", text="Device: processor (CPU)", run=lambda w: errands.set_device(w, "cpu"),
            checked=lambda w: w.session.device == "cpu"),
-    Action(id="device_cuda", text="Device: NVIDIA GPU (CuPy)", run=lambda w: errands.set_device(w, "cuda"),
-           checked=lambda w: w.session.device == "cuda"),
+    Action(id="device_cuda", text="Device: NVIDIA GPU", run=lambda w: errands.set_device(w, "cuda"),
+           words="cuda cupy graphics card", checked=lambda w: w.session.device in _first_gpu(w),
+           enabled=lambda w: bool(w.devices.usable)),
+    Action(id="gpu_help", text="What to do for a GPU…", run=errands.show_gpu_help,
+           words="cuda cupy nvidia driver install device"),
+    Action(id="look_devices", text="Look for devices again", run=lambda w: w.devices.look(anew=True),
+           words="gpu cuda nvidia", enabled=lambda w: not w.devices.busy,
+           tip="After a driver or CuPy was installed, or to see how much memory is free"),
+    Action(id="benchmark", text="Benchmark the devices…", run=errands.show_benchmark,
+           words="gflops bandwidth speed gpu processor tf32 bf16 measure",
+           tip="How fast this machine multiplies matrices and moves memory"),
 
     Action(id="executor_auto", text="Executor: automatic", run=lambda w: errands.set_executor(w, "auto"),
            checked=lambda w: w.session.executor == "auto", words="compiled numba kernels speed",
@@ -130,9 +151,22 @@ ACTIONS: tuple[Action, ...] = (
            checked=lambda w: w.session.executor == "cpu", enabled=lambda w: not w.kernels.unavailable,
            words="numba kernels threads speed",
            tip="Whole steps in compiled kernels, float32 on the processor’s cores. It counts from the next run"),
-    Action(id="executor_array", text="Executor: array (NumPy)", run=lambda w: errands.set_executor(w, "array"),
+    Action(id="executor_cuda", text="Executor: CUDA kernels (GPU)", run=lambda w: errands.set_executor(w, "cuda"),
+           checked=lambda w: w.session.executor == "cuda", enabled=lambda w: bool(w.devices.usable), words="graph",
+           tip="Whole steps as CUDA graphs, float32 on an NVIDIA GPU. It counts from the next run"),
+    Action(id="executor_array", text="Executor: array (NumPy, CuPy)", run=lambda w: errands.set_executor(w, "array"),
            checked=lambda w: w.session.executor == "array", words="reference",
            tip="One array operation after another, also on a GPU. It counts from the next run"),
+
+    Action(id="math_float32", text="Matrix products: float32", run=lambda w: errands.set_math(w, "float32"),
+           checked=lambda w: w.session.math == "float32", enabled=_can_round, words="precision",
+           tip="Exact, and the same as on the processor to the last digits"),
+    Action(id="math_tf32", text="Matrix products: TF32", run=lambda w: errands.set_math(w, "tf32"),
+           checked=lambda w: w.session.math == "tf32", enabled=_can_round, words="precision tensor cores",
+           tip="Factors rounded to 10 bits for the GPU’s tensor cores; sums in float32. It counts from the next run"),
+    Action(id="math_bf16", text="Matrix products: bf16", run=lambda w: errands.set_math(w, "bf16"),
+           checked=lambda w: w.session.math == "bf16", enabled=_can_round, words="precision tensor cores bfloat16",
+           tip="Factors rounded to 7 bits for the GPU’s tensor cores; sums in float32. It counts from the next run"),
 
     Action(id="palette", text="Command palette…", run=errands.open_palette, keys=("Ctrl+K",), icon="search",
            tip="Search every action, layer, preset, panel and run"),
@@ -182,8 +216,9 @@ MENUS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 SUBMENUS: dict[str, tuple[str, tuple[str, ...]]] = {
     "recent": ("Open recent", ()),
-    "device": ("Device and executor", ("device_auto", "device_cpu", "device_cuda", "-", "executor_auto", "executor_cpu",
-                                       "executor_array")),
+    "device": ("Device and executor", ("device_auto", "device_cpu", "device_cuda", "gpu_help", "look_devices", "-",
+                                       "executor_auto", "executor_cpu", "executor_cuda", "executor_array", "-",
+                                       "math_float32", "math_tf32", "math_bf16", "-", "benchmark")),
     "panels": ("Panels", ()),
     "go": ("Go to", ("focus_canvas", "tab_layers", "tab_runs", "tab_layer", "tab_training", "tab_data", "tab_notes",
                      "problems")),

@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, Signal
 from engine.training.events import (
     Checkpointed,
     ConditionMet,
+    DeviceFailed,
     Diverged,
     Event,
     ExecutorChanged,
@@ -58,8 +59,8 @@ class Announcer(QObject):
     def _on_state(self, state: str) -> None:
         if state == "starting":
             self._ended = ""
-            self._notices.clear("run")
-            self._notices.clear("blocked")
+            for key in ("run", "blocked", "device", "resumed"):
+                self._notices.clear(key)
 
     def _show_run(self) -> None:
         run_id = self._flow.session.run_id
@@ -82,7 +83,13 @@ class Announcer(QObject):
                 self._status.say(event.text())
             case ExecutorChanged():
                 self._status.say(f"From step {event.step:,} on: {event.device}.")
-            case Checkpointed() | Started():
+            case DeviceFailed():
+                self._notices.show_notice(event.text(), "warning", key="device")
+            case Started():
+                self._notices.clear("unsaved")
+                if self._flow.session.problems:
+                    self._notices.show_notice(" ".join(self._flow.session.problems), "warning", key="resumed")
+            case Checkpointed():
                 self._notices.clear("unsaved")
             case RateDropped():
                 self._status.say(f"Step {event.step:,}: the learning rate drops to {number(event.after, 3)}.")

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QApplication
 
 from lab.about import about_dialog, keys_dialog
+from lab.device_benchmark import BenchmarkDialog
+from lab.devices import computing
+from lab.gpu_help import GpuHelp
 from lab.panels import LearningRatePanel
 from widgets import theme
 
 if TYPE_CHECKING:
+    from engine.backend import MathMode
     from engine.executors import ExecutorKind
     from lab.window import Window
 
@@ -19,13 +23,15 @@ __all__ = [
     "add_layer",
     "ask_device",
     "draw_rate",
-    "next_device",
     "open_palette",
     "set_device",
     "set_executor",
+    "set_math",
     "set_theme",
     "show_about",
+    "show_benchmark",
     "show_checks",
+    "show_gpu_help",
     "show_keys",
     "toggle_full_screen",
 ]
@@ -74,21 +80,32 @@ def set_executor(window: Window, executor: ExecutorKind) -> None:
     window.refresh()
 
 
+def set_math(window: Window, math: MathMode) -> None:
+    """Choose how a GPU multiplies the matrices of the next run."""
+    window.settings.math = window.session.math = math
+    ask_device(window)
+    window.refresh()
+
+
 def ask_device(window: Window) -> None:
-    """Find out, off the window's thread, what the next run will compute with, and show it."""
-    work = partial(next_device, window.session.device, window.session.executor)
+    """Find out, off the window's thread, what the next run will compute with, and show it. What devices there are is
+    looked for first, unless it is known; this is called again when it is."""
+    session, found = window.session, window.devices.found
+    if found is None and session.device != "cpu":
+        window.devices.look()
+        return
+    work = partial(computing, session.device, session.executor, session.math, found)
     window.jobs.run(work, window.top.set_device, window.announcer.refuse, key="device")
 
 
-def next_device(device: str, executor: ExecutorKind) -> str:
-    """What a run with this device and executor will compute with, in words. Takes time: it looks for a GPU."""
-    from engine import executors
-    from engine.backend import choose
+def show_gpu_help(window: Window) -> None:
+    """Why no GPU can be used, and what to do."""
+    GpuHelp(window).open()
 
-    backend = choose(device)  # type: ignore[arg-type]
-    if backend.name != "numpy" or executor == "array" or executors.unavailable():
-        return backend.label
-    return "Compiled" if executor == "cpu" or executors.compiled() else backend.label
+
+def show_benchmark(window: Window) -> None:
+    """The figures of the devices."""
+    BenchmarkDialog(window).open()
 
 
 def draw_rate(window: Window) -> None:

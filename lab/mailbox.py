@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
-from engine.training.events import EpochEnd, Event, StepRow, StepRows
+from engine.training.events import DeviceFailed, EpochEnd, Event, StepRow, StepRows
 from lab.thinning import COLUMNS, LOSS, MEAN, thin_table
 
 __all__ = ["Mail", "Mailbox"]
@@ -82,6 +82,8 @@ class Mailbox:
                     self._thin()
             return
         with self._lock:
+            if isinstance(event, DeviceFailed):
+                self._take_back(event)
             if event.lane == "slot":
                 self._slots[type(event)] = self._latest[type(event)] = event
             else:
@@ -104,6 +106,18 @@ class Mailbox:
         """How many events wait, in all lanes."""
         with self._lock:
             return len(self._rows) // WIDTH + len(self._slots) + len(self._events)
+
+    def _take_back(self, event: DeviceFailed) -> None:
+        """Let go of what waits of steps that come again."""
+        if event.run == self._run:
+            table = _table(self._rows)
+            self._rows = array("d", np.ascontiguousarray(table[:, table[0] <= event.step].T).tobytes())
+        kept = [i for i, item in enumerate(self._events) if item.run != event.run or item.step <= event.step]
+        self._events, self._seen = [self._events[i] for i in kept], [self._seen[i] for i in kept]
+        self._pictured = sum(map(bool, self._seen))
+        for slots in (self._slots, self._latest):
+            for kind in [kind for kind, item in slots.items() if item.run == event.run and item.step > event.step]:
+                del slots[kind]
 
     def _let_pictures_go(self) -> None:
         """Nobody drains: every second epoch's end waits on without its pictures, as will those to come."""

@@ -22,7 +22,7 @@ class Runnable(Protocol):
 
 TrainerFactory = Callable[..., Runnable]
 """Called on the run's thread as factory(experiment, report=..., control=..., resume=..., device=..., executor=...,
-store=...)."""
+math=..., store=...)."""
 
 
 def default_trainer(experiment: Experiment, **arguments: Any) -> Runnable:

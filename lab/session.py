@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from engine.devices import known
 from engine.training.control import Control
 from engine.training.events import (
     Changed,
+    DeviceFailed,
     EpochEnd,
     Event,
     Finished,
@@ -24,6 +26,7 @@ from engine.training.events import (
     Resumed,
     Started,
 )
+from lab.devices import math_for
 from lab.mailbox import Mail, Mailbox
 from lab.run_thread import TrainerFactory, default_trainer, run_trainer
 from lab.shown import ShownRun
@@ -31,6 +34,7 @@ from lab.stored import StoredRun, moment_of, stored_history
 from lab.substance import changed
 
 if TYPE_CHECKING:
+    from engine.backend import MathMode
     from engine.executors import ExecutorKind
     from engine.experiment import Experiment
 
@@ -45,7 +49,7 @@ ACTIVE = frozenset({"starting", "running", "paused", "stopping"})
 class Session(ShownRun):
     """The run that goes on, or the last one. Lives on the window's thread; the run's calls only `Mailbox.post`.
 
-    `store` is the run store (None: the trainer's runs are not kept); `device` is "auto", "cpu" or "cuda".
+    `store` is the run store (None: the trainer's runs are not kept); `device` is "auto", "cpu", "cuda" or "cuda:N".
     """
 
     stateChanged = Signal(str)
@@ -65,6 +69,8 @@ class Session(ShownRun):
         self.device = device
         self.executor: ExecutorKind = "auto"
         """What runs the next run's programs; see `engine.executors`."""
+        self.math: MathMode = "float32"
+        """How a GPU multiplies the next run's matrices."""
         self._state = "idle"
         self._owners: dict[object, frozenset[str]] = {}
         self._thread: threading.Thread | None = None
@@ -108,6 +114,11 @@ class Session(ShownRun):
         return self._control
 
     @property
+    def problems(self) -> tuple[str, ...]:
+        """What the trainer passed over, or does otherwise, when it goes on with a run, in words."""
+        return tuple(getattr(self._holder[0], "problems", ())) if self._holder else ()
+
+    @property
     def dataset(self) -> Any:
         """The data set of the run once the trainer has loaded it, else None."""
         return getattr(self._holder[0], "dataset", None) if self._holder else None
@@ -146,6 +157,8 @@ class Session(ShownRun):
             "resume": resume,
             "device": self.device,
             "executor": self.executor,
+            # A run that goes on keeps its own.
+            "math": math_for(self.device, self.executor, self.math, known()) if resume is None else None,
             "store": self.store,
             **arguments,
         }
@@ -299,6 +312,10 @@ class Session(ShownRun):
         for event in mail.events:
             if isinstance(event, Started) and self._is_mine(event.run):
                 self._check_resume(event)
+            elif isinstance(event, DeviceFailed) and self._is_mine(event.run):
+                # The steps since the last checkpoint are made again; of those that wait the mailbox has let go.
+                self._cut(event.step)
+                self.runChanged.emit()
         news = mail.rows.size > 0 and self._is_mine(mail.run)
         if news:
             self.live.add_table(mail.rows)

@@ -11,6 +11,7 @@ from typing import Any
 
 from PySide6.QtCore import QByteArray, QSettings
 
+from engine.backend import MATH_MODES, BackendError, MathMode, read_device
 from engine.executors import EXECUTORS, ExecutorKind
 from engine.training.database import data_folder
 from widgets.theme import Mode
@@ -71,7 +72,11 @@ class Settings:
     @property
     def device(self) -> str:
         value = self.get("device", "auto")
-        return value if value in ("auto", "cpu", "cuda") else "auto"
+        try:
+            read_device(value if isinstance(value, str) else "")
+        except BackendError:
+            return "auto"
+        return str(value)
 
     @device.setter
     def device(self, value: str) -> None:
@@ -85,6 +90,16 @@ class Settings:
     @executor.setter
     def executor(self, value: ExecutorKind) -> None:
         self.set("executor", value)
+
+    @property
+    def math(self) -> MathMode:
+        """How a GPU multiplies matrices."""
+        value = self.get("math", "float32")
+        return value if value in MATH_MODES else "float32"
+
+    @math.setter
+    def math(self, value: MathMode) -> None:
+        self.set("math", value)
 
     @property
     def recent(self) -> tuple[Path, ...]:

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from engine.training.events import (
     Compiling,
     Confusion,
+    DeviceFailed,
     Event,
     ExecutorChanged,
     Finished,
@@ -86,7 +87,7 @@ class ShownRun(QObject):
     def device_label(self) -> str:
         """What the run computes with, in words, as it said last; empty before it has begun."""
         for event in reversed(self.events):
-            if isinstance(event, ExecutorChanged | Started):
+            if isinstance(event, DeviceFailed | ExecutorChanged | Started):
                 return event.device
         return ""
 

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from lab.devices import short
 from lab.document import Document
 from lab.flow import PRIMARY, WAITING
 from lab.pacer import Turn
@@ -133,8 +134,8 @@ class TopBar(QFrame):
         self.speed.show_value(f"{progress.samples_per_second:,.0f}" if progress is not None else "–")
         self.cost.show_value(f"{100 * progress.instrument_share:.1f} %" if progress is not None else "–")
         device = (session.device_label if session.active else "") or self._device
-        if self.pill.text() != device:
-            self.pill.setText(device)
+        if self.pill.text() != short(device):
+            self.pill.setText(short(device))
             self.pill.setToolTip(f"{device}. Click to choose the device and the executor of the next run.")
             self._fit()
         busy = session.state in ("starting", "running")

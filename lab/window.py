@@ -19,6 +19,8 @@ from lab.arrangement import Arrangement
 from lab.canvas import CanvasView
 from lab.commands import CommandPalette
 from lab.compiling import CompilingBar, Kernels
+from lab.device_menu import DeviceMenu
+from lab.devices import DeviceList
 from lab.document import Document, Selection
 from lab.errands import ask_device
 from lab.feed import CanvasFeed
@@ -69,6 +71,7 @@ class Window(QMainWindow):
     canvas: CanvasView
     area: PanelArea
     kernels: Kernels
+    devices: DeviceList
 
     def __init__(
         self,
@@ -85,7 +88,8 @@ class Window(QMainWindow):
         self.document = Document(experiment, path, self)
         self.selection = Selection(self.document, self)
         self.session = Session(self, trainer_factory=trainer_factory, store=store, device=self.settings.device)
-        self.session.executor = self.settings.executor
+        self.session.executor, self.session.math = self.settings.executor, self.settings.math
+        self.devices = DeviceList(self)
         self.jobs = Jobs(self)
         self.flow = Flow(self.document, self.session, self)
         self.filing = Filing(self.document, self.settings, self)
@@ -99,6 +103,7 @@ class Window(QMainWindow):
         self.actions_by_id = ActionSet(self)
         self.top = TopBar(self.document, self.session, self.actions_by_id.by_id, self)  # type: ignore[arg-type]
         self.menus = Menus(self)
+        self.device_menu = DeviceMenu(self, self.menus.submenus["device"])
         self._lay_out()
         self.command_palette = CommandPalette(self)
         self._connect()
@@ -187,6 +192,7 @@ class Window(QMainWindow):
         self.area.maximizedChanged.connect(self._on_maximized)
         self.top.deviceRequested.connect(partial(self.menus.pop_up, "device", self.top.pill))
         self.kernels.ready.connect(partial(ask_device, self))
+        self.devices.changed.connect(self._on_devices)
 
     # -- keeping things in line ----------------------------------------------------------------------------------------
 
@@ -215,6 +221,10 @@ class Window(QMainWindow):
         if self._closing and not self.session.active:
             # The session is still busy with the event that tells of the end.
             QTimer.singleShot(0, self.close)
+
+    def _on_devices(self) -> None:
+        if not self.devices.busy:
+            ask_device(self)
 
     def _on_problem(self, node: str) -> None:
         known = any(item.id == node for item in self.document.experiment.network.nodes)
@@ -418,6 +428,6 @@ class Window(QMainWindow):
         self.timeline.set_session(None)
         self.status.stop()
         self.data_tab.close_loader()
-        for part in (self.jobs, self.kernels, self.keeper, self.document):
+        for part in (self.jobs, self.kernels, self.keeper, self.document, self.devices):
             part.close()
         self.closed.emit()

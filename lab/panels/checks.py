@@ -10,15 +10,12 @@ from msgspec.structs import replace
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QProgressBar,
     QPushButton,
     QScrollArea,
     QStackedWidget,
     QTabBar,
-    QTableWidget,
-    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
@@ -33,6 +30,7 @@ from widgets import theme
 from widgets.fields import NumberEditor
 from widgets.flow import FlowLayout
 from widgets.plot import Plot
+from widgets.table import Table
 from widgets.text import number
 
 __all__ = ["CheckPage", "ChecksPanel"]
@@ -86,7 +84,7 @@ class CheckPage(QWidget):
         said.addWidget(self.take, 0, Qt.AlignmentFlag.AlignTop)
         self.plot: Plot | None = None
         self.stack = QStackedWidget()
-        self.rows = _Table()
+        self.rows = Table()
         self.stack.addWidget(self.rows)
         if check.tag in ("overfit", "lr-range"):
             self._add_plot()
@@ -218,44 +216,6 @@ class CheckPage(QWidget):
         self.mark.setPixmap(theme.icon(icon, tint).pixmap(16, 16))
         self.mark.setVisible(self.outcome is not None)
         self.rows.restyle()
-
-
-class _Table(QTableWidget):
-    """Rows of text that can be selected and copied, nothing more."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        self.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
-        self.setShowGrid(False)
-        self.setFrameShape(QTableWidget.Shape.NoFrame)
-        self.setWordWrap(False)
-        self.setAccessibleName("What was measured")
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(22)
-        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.horizontalHeader().setHighlightSections(False)
-
-    def fill(self, header: Any, rows: Any) -> None:
-        self.setColumnCount(len(header))
-        self.setRowCount(len(rows))
-        self.setHorizontalHeaderLabels([f" {name} " for name in header])
-        for i, row in enumerate(rows):
-            for j, text in enumerate(row):
-                item = QTableWidgetItem(text)
-                words = j == 0 or not text[:1].isdigit()
-                side = Qt.AlignmentFlag.AlignLeft if words else Qt.AlignmentFlag.AlignRight
-                item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
-                self.setItem(i, j, item)
-                if i == 0:  # a heading stands over its column as the column itself
-                    heading = QTableWidgetItem(f"{header[j]}    " if words else f"    {header[j]}")
-                    heading.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
-                    self.setHorizontalHeaderItem(j, heading)
-        self.restyle()
-
-    def restyle(self) -> None:
-        self.setFont(theme.mono_font(11))
-        self.horizontalHeader().setFont(theme.ui_font(11))
 
 
 class ChecksPanel(Panel):

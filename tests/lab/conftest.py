@@ -89,7 +89,7 @@ def make_window(
         if show:
             window.show()
             window.canvas.net().animated = False
-            qtbot.waitUntil(lambda: not window.jobs.busy and not window.document.loading)
+            qtbot.waitUntil(lambda: not (window.devices.busy or window.jobs.busy or window.document.loading))
             make_active(window, qtbot)
         return window
 

@@ -169,6 +169,7 @@ class FakeTrainer:
         store: Any = None,
         device: str = "auto",
         executor: str = "auto",
+        math: str | None = None,
         rate: float = 0.0,
         steps_per_epoch: int = 20,
         frames_every: int = 10,
@@ -179,7 +180,7 @@ class FakeTrainer:
         self.run_id = resume or f"fake-{FakeTrainer.runs}"
         self.experiment, self.report, self.control = experiment, report, control
         self.rate, self.steps_per_epoch, self.frames_every = rate, steps_per_epoch, frames_every
-        self.fail_at, self.executor = fail_at, executor
+        self.fail_at, self.executor, self.math = fail_at, executor, math
         self.rng = np.random.default_rng(seed)
         self.topics_seen: set[frozenset[str]] = set()
         self.reported_steps = 0

@@ -14,12 +14,12 @@ from lab.settings import Settings
 def test_values_come_back(tmp_path: Path, kept: bool) -> None:
     path = tmp_path / "window.ini"
     settings = Settings(path if kept else None)
-    settings.theme, settings.device, settings.executor = "light", "cpu", "array"
+    settings.theme, settings.device, settings.executor, settings.math = "light", "cuda:1", "array", "tf32"
     settings.set("views", {"loss": {"log_x": True}})
     settings.set_bytes("state", QByteArray(b"\x00\xff state"))
     settings.sync()
     again = Settings(path) if kept else settings
-    assert (again.theme, again.device, again.executor) == ("light", "cpu", "array")
+    assert (again.theme, again.device, again.executor, again.math) == ("light", "cuda:1", "array", "tf32")
     assert again.get("views") == {"loss": {"log_x": True}}
     assert again.bytes("state") == QByteArray(b"\x00\xff state")
     assert again.get("nothing", 7) == 7 and again.bytes("nothing") is None
@@ -27,9 +27,11 @@ def test_values_come_back(tmp_path: Path, kept: bool) -> None:
 
 def test_nonsense_counts_as_nothing(tmp_path: Path) -> None:
     path = tmp_path / "window.ini"
-    path.write_text('[General]\ntheme="purple"\ndevice=12\nexecutor="quantum"\nrecent="not a list"\nviews={{{\n')
+    path.write_text(
+        '[General]\ntheme="purple"\ndevice=12\nexecutor="quantum"\nmath="fp8"\nrecent="not a list"\nviews={{{\n'
+    )
     settings = Settings(path)
-    assert (settings.theme, settings.device, settings.executor) == ("system", "auto", "auto")
+    assert (settings.theme, settings.device, settings.executor, settings.math) == ("system", "auto", "auto", "float32")
     assert settings.recent == ()
     assert settings.get("views") is None
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine import backend, executors
+from engine import backend, devices, executors
 from engine.backend import Backend
 from engine.device_errors import DeviceLost
+from engine.devices import Devices, Gpu
 from engine.executor import ArrayExecutor, BoundProgram
 from engine.executors import ExecutorKind
 from engine.plan import Program
@@ -81,6 +82,8 @@ class FakeGpu:
                 return self.made[-1]
             return real_executor(kind, state, math=math)
 
+        card = Gpu(index=0, name="Pretended GPU", total=1 << 40, free=1 << 40, capability=(9, 0))
+        monkeypatch.setattr(devices, "_found", Devices(gpus=(card,), driver=13000, runtime=13000, cupy="14.2.0"))
         monkeypatch.setattr(backend, "_cupy", lambda index: self.backend)
         monkeypatch.setattr(executors, "choose", choose)
         return self

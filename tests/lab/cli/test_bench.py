@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine import compilation, devices, executors, peak
-from engine.devices import Devices, Gpu, Trouble
+from engine.devices import Devices, Trouble
 from engine.roofline import Level, Machine
 from lab.cli import bench
 from tests.support.command import complaint, descent
@@ -96,8 +96,6 @@ def test_what_is_neither_a_file_nor_a_preset_is_refused() -> None:
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
-    found = Devices(gpus=(Gpu(index=0, name="Pretended GPU", total=1 << 34, free=1 << 34, capability=(9, 0)),))
-    monkeypatch.setattr(devices, "_found", found)
     monkeypatch.setattr(executors, "unavailable", lambda: "It needs numba.")
     return FakeGpu().install(monkeypatch)
 
