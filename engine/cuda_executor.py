@@ -130,7 +130,7 @@ class CUDAProgram(BoundProgram):
     def run(self, scalars: dict[str, float] | None = None, step: int = 0, seed: int = 0) -> bool:
         self._write_controls(scalars, step, seed)
         self._frame.start(self._control_host[np.newaxis], step, seed)
-        self._step(gather=False, outputs=False)
+        self._device.replay(self._graph(1, False, False))
         losses, _, done = self._finish(1)
         return done == 1 and math.isfinite(losses[0])
 
@@ -190,18 +190,14 @@ class CUDAProgram(BoundProgram):
                 self._control_host[index] = value
 
     def _steps(self, count: int, outputs: bool, *, stamped: bool) -> None:
-        """Run so many steps: by graphs of several as long as it takes, one by one at the end."""
+        """Run so many steps, by as few graphs as there are: each is of a power of two of steps."""
         plain = count - stamped
-        while plain >= self._at_once > 1:
-            self._device.replay(self._graph(self._at_once, True, outputs))
-            plain -= self._at_once
-        for _ in range(plain):
-            self._step(gather=True, outputs=outputs)
+        while plain:
+            steps = min(self._at_once, 1 << (plain.bit_length() - 1))
+            self._device.replay(self._graph(steps, True, outputs))
+            plain -= steps
         if stamped:
             self._stamped_step(outputs)
-
-    def _step(self, *, gather: bool, outputs: bool) -> None:
-        self._device.replay(self._graph(1, gather, outputs))
 
     def _graph(self, steps: int, gather: bool, outputs: bool) -> Any:
         """So many steps, captured when they are first asked for."""

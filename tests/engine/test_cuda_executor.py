@@ -203,13 +203,15 @@ def test_graphs_survive_other_use_of_the_memory(bind: Binder) -> None:
     equal_states(disturbed, calm)
 
 
-def test_a_graph_of_many_steps_gives_the_bits_of_graphs_of_one(bind: Binder) -> None:
+def test_graphs_of_many_steps_give_the_bits_of_graphs_of_one(bind: Binder) -> None:
     case = cases("momentum")["0"]()
-    many, single = bind(case), bind(case)
-    many.program._at_once, single.program._at_once = 2, 1
-    np.testing.assert_array_equal(many.chunk().losses, single.chunk().losses)
-    assert {key[0] for key in many.program._graphs} == {1, 2} and {key[0] for key in single.program._graphs} == {1}
-    equal_states(many, single)
+    single, two, whole = bind(case), bind(case), bind(case)
+    single.program._at_once, two.program._at_once = 1, 2
+    expected = single.chunk().losses
+    for bound, sizes in ((two, {2, 1}), (whole, {4, 1})):
+        np.testing.assert_array_equal(bound.chunk().losses, expected)
+        assert {steps for steps, *_ in bound.program._graphs} == sizes, "five steps"
+        equal_states(bound, single)
 
 
 @pytest.mark.parametrize("frozen", [True, False])
