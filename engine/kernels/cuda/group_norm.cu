@@ -6,7 +6,7 @@
 // another kernel goes on.
 
 #include "groups.cuh"
-#include "stages.cuh"
+#include "normalize.cuh"
 
 template <int N>
 __device__ void group_norm_on(
@@ -112,19 +112,16 @@ __device__ void group_normalize_on(
     if (!place.inside) return;
     const unsigned sample = blockIdx.x / g.splits, before = sample * g.places;
     const unsigned start = blockIdx.x % g.splits * g.part_places, stop = min(start + g.part_places, (unsigned)g.places);
-    float center[N], spread[N], gain[N], offset[N], v[N];
+    float center[N], factor[N], gain[N], offset[N];
     load_of_groups<N>(mean, g, sample, place.column, center);
-    load_of_groups<N>(deviation, g, sample, place.column, spread);
+    load_of_groups<N>(deviation, g, sample, place.column, factor);
     load_or<N>(gamma ? gamma + place.column : gamma, 1.0f, gain);
     load_or<N>(beta ? beta + place.column : beta, 0.0f, offset);
-    for (unsigned row = start + place.row; row < stop; row += place.step) {
-        const unsigned at = (before + row) * g.channels + place.column;
-        load<N>(x + at, v);
 #pragma unroll
-        for (int j = 0; j < N; j++) v[j] = (v[j] - center[j]) * spread[j] * gain[j] + offset[j];
-        apply<N>(stages, v, at);
-        store<N>(y + at, v);
-    }
+    for (int j = 0; j < N; j++) factor[j] *= gain[j];
+    normalize_rows<N, true>(
+        x, y, before + stop, g.channels, place.column, before + start + place.row, place.step, center, factor, offset,
+        stages);
 }
 
 extern "C" __global__ void __launch_bounds__(256, 4) group_normalize(
@@ -327,21 +324,33 @@ __device__ void group_rest_on(
     if (!place.inside) return;
     const unsigned sample = blockIdx.x / g.splits, before = sample * g.places;
     const unsigned start = blockIdx.x % g.splits * g.part_places, stop = min(start + g.part_places, (unsigned)g.places);
-    float center[N], spread[N], gain[N], offset[N], slope[N], v[N], d[N];
+    float center[N], spread[N], gain[N], offset[N], slope[N], v[N], d[N], result[N];
     load_of_groups<N>(mean, g, sample, place.column, center);
     load_of_groups<N>(deviation, g, sample, place.column, spread);
     load_of_groups<N>(ahead, g, sample, place.column, offset);
     load_of_groups<N>(steep, g, sample, place.column, slope);
     load_or<N>(gamma ? gamma + place.column : gamma, 1.0f, gain);
-    for (unsigned row = start + place.row; row < stop; row += place.step) {
-        const unsigned at = (before + row) * g.channels + place.column;
+#pragma unroll
+    for (int j = 0; j < N; j++) slope[j] *= spread[j];
+    unsigned row = start + place.row, at = (before + row) * g.channels + place.column;
+    if (row < stop) {
         load<N>(x + at, v);
         load<N>(dy + at, d);
+    }
+    while (row < stop) {
 #pragma unroll
         for (int j = 0; j < N; j++)
-            d[j] = (__fmul_rn(d[j], gain[j]) - ((v[j] - center[j]) * spread[j] * slope[j] + offset[j])) * spread[j];
-        apply<N>(stages, d, at);
-        store<N>(dx + at, d);
+            result[j] = (__fmul_rn(d[j], gain[j]) - ((v[j] - center[j]) * slope[j] + offset[j])) * spread[j];
+        const unsigned here = at;
+        row += place.step;
+        at += place.step * g.channels;
+        // On its way while the row before goes through the stages.
+        if (row < stop) {
+            load<N>(x + at, v);
+            load<N>(dy + at, d);
+        }
+        apply<N>(stages, result, here);
+        store<N>(dx + here, result);
     }
 }
 
