@@ -99,7 +99,8 @@ __device__ float softmax_rows(Of of, const float* z, float* p, int rows, unsigne
         }
         const float most = over_row<Greatest>(largest, lanes, room);
         total = over_row<Sum>(total * expf(largest - most), lanes, room);
-#pragma unroll 4
+        // Not unrolled: registers for it are not left on every generation, and it reads what is in the cache.
+#pragma unroll 1
         for (unsigned j = lane; j < end; j += lanes) {
             const float score = z[begin + j], shifted = score - most, share = of.share(begin + j, j);
             p[begin + j] = expf(shifted) / total;
