@@ -45,12 +45,11 @@ class Machine(Interpreter):
         return self.value(self.rng.standard_normal(shape))
 
 
-def one_launch(machine: Machine) -> None:
+def one_launch(machine: Machine, bench: CudaBench) -> None:
     """The machine's calls are one launch, which has the bits of one launch after the other, in any memory."""
     made = {value.id for call in machine.calls for value in call.outputs}
     given = {value.id: value for call in machine.calls for value in call.inputs if value.id not in made}
     inputs = {value_id: machine.host(value) for value_id, value in given.items()}
-    bench = CudaBench(1)
     together = bench.run(machine.calls, inputs)
     assert len(bench.works) == 1
     known = dict(inputs)
@@ -69,34 +68,34 @@ def one_launch(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("op", PLAIN, ids=lambda op: op.name)
-def test_bias_activation_and_dropout_are_one_launch(op: Op) -> None:
+def test_bias_activation_and_dropout_are_one_launch(op: Op, benches: tuple[CudaBench, ...]) -> None:
     machine = Machine()
     x = machine.op(ops.AddBias(), machine.draw(ROWS, COLUMNS), machine.draw(COLUMNS))
     rate, counters = machine.value(constant(0.25)(machine.rng)), machine.value(key(5, 0, 2, 0)(machine.rng))
     machine.op(ops.Dropout(11), machine.op(op, x), rate, counters)
-    one_launch(machine)
+    one_launch(machine, benches[1])
 
 
 @pytest.mark.parametrize("op", [learned.PReLU(), learned.LearnedSwish()], ids=lambda op: op.name)
 @pytest.mark.parametrize("numbers", [1, COLUMNS])
-def test_learned_activations_are_stages(op: Op, numbers: int) -> None:
+def test_learned_activations_are_stages(op: Op, numbers: int, benches: tuple[CudaBench, ...]) -> None:
     machine = Machine()
     x = machine.op(ops.AddBias(), machine.draw(ROWS, COLUMNS), machine.draw(COLUMNS))
     machine.op(op, x, machine.draw(numbers))
-    one_launch(machine)
+    one_launch(machine, benches[1])
 
 
 @pytest.mark.parametrize("op", PLAIN, ids=lambda op: op.name)
-def test_their_gradients_are_one_launch_with_that_of_dropout(op: Op) -> None:
+def test_their_gradients_are_one_launch_with_that_of_dropout(op: Op, benches: tuple[CudaBench, ...]) -> None:
     machine = Machine()
     attributes = op.attributes()
     gradient = next(kind for kind in activations.PLAIN_GRADIENTS if kind.name == f"{op.name}_gradient")
     dy = machine.op(ops.DropoutGradient(), machine.draw(ROWS, COLUMNS), machine.draw(ROWS, COLUMNS))
     machine.op(gradient(**attributes), machine.draw(ROWS, COLUMNS), dy)
-    one_launch(machine)
+    one_launch(machine, benches[1])
 
 
-def test_what_a_learned_activation_changed_is_kept_for_its_gradient() -> None:
+def test_what_a_learned_activation_changed_is_kept_for_its_gradient(benches: tuple[CudaBench, ...]) -> None:
     """Its argument is read again on the way back: it is written beside the result."""
     machine = Machine()
     x = machine.op(ops.AddBias(), machine.draw(ROWS, COLUMNS), machine.draw(COLUMNS))
@@ -105,7 +104,7 @@ def test_what_a_learned_activation_changed_is_kept_for_its_gradient() -> None:
     calls = list(machine.calls)
     machine.op(ops.Scale(2.0), x)
     given = {value.id: machine.host(value) for call in calls for value in call.inputs if value is not x}
-    bench = CudaBench()
+    bench = benches[0]
     found = bench.run(machine.calls, given)
     work = bench.works[0]
     assert isinstance(work, Launch) and [stage.code for stage in work.stages][:2] == [stages.ADD_BIAS, stages.KEEP]

@@ -13,17 +13,16 @@ from tests.support.cuda_bench import CudaBench
 from tests.support.interpreter import Interpreter
 
 
-def moved(op: Op, *shapes: tuple[int, ...]) -> Launch:
+def moved(benches: tuple[CudaBench, ...], op: Op, *shapes: tuple[int, ...]) -> Launch:
     """Check that numbers that tell their places arrive where the reference kernel puts them; returns the launch."""
     machine = Interpreter(precision="float32")
     values = [machine.value(np.arange(np.prod(shape)).reshape(shape) + 1000.0 * i) for i, shape in enumerate(shapes)]
     call = machine.call(op, *values)
     (result,) = call.outputs
-    for order in range(3):
-        bench = CudaBench(order)
+    for bench in benches:
         found = bench.run([call], {value.id: machine.host(value) for value in values})[result.id]
         np.testing.assert_array_equal(found, machine.host(result))
-    (work,) = bench.works
+    (work,) = benches[0].works
     assert isinstance(work, Launch)
     return work
 
@@ -48,8 +47,10 @@ def moved(op: Op, *shapes: tuple[int, ...]) -> Launch:
     ],
     ids=str,
 )
-def test_orders_of_axes(axes: tuple[int, ...], shape: tuple[int, ...], kernel: str) -> None:
-    assert moved(Permute(axes), shape).kernel == kernel
+def test_orders_of_axes(
+    axes: tuple[int, ...], shape: tuple[int, ...], kernel: str, benches: tuple[CudaBench, ...]
+) -> None:
+    assert moved(benches, Permute(axes), shape).kernel == kernel
 
 
 @pytest.mark.parametrize(
@@ -69,9 +70,11 @@ def test_orders_of_axes(axes: tuple[int, ...], shape: tuple[int, ...], kernel: s
     ],
     ids=str,
 )
-def test_pieces_and_frames(begin: tuple[int, ...], piece: tuple[int, ...], whole: tuple[int, ...], wide: bool) -> None:
+def test_pieces_and_frames(
+    begin: tuple[int, ...], piece: tuple[int, ...], whole: tuple[int, ...], wide: bool, benches: tuple[CudaBench, ...]
+) -> None:
     for op, shape in ((Crop(begin, piece), whole), (Pad(begin, whole), piece)):
-        work = moved(op, shape)
+        work = moved(benches, op, shape)
         assert bool(work.arguments[3].wide) == wide  # type: ignore[union-attr]
 
 
@@ -79,8 +82,10 @@ def test_pieces_and_frames(begin: tuple[int, ...], piece: tuple[int, ...], whole
     ("widths", "wide"), [((3, 4), 0), ((4, 8), 1), ((1, 1, 1), 0), ((8, 4, 12, 4, 4, 16, 4, 4, 8), 1)], ids=str
 )
 @pytest.mark.parametrize("lead", [(1,), (5,), (2, 3, 3)], ids=str)
-def test_arrays_side_by_side(lead: tuple[int, ...], widths: tuple[int, ...], wide: int) -> None:
-    assert moved(Concatenate(), *((*lead, width) for width in widths)).arguments[-1] == wide
+def test_arrays_side_by_side(
+    lead: tuple[int, ...], widths: tuple[int, ...], wide: int, benches: tuple[CudaBench, ...]
+) -> None:
+    assert moved(benches, Concatenate(), *((*lead, width) for width in widths)).arguments[-1] == wide
 
 
 def test_axes_that_stay_together_are_one() -> None:
