@@ -22,6 +22,7 @@ from engine.kernels.cuda import declare
 from engine.kernels.cuda.choice import Chooser
 from engine.kernels.cuda.launches import Binding, Covered, Launch, blocks, cover, cover_group
 from engine.kernels.cuda.signatures import NULL, Pointer
+from engine.kernels.cuda.timing import TimingChooser
 from engine.observations import Observations, read_observations
 from engine.ops.base import DType, Role, Value
 
@@ -45,18 +46,29 @@ class CUDAExecutor:
     """Runs float32 programs on the GPU that is CuPy's current one on this thread, which alone may use it.
 
     A float64 program, as the gradient check uses, is run by the array executor. `math` says how matrix products
-    multiply (see `engine.backend.MathMode`). Raises what CuPy raises where the device has too little memory or
-    is lost.
+    multiply (see `engine.backend.MathMode`); `chooser` which way an operation goes that can go several: what is fastest
+    as measured, or by sizes alone where a `device` is given. Raises what CuPy raises where the device has too little
+    memory or is lost.
     """
 
     kind: Literal["cuda"] = "cuda"
 
-    def __init__(self, state: State, *, math: MathMode = "float32", device: Device | None = None) -> None:
+    def __init__(
+        self,
+        state: State,
+        *,
+        math: MathMode = "float32",
+        device: Device | None = None,
+        chooser: Chooser | None = None,
+    ) -> None:
         declare()
         if device is None:
             from engine.kernels.cuda.device import CudaDevice
 
             device = CudaDevice(state.backend.xp)
+            chooser = chooser or TimingChooser(device)
+        self.chooser = chooser or Chooser()
+        """Says which way each operation goes, and keeps what it said."""
         self.state, self.math, self.device = state, math, device
         self._arrays = ArrayExecutor(state)
         self._residence = Residence(device)
@@ -73,7 +85,7 @@ class CUDAExecutor:
         if program.precision != "float32":
             return self._arrays.bind(program)
         arena = self._arrays.arena(program)
-        return CUDAProgram(program, self.state, arena, self.device, self._residence, math or self.math)
+        return CUDAProgram(program, self.state, arena, self.device, self._residence, math or self.math, self.chooser)
 
     def close(self) -> None:
         """Let the device go. Programs must not be run afterwards; closing twice is harmless."""
@@ -104,9 +116,16 @@ class CUDAProgram(BoundProgram):
     """
 
     def __init__(
-        self, program: Program, state: State, arena: Any, device: Device, residence: Residence, math_mode: MathMode
+        self,
+        program: Program,
+        state: State,
+        arena: Any,
+        device: Device,
+        residence: Residence,
+        math_mode: MathMode,
+        chooser: Chooser,
     ) -> None:
-        self._device, self._residence, self._math = device, residence, math_mode
+        self._device, self._residence, self._math, self._chooser = device, residence, math_mode, chooser
         self._halt = state.backend.xp.zeros(1, dtype=np.int32)
         self._results: list[tuple[Value, int]] = []
         self._block: Any = None
@@ -349,7 +368,7 @@ class CUDAProgram(BoundProgram):
     def _cover(self) -> tuple[Binding, list[Covered]]:
         halt = Pointer(int(self._halt.data.ptr), np.dtype(np.int32))
         binding = Binding(self.program, self._arrays, self.backend.xp, halt)
-        binding.chooser = Chooser(self._math)
+        binding.chooser, binding.math = self._chooser, self._math
         while True:
             covered = cover(binding)
             if binding.settle():

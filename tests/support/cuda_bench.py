@@ -36,6 +36,7 @@ class CudaBench:
         """What ran last: one name for each pass, of all operations in it."""
         self.works: list[Work] = []
         self.chooser: Callable[[], Chooser] = Chooser
+        self.math = "float32"
 
     def run(
         self,
@@ -64,7 +65,7 @@ class CudaBench:
             halt.fill(1)
         program = SimpleNamespace(calls=tuple(calls), predictions={}, losses={}, observe=False, outputs={})
         binding = Binding(program, arrays, xp, Pointer(halt.data.ptr, np.dtype(np.int32)))  # type: ignore[arg-type]
-        binding.chooser = self.chooser()
+        binding.chooser, binding.math = self.chooser(), self.math
         while True:
             covered = cover_group(Group(tuple(calls)), binding)
             if binding.settle():
@@ -72,7 +73,7 @@ class CudaBench:
         self.names = [item.name for item in covered]
         self.works = [work for item in covered for work in item.works]
         written = {v.id for call in calls for v in (*call.outputs, *call.scratch)} - set(shared or {})
-        prepared = prepare(self.works, self.device, "float32")
+        prepared = prepare(self.works, self.device, self.math)
         pretended = isinstance(self.device, FakeDevice)
         for _ in range(times):
             for id_ in written:

@@ -233,6 +233,7 @@ class FakeDevice:
         self.xp.owner = self
         self.order = order
         self.name = "Pretended GPU"
+        self.software = "of the test's own"
         self.launches = 0
         self.copies = 0
         self.fail: Callable[[], None] = lambda: None

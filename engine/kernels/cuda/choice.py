@@ -33,18 +33,17 @@ class Candidate:
 
 
 class Chooser:
-    """Takes what is expected to be fastest. `math` is how products are computed ("float32", "tf32" or another);
-    `given`, by operation and sizes, are ways that are taken wherever they exist: those that a run took before."""
+    """Takes what is expected to be fastest. `given`, by operation and sizes, are ways that are taken wherever they
+    exist: those that a run took before."""
 
-    def __init__(self, math: str = "float32", given: Mapping[str, str] | None = None) -> None:
-        self.math = math
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
         self.taken: dict[str, str] = {}
         """By operation and sizes, the name of the way that was taken."""
         self._given = dict(given or {})
 
     def pick(self, call: Call, binding: Binding, candidates: Sequence[Candidate]) -> list[Work]:
         """The works of the way that is taken. Some candidate must be good for every kind of products."""
-        usable = {item.name: item for item in candidates if self.math == "float32" or not item.single}
+        usable = {item.name: item for item in candidates if binding.math == "float32" or not item.single}
         key = self.key(call, binding)
         name = self.taken.get(key, self._given.get(key, ""))
         if name not in usable:
@@ -56,7 +55,7 @@ class Chooser:
         """What decides: the operation, its sizes, whether a stage follows, and how products are computed."""
         given = ",".join(f"{name}={value}" for name, value in call.op.attributes().items())
         sizes = " ".join("x".join(map(str, value.shape)) for value in call.inputs)
-        return f"{call.op.name}[{given}] {sizes} {self.math}{' +' if binding.followed else ''}"
+        return f"{call.op.name}[{given}] {sizes} {binding.math}{' +' if binding.followed else ''}"
 
     def _decide(self, key: str, call: Call, binding: Binding, candidates: Mapping[str, Candidate]) -> str:
         return min(candidates.values(), key=lambda item: item.expected).name

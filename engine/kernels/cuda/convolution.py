@@ -18,10 +18,12 @@ from engine.kernels.cuda.launches import Binding, Launch, Product, Work, blocks,
 from engine.kernels.cuda.signatures import Argument, Pointer
 from engine.kernels.cuda.windows import Filter, divisor
 from engine.ops import Conv2d, Conv2dInputGradient, Conv2dWeightGradient
-from engine.ops.base import Call, Value
+from engine.ops.base import Call
 from engine.ops.grouped_convolution import GroupedConv2d, GroupedConv2dInputGradient, GroupedConv2dWeightGradient
 
 __all__ = ["COLUMNS"]
+
+Sizes = tuple[int, int, int]
 
 COLUMNS = 1 << 24
 """Numbers of the patches that exist at a time (64 MiB); those of one image exist in any case."""
@@ -39,7 +41,7 @@ def _forward(call: Call, b: Binding) -> list[Work]:
 
     if f.plain:
         return b.chooser.pick(call, b, product_candidates(lambda b: _only(patches(b)), y, b))
-    return b.chooser.pick(call, b, [_by_patches(f, patches, y, b), *implicit.correlation(f, x, w, y)])
+    return b.chooser.pick(call, b, [_by_patches(f, patches, _looking(f), b), *implicit.correlation(f, x, w, y)])
 
 
 @launches_of(Conv2dInputGradient, GroupedConv2dInputGradient)
@@ -62,7 +64,8 @@ def _input_gradient(call: Call, b: Binding) -> list[Work]:
         turning, weights = _turned_weights(f, b.pointer(w), b)
         return [turning, *_correlate(back, b.pointer(dy), weights, b.pointer(dx), b)]
 
-    return b.chooser.pick(call, b, [_by_patches(back, patches, dx, b), *implicit.mirrored(back, dy, w, dx)])
+    ways = [_by_patches(back, patches, _looking(back), b), *implicit.mirrored(back, dy, w, dx)]
+    return b.chooser.pick(call, b, ways)
 
 
 @launches_of(Conv2dWeightGradient, GroupedConv2dWeightGradient)
@@ -81,15 +84,20 @@ def _weight_gradient(call: Call, b: Binding) -> list[Work]:
 
     if f.plain:
         return b.chooser.pick(call, b, product_candidates(lambda b: _only(patches(b)), dw, b))
-    return b.chooser.pick(call, b, [_by_patches(f, patches, dw, b), *implicit.results(f, x, dy, dw)])
+    sizes = f.depth, f.filters // f.groups, f.batch * f.pixels
+    return b.chooser.pick(call, b, [_by_patches(f, patches, sizes, b), *implicit.results(f, x, dy, dw)])
 
 
-def _by_patches(f: Filter, make: Callable[[Binding], list[Work]], y: Value, b: Binding) -> Candidate:
-    """Patches laid out, and products."""
+def _looking(f: Filter) -> Sizes:
+    """The sizes of the product that is a convolution."""
+    return f.batch * f.pixels, f.filters // f.groups, f.depth
+
+
+def _by_patches(f: Filter, make: Callable[[Binding], list[Work]], sizes: Sizes, b: Binding) -> Candidate:
+    """Patches laid out, and products of these sizes in all: rows, columns, terms of a sum."""
     numbers = f.batch * f.pixels * f.taps * f.channels
     chunks = -(-numbers // COLUMNS)
-    flops = 2.0 * f.batch * f.pixels * f.depth * f.filters
-    expected = seconds(flops, chunks, b.followed, y.size) + chunks * LAUNCH + 8.0 * numbers / MEMORY
+    expected = seconds(*sizes, f.groups, chunks, b.followed) + chunks * LAUNCH + 8.0 * numbers / MEMORY
     return Candidate("patches", make, expected, single=False)
 
 

@@ -36,6 +36,7 @@ class Device(Protocol):
 
     xp: Any
     name: str
+    software: str
     blas: Any
 
     def function(self, kernel: str) -> Any:
@@ -109,6 +110,8 @@ class CudaDevice:
         workspace = HOPPER_WORKSPACE if properties["major"] >= 9 else WORKSPACE
         self._workspace = xp.empty(workspace, dtype=np.uint8)
         self.blas = Cublas(self._stream.ptr, int(self._workspace.data.ptr), workspace)
+        versions = runtime.driverGetVersion(), runtime.runtimeGetVersion(), self.blas.version()
+        self.software = "driver {}, runtime {}, cuBLAS {}".format(*versions)
 
     # -- kernels -------------------------------------------------------------------------------------------------------
 

@@ -47,8 +47,8 @@ class Tile:
 
 TILES = (Tile(128, 128, 8, 30e12), Tile(64, 64, 16, 20e12), Tile(128, 32, 8, 15e12), Tile(32, 32, 32, 8e12))
 
-LIBRARY_SPEED = 40e12
-"""What is expected of cuBLAS."""
+LIBRARY = 0.7
+"""The share of our time that cuBLAS is expected to take, but for another launch that it begins with."""
 LAUNCH, MEMORY, ALL_BUSY = 2e-6, 3e12, 264
 """Seconds for a launch, bytes a second, and blocks that keep a large card busy: likewise."""
 
@@ -154,10 +154,12 @@ def multiplied(p: Product, plan: Plan, y: Value, b: Binding) -> list[Work]:
     return tiled("gemm", plan, [p.a, p.b], sizes, y, b)
 
 
-def seconds(flops: float, products: int, followed: bool, size: int) -> float:
-    """That products of cuBLAS are expected to take, and after them a pass over a result of `size` numbers where one
-    follows."""
-    return 2 * products * LAUNCH + flops / LIBRARY_SPEED + (LAUNCH + 8.0 * size / MEMORY if followed else 0.0)
+def seconds(rows: int, columns: int, inner: int, groups: int, products: int, followed: bool) -> float:
+    """That cuBLAS is expected to take for as many `products` as make up such a one, and then, where it is `followed`, a
+    pass over the result."""
+    size = rows * columns * groups
+    own = min(plan.seconds(size) for plan in plans(rows, columns, inner, groups))
+    return LIBRARY * own + products * LAUNCH + (LAUNCH + 8.0 * size / MEMORY if followed else 0.0)
 
 
 def product_candidates(make: ProductMaker, y: Value, b: Binding) -> list[Candidate]:
@@ -169,7 +171,6 @@ def product_candidates(make: ProductMaker, y: Value, b: Binding) -> list[Candida
             f"tiles {plan.name}", lambda binding: multiplied(make(binding), plan, y, binding), plan.seconds(y.size)
         )
 
-    # Small products keep cuBLAS from using the whole card, too.
-    flops = 2.0 * p.count * p.inner * -(-p.rows // 64) * 64 * -(-p.columns // 64) * 64
-    library = Candidate("cublas", lambda binding: [make(binding)], seconds(flops, 1, b.followed, y.size), single=False)
+    expected = seconds(p.rows, p.columns, p.inner, p.count, 1, b.followed)
+    library = Candidate("cublas", lambda binding: [make(binding)], expected, single=False)
     return [library, *(own(plan) for plan in plans(p.rows, p.columns, p.inner, p.count))]

@@ -158,6 +158,8 @@ class Binding:
         self.program, self.xp, self.halt = program, xp, halt
         self.chooser = Chooser()
         """Says which way an operation goes that can go several."""
+        self.math = "float32"
+        """How matrix products are computed: see `engine.backend.MathMode`."""
         self.followed = False
         """Whether the call that is being launched is followed by a stage, which a pass of its own would have to do
         where the launches end with a product of cuBLAS."""
@@ -312,6 +314,7 @@ def cover_group(group: Group, binding: Binding, number: int = 0) -> list[Covered
             found.append(Covered(run, tuple(_JOINED[run[0].op.name](run, binding)), number))
             index += len(run)
             continue
+        binding.followed = index + 1 < len(calls) and calls[index + 1].op.name in _STAGES
         works = _works(calls[index], binding)
         count = 1
         last = works[-1] if works else None
