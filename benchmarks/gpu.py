@@ -133,12 +133,13 @@ def _device(options: argparse.Namespace) -> tuple[Device, ExecutorKind]:
 def measure(options: argparse.Namespace, device: Device, kind: ExecutorKind) -> dict[str, Any]:
     """All rows, and the card's limits. Raises Mismatch."""
     from benchmarks import gpu_limits, gpu_sides, sections
-    from benchmarks.gpu_workloads import NAMES, WEIGHTY, gpu_workload
+    from benchmarks.gpu_workloads import LARGE, NAMES, WEIGHTY, gpu_workload
 
+    rounds, weighty = (1, LARGE) if options.dry else (options.rounds, WEIGHTY)
     maths: list[MathMode] = [math for math in MATHS if math in options.products]  # type: ignore[misc]
     results: dict[str, Any] = {
         "machine": _machine(device),
-        "rounds": options.rounds,
+        "rounds": rounds,
         "mode": options.mode,
         "peers": options.peers,
         "rows": [],
@@ -150,13 +151,13 @@ def measure(options: argparse.Namespace, device: Device, kind: ExecutorKind) -> 
         workload = gpu_workload(name, dry=options.dry)
         reference = None
         for math in maths:
-            if math != "float32" and name not in WEIGHTY:
+            if math != "float32" and name not in weighty:
                 continue
             # The processor multiplies float32 alone.
             ours = "float32" if options.dry else math
             try:
                 row = gpu_sides.measure(
-                    *(workload, math, device, kind, options.peers, options.rounds, reference, _note), ours=ours
+                    *(workload, math, device, kind, options.peers, rounds, reference, _note), ours=ours
                 )
             except gpu_sides.Skipped as error:
                 results["skipped"].append([name, str(error)])

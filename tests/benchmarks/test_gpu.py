@@ -14,6 +14,9 @@ from benchmarks.gpu_names import LABELS, OURS
 from benchmarks.gpu_tables import document, machine_of, tables
 from benchmarks.gpu_workloads import LARGE, NAMES, gpu_workload
 from benchmarks.tables import text
+from benchmarks.workloads import workload
+from engine.backend import MathMode
+from engine.optimizers import Adam
 
 
 def times(seconds: float) -> dict[str, float]:
@@ -177,7 +180,7 @@ def test_every_part_runs_on_the_processor(monkeypatch: pytest.MonkeyPatch, capsy
     kept: list[dict[str, Any]] = []
     whole = gpu.write
     monkeypatch.setattr(gpu, "write", lambda results, folder: kept.append(results) or whole(results, folder))
-    assert gpu.main(["--dry", "W1", "G2", "--products", "float32,bf16", "--rounds", "1"]) == 0
+    assert gpu.main(["--dry", "W1", "G2", "--products", "float32,bf16"]) == 0
     assert "Every part was run on the processor, 3 rows; nothing was measured. Failed: 0." in capsys.readouterr().out
     (results,) = kept
     assert [(row["name"], row["math"]) for row in results["rows"]] == [
@@ -201,7 +204,30 @@ def test_a_peer_that_fails_is_told_and_the_others_are_measured(
         raise RuntimeError("no compiler\nand more")
 
     monkeypatch.setitem(gpu_peers.PEERS, "compile", broken)
-    assert gpu.main(["--dry", "W1", "--products", "float32", "--peers", "eager,compile", "--rounds", "1"]) == 1
+    assert gpu.main(["--dry", "W1", "--products", "float32", "--peers", "eager,compile"]) == 1
     captured = capsys.readouterr()
     assert "W1 (float32): torch.compile failed: RuntimeError: no compiler\n" in captured.err
     assert "Failed: 1." in captured.out
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("math", ["float32", "tf32"])
+def test_the_engine_s_side_is_the_cuda_executor(monkeypatch: pytest.MonkeyPatch, math: MathMode) -> None:
+    from benchmarks import gpu_sides
+    from benchmarks.gpu_device import Processor
+    from tests.support import pretended_gpu
+
+    class Pretended(Processor):
+        name = "cuda"
+
+    made = pretended_gpu.install(monkeypatch)
+    stepper_on = gpu_sides._stepper
+    monkeypatch.setattr(gpu_sides, "_stepper", lambda device, *given: stepper_on(Pretended(), *given))
+    found = workload("P", "small", [("dense", {"units": 5}), ("relu", {}), ("dense", {"units": 3})], (4,), 3, 8, Adam())
+    row = gpu_sides.measure(found, math, Processor(), "cuda", ["eager"], 1, None, lambda what: None)
+    assert len(made) == 1
+    # The pretended device rounds as a real one does; PyTorch's processor does not.
+    low, high = (0.0, 1e-5) if math == "float32" else (1e-5, 1e-2)
+    assert low <= row["differences"][OURS] < high and row["steps_a_call"] >= 1
+    assert {OURS, f"{OURS}/single", f"{OURS}/observed", "eager"} == set(row["times"])

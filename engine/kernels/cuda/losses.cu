@@ -126,7 +126,7 @@ extern "C" __global__ void __launch_bounds__(1024) softmax_cross_entropy(
 }
 
 // The same with the classes' shares (rows, columns).
-extern "C" __global__ void __launch_bounds__(1024) soft_target_cross_entropy(
+extern "C" __global__ void __launch_bounds__(1024, 1) soft_target_cross_entropy(
     const float* z, const float* shares, float* loss, float* p, int rows, int columns, int lanes, float* partials,
     unsigned* finished) {
     __shared__ float room[WARP];
@@ -137,7 +137,7 @@ extern "C" __global__ void __launch_bounds__(1024) soft_target_cross_entropy(
 }
 
 // loss = sum of -t log p, by the divisor, with weighted shares t.
-extern "C" __global__ void __launch_bounds__(1024) weighted_cross_entropy(
+extern "C" __global__ void __launch_bounds__(1024, 1) weighted_cross_entropy(
     const float* z, const float* shares, const float* divisor, float* loss, float* p, int rows, int columns, int lanes,
     float* partials, unsigned* finished) {
     __shared__ float room[WARP];
