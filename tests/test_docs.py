@@ -37,7 +37,18 @@ def test_every_command_and_option_is_described(name: str) -> None:
 
 
 def test_the_options_are_really_read() -> None:
-    expected = {"--set", "--device", "--executor", "--epochs", "--steps", "--seed", "--out", "--resume", "--json"}
+    expected = {
+        "--set",
+        "--device",
+        "--executor",
+        "--precision",
+        "--epochs",
+        "--steps",
+        "--seed",
+        "--out",
+        "--resume",
+        "--json",
+    }
     assert expected == options("train")
     assert isinstance(Parser(prog="x"), argparse.ArgumentParser)
 

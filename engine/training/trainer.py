@@ -185,10 +185,12 @@ class Trainer:
         try:
             loop = self._begin(report, backend, arrays, counters)
             if loop is not None:
+                # Measured before anything is told: a GPU may fail of it.
+                rounded = beginnings.rounded(loop) if loop.math != "float32" else None
                 self._event(beginnings.started(loop, loaded=self._initial is not None))
                 self._tell_scaled(loop)
-                if loop.math != "float32":
-                    self._event(beginnings.rounded(loop))
+                if rounded is not None:
+                    self._event(rounded)
             return loop
         except Exception as error:
             found = translated(error) if backend.kind == "cuda" else None

@@ -19,6 +19,7 @@ from engine.executor import ArrayExecutor, BoundProgram
 from engine.executors import ExecutorKind
 from engine.plan import Program
 from engine.state import State
+from engine.training import beginnings
 from tests.support.fake_cupy import CUDARuntimeError
 
 __all__ = ["FakeGpu"]
@@ -84,6 +85,8 @@ class FakeGpu:
 
         card = Gpu(index=0, name="Pretended GPU", total=1 << 40, free=1 << 40, capability=(9, 0))
         monkeypatch.setattr(devices, "_found", Devices(gpus=(card,), driver=13000, runtime=13000, cupy="14.2.0"))
+        # What a real executor's products round is no affair of this one.
+        monkeypatch.setattr(beginnings, "rounded", lambda loop: None)
         monkeypatch.setattr(backend, "_cupy", lambda index: self.backend)
         monkeypatch.setattr(executors, "choose", choose)
         return self
