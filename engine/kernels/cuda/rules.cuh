@@ -1,5 +1,6 @@
 // The optimizers' rules for one element: see engine/ops/update.py and engine/ops/rules.py. Products and sums are fused by
-// hand, so that an element's bits depend on nothing but its own numbers.
+// hand (__fmul_rn is a product that the compiler joins to no sum), so that an element's bits depend on nothing but its own
+// numbers: not on where in an array it lies, nor on which arrays are updated with it.
 
 #pragma once
 
@@ -26,7 +27,7 @@ struct Common {
     // The gradient that the rule sees: clipped, with the penalties' gradients. Without penalties a parameter that is
     // infinite must not make it so: 0 times infinity is not a number.
     __device__ float seen(float g, float p) const {
-        const float clipped = g * clip;
+        const float clipped = __fmul_rn(g, clip);
         return penalized ? fmaf(l2, p, fmaf(l1, sign_of(p), clipped)) : clipped;
     }
 };

@@ -49,7 +49,7 @@ __device__ void update_at(
     for (int j = 0; j < Rule::SLOTS; j++) load<N>(slots[j] + i, s[j]);
 #pragma unroll
     for (int k = 0; k < N; k++) {
-        float own[Rule::SLOTS], now = p[k] * common.keep;
+        float own[Rule::SLOTS], now = __fmul_rn(p[k], common.keep);
 #pragma unroll
         for (int j = 0; j < Rule::SLOTS; j++) own[j] = s[j][k];
         rule.step(common.seen(g[k], p[k]), now, own);
@@ -67,11 +67,12 @@ template <typename Rule>
 __device__ void update(
     const int* halt, float* const* places, const int* pieces, const int* segments, float* partials, unsigned* finished,
     float* numbers, float* room, unsigned* turn) {
-    if (*halt) return;
+    const int stopped = *halt;  // tested when the first loads are under way
     const Piece piece = piece_of_block(pieces);
     const Segment segment = segment_at(segments, piece.segment);
     float* const* row = places + piece.segment * PLACES;
     read_numbers(row, COMMON_NUMBERS + Rule::NUMBERS, numbers);
+    if (stopped) return;
     const Common common(numbers, segment.flags);
     const Rule rule(numbers + COMMON_NUMBERS, common.rate, segment.flags);
     float* parameter = row[PARAMETER] + piece.first;
