@@ -32,7 +32,10 @@ __device__ void short_weights(
     }
     most = over_lanes<Greatest>(most, lanes);
 #pragma unroll
-    for (int k = 0; k < K; k++) sum += v[k] = expf(v[k] - most);
+    for (int k = 0; k < K; k++) {
+        if (k * lanes >= columns) break;  // all rows are as long
+        sum += v[k] = expf(v[k] - most);
+    }
     const float factor = 1.0f / over_lanes<Sum>(sum, lanes);
 #pragma unroll
     for (int k = 0; k < K; k++) {
