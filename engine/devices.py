@@ -239,6 +239,7 @@ def _ask(limit: float) -> Devices:
             capture_output=True,
             timeout=limit,
             env={**os.environ, "PYTHONPATH": paths},
+            cwd=root,  # a folder “engine” where the program was started is another one
             creationflags=flags,
         )
         return msgspec.json.decode(done.stdout.splitlines()[-1], type=Devices)
@@ -319,8 +320,10 @@ def _count_trouble(cupy: Any, driver: int) -> Trouble | None:
 
 
 def _library_trouble(driver: int) -> Trouble | None:
-    from cuda.pathfinder import load_nvidia_dynamic_lib
-
+    try:
+        from cuda.pathfinder import load_nvidia_dynamic_lib
+    except ImportError:  # CuPy finds its libraries in another way here
+        return None
     for name, what in LIBRARIES.items():
         try:
             load_nvidia_dynamic_lib(name)

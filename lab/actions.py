@@ -146,7 +146,8 @@ ACTIONS: tuple[Action, ...] = (
 
     Action(id="executor_auto", text="Executor: automatic", run=lambda w: errands.set_executor(w, "auto"),
            checked=lambda w: w.session.executor == "auto", words="compiled numba kernels speed",
-           tip="Compiled kernels where they are ready, else NumPy. It counts from the next run"),
+           tip="CUDA kernels on a GPU; on the processor compiled ones where they are ready, else NumPy. It counts from "
+           "the next run"),
     Action(id="executor_cpu", text="Executor: compiled (CPU)", run=lambda w: errands.set_executor(w, "cpu"),
            checked=lambda w: w.session.executor == "cpu", enabled=lambda w: not w.kernels.unavailable,
            words="numba kernels threads speed",

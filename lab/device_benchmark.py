@@ -113,6 +113,7 @@ class BenchmarkDialog(QDialog):
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         environment.insert("PYTHONPATH", os.pathsep.join(paths))
         process.setProcessEnvironment(environment)
+        process.setWorkingDirectory(root)  # a folder “engine” where the program was started is another one
         process.readyReadStandardOutput.connect(self._on_output)
         process.finished.connect(self._on_finished)
         process.errorOccurred.connect(self._on_error)

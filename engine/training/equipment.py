@@ -43,12 +43,12 @@ class Equipment:
     def _device(self, counters: Counters | None) -> Device:
         if self.asked != "auto" or self._fallen:
             return self.asked
+        if self._replay is not None:
+            return "auto" if self._uses("cuda") else "cpu"
         if self._executor == "cuda" or self._math not in (None, "float32"):
             return "cuda"
         if self._executor == "cpu":
             return "cpu"
-        if self._replay is not None:
-            return "auto" if self._uses("cuda") else "cpu"
         return "cpu" if counters is not None and counters.device == "cpu" else "auto"
 
     def executor(self, counters: Counters | None, state: State) -> ExecutorKind:
@@ -81,7 +81,7 @@ class Equipment:
 
     def math(self, counters: Counters | None, state: State) -> MathMode:
         """How matrices are multiplied."""
-        if self._math is not None:
+        if self._math is not None and (self._replay is None or self._fallen):
             return self._math
         before = self._replay.math if self._replay is not None else counters.math if counters is not None else "float32"
         return before if state.backend.name == "cupy" else "float32"

@@ -171,6 +171,32 @@ def test_an_epoch_whose_end_was_told_is_written_although_the_last_checkpoint_is_
     assert keeper.epoch_end(counters(18), improved=False) == ()
 
 
+def test_a_run_that_remembers_has_its_last_checkpoint_in_memory() -> None:
+    state, clock = FakeState(), Clock()
+    keeper = Keeper(None, state, remembers=True, clock=clock)  # type: ignore[arg-type]
+    keeper.holds = True
+    assert keeper.epoch_end(counters(6), improved=True) == () and keeper.remembered is not None
+    assert keeper.remembered.counters.step == 6 and keeper.remembered.held == keeper.held
+    state.value, clock.now = 1.0, 0.5
+    keeper.epoch_end(counters(12), improved=False)
+    assert keeper.remembered.counters.step == 6, "as seldom as on a disk"
+    state.value = float("nan")
+    keeper.save(counters(13))
+    assert keeper.remembered.counters.step == 6, "nothing to go on from"
+    state.value, clock.now = 2.0, 5.0
+    keeper.epoch_end(counters(18), improved=False)
+    assert keeper.remembered.counters.step == 18 and keeper.remembered.arrays["w"].tolist() == [2.0]
+    keeper.save(counters(19), last=True)
+    assert keeper.remembered.counters.step == 18, "the run is over"
+
+
+def test_what_is_written_is_not_remembered_as_well(parts: tuple[Keeper, FakeWriter, FakeState, Clock]) -> None:
+    _, writer, state, clock = parts
+    keeper = Keeper(writer, state, remembers=True, clock=clock)  # type: ignore[arg-type]
+    keeper.save(counters(3))
+    assert [step for step, _, _ in writer.written] == [3] and keeper.remembered is None
+
+
 def test_without_a_store_nothing_is_copied() -> None:
     class Untouchable:
         def to_host(self) -> dict[str, np.ndarray]:
