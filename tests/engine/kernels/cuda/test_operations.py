@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine import ops
-from engine.kernels.cuda.launches import Missing
+from engine.ops import OPS
 from tests.engine.kernels.cpu.sizes import SIZES
 from tests.engine.ops.cases import ALL, UPDATES, Case
 from tests.support.compiled import Record, records_of
@@ -26,20 +26,6 @@ TOLERANCE = 2e-6
 """Relative to the largest number of an array, beside what the reference kernel in float32 is off."""
 
 
-def declared(case: Case, bench: CudaBench) -> list[Record]:
-    """The calls of the case that are declared."""
-    found = []
-    for record in records_of(case):
-        try:
-            bench.run([record.call], record.inputs)
-        except Missing:
-            continue
-        found.append(record)
-    if not found:
-        pytest.skip("not declared")
-    return found
-
-
 def near(found: np.ndarray, record: Record, value_id: int) -> None:
     """The result is as near to float64 as float32 allows."""
     exact, single = (record.reference(precision)[value_id].astype(float) for precision in ("float64", "float32"))
@@ -48,9 +34,14 @@ def near(found: np.ndarray, record: Record, value_id: int) -> None:
     np.testing.assert_allclose(found, exact, rtol=0, atol=TOLERANCE * scale + 3 * doubt, err_msg=record.call.op.name)
 
 
+def test_every_operation_is_declared() -> None:
+    tried = {record.call.op.name for case in (*ALL, *UPDATES) for record in records_of(case)}
+    assert tried == {name for name, op in OPS.items() if not op.view}
+
+
 @by_id
 def test_agrees_with_float64_in_any_order(case: Case, benches: tuple[CudaBench, ...]) -> None:
-    for record in declared(case, benches[0]):
+    for record in records_of(case):
         first, *others = (bench.run([record.call], record.inputs, times=2) for bench in benches)
         for value_id in record.reference("float64"):
             near(first[value_id], record, value_id)
@@ -60,7 +51,7 @@ def test_agrees_with_float64_in_any_order(case: Case, benches: tuple[CudaBench, 
 
 @by_id
 def test_in_place_gives_the_same_bits(case: Case, benches: tuple[CudaBench, ...]) -> None:
-    for record in declared(case, benches[0]):
+    for record in records_of(case):
         call = record.call
         if not call.op.in_place:
             continue
@@ -74,7 +65,7 @@ def test_in_place_gives_the_same_bits(case: Case, benches: tuple[CudaBench, ...]
 
 @by_id
 def test_nothing_is_changed_after_a_loss_that_is_not_finite(case: Case, benches: tuple[CudaBench, ...]) -> None:
-    for record in declared(case, benches[0]):
+    for record in records_of(case):
         if record.call.op.mutates:
             found = benches[0].run([record.call], record.inputs, halted=True)
             for index in record.call.op.mutates:
@@ -100,7 +91,7 @@ SPREADING = [case for case in ALL if case.op != FINITE_ONLY and not multiplies_z
 def test_what_is_not_finite_spreads_as_in_the_reference(
     case: Case, number: float, benches: tuple[CudaBench, ...]
 ) -> None:
-    for record in declared(case, benches[0]):
+    for record in records_of(case):
         for index, value in enumerate(record.call.inputs):
             name = record.call.op.name
             written = (name, index) in CONTROLS | LEFT_OUT or index in record.call.op.mutates
