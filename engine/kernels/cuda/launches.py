@@ -43,6 +43,9 @@ __all__ = [
 BLOCK = 256
 """Threads of a block where nothing speaks for another number."""
 
+WARP = 32
+"""Threads that run together: they exchange numbers, which all of them have to be there for."""
+
 MOST_BLOCKS = 4096
 """Blocks of a kernel that walks over an array: enough for every card, so that no result depends on which one it is."""
 
@@ -86,6 +89,10 @@ class Launch:
             raise SignatureError(f"there is no kernel “{self.kernel}”")
         if not 1 <= self.block <= signature.threads:
             raise SignatureError(f"{self.kernel} runs with up to {signature.threads} threads a block, not {self.block}")
+        if self.block % WARP:
+            raise SignatureError(
+                f"{self.kernel}: a block is made of whole warps, {WARP} threads each, not {self.block}"
+            )
         if any(not 1 <= size <= limit for size, limit in zip(self.size, (2**31 - 1, 65535, 65535), strict=True)):
             raise SignatureError(f"{self.kernel}: no device has a grid of {self.size} blocks")
         if signature.staged != (self.output is not None):

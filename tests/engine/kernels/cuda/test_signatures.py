@@ -241,6 +241,7 @@ ENDS = "a kernel that ends with stages says where its result goes, no other"
         (Launch("trail", []), "there is no kernel “trail”"),
         (Launch("empty", [], block=33), "empty runs with up to 32 threads a block, not 33"),
         (Launch("empty", [], block=0), "empty runs with up to 32 threads a block, not 0"),
+        (Launch("empty", [], block=24), "empty: a block is made of whole warps, 32 threads each, not 24"),
         (Launch("empty", [], 0, 32), "empty: no device has a grid of (0, 1, 1) blocks"),
         (Launch("empty", [], 2**31, 32), "empty: no device has a grid of (2147483648, 1, 1) blocks"),
         (Launch("empty", [], (1, 65536), 32), "empty: no device has a grid of (1, 65536, 1) blocks"),
