@@ -234,7 +234,7 @@ class CUDAProgram(BoundProgram):
     def _warm_up(self) -> None:
         """Let every kernel run once: the driver may load it only then, which it must not while a graph is captured. As
         after a loss that was not finite, so that nothing but what each step makes anew is changed."""
-        self._halt.fill(1)
+        self.backend.write(self._halt, np.ones(1, np.int32))
         self._frame.begin(gather=True)
         for _, works in self._watched():
             self._issue(works)

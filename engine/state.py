@@ -67,10 +67,10 @@ class State:
             )
             self.backend.write(self.parameters[segment.name], values)
         for name, view in self.buffers.items():
-            view.fill(self.layout.initial[name])
+            self._fill(view, self.layout.initial[name])
         for slot in self._slots:
             for view in self.slots[slot.name].values():
-                view.fill(slot.initial)
+                self._fill(view, slot.initial)
         self.begin_average()
 
     def begin_average(self) -> None:
@@ -117,6 +117,13 @@ class State:
             self.backend.write(targets[name], np.asarray(array, dtype=self.precision))
         if not any(name.startswith("average/") for name in arrays):
             self.begin_average()
+
+    def _fill(self, view: Any, number: float) -> None:
+        if number:
+            # Copied, as CuPy compiles a kernel before it fills an array with anything but zeros.
+            self.backend.write(view, np.full(view.shape, number, self.precision))
+        else:
+            view.fill(0)
 
     def _zeros(self, length: int) -> Any:
         return self.backend.xp.zeros(max(length, 1), dtype=self.precision)

@@ -26,7 +26,7 @@ import numpy as np
 from engine.cuda_works import Prepared, prepare
 from engine.kernels.cpu.library import cache_folder
 from engine.kernels.cuda.choice import Candidate, Chooser
-from engine.kernels.cuda.launches import Binding, Launch, elementwise
+from engine.kernels.cuda.launches import Binding, Launch, address_of, blocks, elementwise
 from engine.kernels.cuda.signatures import FOLDER, Pointer
 from engine.ops.base import Call, DType, Value
 
@@ -74,10 +74,8 @@ class TimingChooser(Chooser):
         if 2 * sum(value.size * _kind(value).itemsize for value in values.values()) > self._device.free_memory():
             raise MemoryError
         xp = self._device.xp
-        halt, arrays = xp.zeros(1, dtype=np.int32), {}
-        for id_, value in values.items():
-            arrays[id_] = xp.empty(value.shape, dtype=_kind(value))
-            arrays[id_].fill(1)
+        halt = xp.zeros(1, dtype=np.int32)
+        arrays = {id_: self._array(value) for id_, value in values.items()}
         expected = min(item.expected for item in candidates.values())
         best, name = float("inf"), ""
         for item in sorted(candidates.values(), key=lambda item: item.expected):
@@ -91,6 +89,15 @@ class TimingChooser(Chooser):
             if seconds < best:
                 best, name = seconds, item.name
         return name
+
+    def _array(self, value: Value) -> Any:
+        """Memory for a value, of ones where it holds float32: what multiplies zeros draws less power."""
+        made = self._device.xp.zeros(value.shape, dtype=_kind(value))
+        if value.dtype is DType.FLOAT:
+            fill = Launch("fill", [Pointer(address_of(made), _kind(value)), value.size, 1.0], blocks(value.size))
+            for act in prepare([fill], self._device, "float32"):
+                act()
+        return made
 
     def _prepared(self, item: Candidate, call: Call, trial: Binding) -> list[Prepared]:
         """What a way launches, and the pass that has to follow it."""
