@@ -311,6 +311,10 @@ class Frame:
         held["sizes"] = xp.array(np.array(sizes, INT32))
         arguments = [self._halt, self._at(self._place), *(self._at(held[n]) for n in ("outputs", "kept", "sizes"))]
         self._keep = self._prepared(Launch("keep_outputs", arguments, (blocks(max(sizes)), len(sizes))))
+        # Once before a graph is captured, as the driver may load it only then; for the first step's place.
+        self._host["zero"][0] = 0
+        self._device.to_device(int(self._place.data.ptr), self._host["zero"])
+        self._keep()
 
     def collect(self, count: int, outputs: bool) -> None:
         """Ask for what a part of so many steps has left, after its last step."""

@@ -7,8 +7,9 @@ kernels are launched by the driver's function directly, with arguments that were
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 import numpy as np
@@ -100,8 +101,9 @@ class CudaDevice:
         properties = runtime.getDeviceProperties(index)
         self.name = properties["name"].decode()
         self._arch = nvrtc.architecture(properties["major"], properties["minor"])
-        # What was asked for so far went to CuPy's default stream, which ours does not wait for.
+        # What was asked for so far went to another stream, which ours does not wait for.
         cuda.Device().synchronize()
+        self._before = cuda.get_current_stream()
         self._stream = cuda.Stream(non_blocking=True)
         self._copies = cuda.Stream(non_blocking=True)
         self._stream.use()
@@ -133,17 +135,17 @@ class CudaDevice:
     @contextmanager
     def capture(self) -> Iterator[Graph]:
         found = Graph()
-        self._stream.begin_capture(self._runtime.streamCaptureModeThreadLocal)
-        try:
-            yield found
-        except BaseException:
-            # The capture is broken off; what it was asked to be is of no interest any more.
+        with _nothing_collected():
+            # Relaxed: libraries may take memory of their own, and other threads may do what they like.
+            self._stream.begin_capture(self._runtime.streamCaptureModeRelaxed)
             try:
-                self._stream.end_capture()
-            except Exception:
-                pass
-            raise
-        found.graph = self._stream.end_capture()
+                yield found
+            except BaseException:
+                # The capture is broken off; what it was asked to be is of no interest any more.
+                with suppress(Exception):
+                    self._stream.end_capture()
+                raise
+            found.graph = self._stream.end_capture()
         found.graph.upload(self._stream)
 
     def replay(self, graph: Graph) -> None:
@@ -197,10 +199,29 @@ class CudaDevice:
         return float(self.xp.cuda.get_elapsed_time(begin, end)) / 1e3
 
     def close(self) -> None:
-        self._stream.synchronize()
-        self.blas.close()
-        self._functions.clear()
-        self._modules.clear()
-        self.xp.cuda.Stream.null.use()
+        cuda = self.xp.cuda
+        try:
+            self._copies.synchronize()
+            self._stream.synchronize()
+            self.blas.close()
+        finally:
+            # Unless someone else has made another stream current since.
+            if cuda.get_current_stream() == self._stream:
+                self._before.use()
+            self._functions.clear()
+            self._modules.clear()
         self.xp.get_default_memory_pool().free_all_blocks()
         self.xp.get_default_pinned_memory_pool().free_all_blocks()
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Put garbage collection off: what it lets go of may be a module or memory of the device, and letting those go
+    waits for the device, which breaks a capture off."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
