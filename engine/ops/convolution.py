@@ -105,6 +105,7 @@ class Conv2dInputGradient(Op):
     """(dy, w) -> dx, of shape `x_shape` (batch included). Forwards it is the transposed convolution."""
 
     name: ClassVar[str] = "conv2d_input_gradient"
+    fusion: ClassVar[Fusion] = "head"
     x_shape: tuple[int, ...] = ()
     stride: int = 1
     padding: int = 0

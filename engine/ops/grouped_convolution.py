@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.ops.base import Call, Op, Tensor, Value
+from engine.ops.base import Call, Fusion, Op, Tensor, Value
 from engine.ops.convolution import window_count
 from engine.ops.tiling import BLOCK, images_at_once
 
@@ -90,6 +90,7 @@ class GroupedConv2d(_Grouped):
     """(x, w) -> y."""
 
     name: ClassVar[str] = "grouped_conv2d"
+    fusion: ClassVar[Fusion] = "head"
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         x, w = inputs

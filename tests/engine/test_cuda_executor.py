@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from engine import cuda_chunks
 from engine.backend import Backend, choose
 from engine.cuda_executor import CUDAExecutor, CUDAProgram
 from engine.executors import Executor
+from engine.kernels.cuda import timing
+from engine.kernels.cuda.choice import Chooser
+from engine.kernels.cuda.timing import TimingChooser
 from engine.optimizers import SGD
 from tests.support.fake_cuda import FakeDevice
 from tests.support.gpu import real_device
@@ -54,6 +58,18 @@ class CudaBound(Bound):
             self.device.xp.check_guards()
 
 
+class Choosing(CudaBound):
+    """With a chooser of the test's own."""
+
+    def __init__(self, case: Case, chooser: Callable[[FakeDevice], Chooser], **options: Any) -> None:
+        self.chooser = chooser
+        super().__init__(case, **options)
+
+    def make(self) -> Executor:
+        chooser = self.chooser(self.device)
+        return CUDAExecutor(self.state, device=self.device, chooser=chooser)  # type: ignore[return-value]
+
+
 Binder = Callable[..., CudaBound]
 
 
@@ -91,6 +107,22 @@ def test_many_steps_in_a_call_give_the_bits_of_single_ones(rule: str, name: str,
             np.testing.assert_array_equal(chunk.outputs[node][step], output)
     equal_states(together, apart)
     together.check()
+
+
+def test_what_was_measured_gives_the_same_bits_where_it_is_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(timing, "LONG", 0.0)
+    case = cases("momentum")["5"]()
+    measured = Choosing(case, TimingChooser)
+    again = Choosing(case, lambda device: Chooser(measured.executor.chooser.taken))  # type: ignore[attr-defined]
+    remembered = Choosing(case, TimingChooser)
+    for bound in (measured, again, remembered):
+        assert bound.chunk().done == STEPS
+        assert bound.executor.chooser.taken == measured.executor.chooser.taken != {}  # type: ignore[attr-defined]
+        equal_states(bound, measured)
+        bound.check()
 
 
 @SOME

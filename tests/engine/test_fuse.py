@@ -28,7 +28,8 @@ def names(*calls: Call) -> list[str]:
 
 def test_what_can_stand_where() -> None:
     places = {place: {name for name, op in OPS.items() if op.fusion == place} for place in ("head", "epilogue")}
-    assert places["head"] == {"matmul", "conv2d", "batch_norm", "batch_norm_inference", "add"}
+    convolutions = {"conv2d", "grouped_conv2d", "conv2d_input_gradient"}
+    assert places["head"] == {"matmul", *convolutions, "batch_norm", "batch_norm_inference", "add"}
     activations = {"relu", "leaky_relu", "sigmoid", "tanh", "prelu", "learned_swish", *ops.pointwise.GRADIENTS}
     assert places["epilogue"] == {"add_bias", "dropout", *activations}
     gradients = {name for name, op in OPS.items() if op.fusion == "epilogue_gradient"}

@@ -36,6 +36,16 @@ def convolution(machine: Interpreter, draw: Draw) -> None:
     machine.op(ops.Tanh(), machine.op(ops.AddBias(), x, draw(13)))
 
 
+def transposed_convolution(machine: Interpreter, draw: Draw) -> None:
+    x = machine.op(ops.Conv2dInputGradient((3, 9, 7, 13), 1, 1), draw(*IMAGE), draw(3, 3, 13, C))
+    machine.op(ops.Tanh(), machine.op(ops.AddBias(), x, draw(13)))
+
+
+def convolution_by_channel(machine: Interpreter, draw: Draw) -> None:
+    x = machine.op(ops.grouped_convolution.GroupedConv2d(1, 1, C, 1), draw(*IMAGE), draw(3, 3, 1, C))
+    machine.op(ops.ReLU(), machine.op(ops.AddBias(), x, draw(C)))
+
+
 def normalization_of_columns(machine: Interpreter, draw: Draw) -> None:
     x, *_ = machine.op(ops.BatchNorm(), draw(37, 130), draw(130), draw(130), draw(130), draw(130))
     _activations(machine, x)
@@ -97,6 +107,8 @@ def global_average_backwards(machine: Interpreter, draw: Draw) -> None:
 GROUPS: dict[str, Callable[[Interpreter, Draw], None]] = {
     "product": product,
     "convolution": convolution,
+    "transposed convolution": transposed_convolution,
+    "convolution by channel": convolution_by_channel,
     "normalization of columns": normalization_of_columns,
     "normalization of rows": normalization_of_rows,
     "normalization by constants": normalization_by_constants,
