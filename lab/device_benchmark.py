@@ -52,16 +52,11 @@ class BenchmarkDialog(QDialog):
         self.resize(680, 420)
         self._window = window
         self.measured: dict[str, Measured] = {}
-        self.names = {"cpu": f"Processor · {processor_name()}"}
-        self.names |= {gpu.id: f"{short(gpu.name)} ({gpu.id})" for gpu in window.devices.usable}
+        self.names: dict[str, str] = {}
         self._process: QProcess | None = None
         self._device, self._unread = "", b""
         self.choice = QComboBox(self)
         self.choice.setAccessibleName("Device to measure")
-        for device, name in self.names.items():
-            self.choice.addItem(name, device)
-        gpu = gpu_of(window.session.device, window.devices.found)
-        self.choice.setCurrentIndex(max(0, self.choice.findData(gpu.id if gpu is not None else "cpu")))
         self.button = QPushButton("Measure", self)
         set_role(self.button, "primary", "kind")
         self.button.setMinimumWidth(96)
@@ -87,9 +82,25 @@ class BenchmarkDialog(QDialog):
         column.addWidget(self.table, 1)
         column.addWidget(self.about)
         column.addWidget(buttons)
+        window.devices.changed.connect(self._list)
         theme.signals.changed.connect(self.table.restyle)
+        self._list()
         self._fill()
         self._show_idle("")
+
+    def _list(self) -> None:
+        """Offer the devices that are known by now; the one that the next run takes is chosen."""
+        devices, before = self._window.devices, tuple(self.names)
+        self.names = {"cpu": f"Processor · {processor_name()}"}
+        self.names |= {gpu.id: f"{short(gpu.name)} ({gpu.id})" for gpu in devices.usable}
+        if tuple(self.names) == before:
+            return
+        self.choice.clear()
+        for device, name in self.names.items():
+            self.choice.addItem(name, device)
+        gpu = gpu_of(self._window.session.device, devices.found)
+        self.choice.setCurrentIndex(max(0, self.choice.findData(gpu.id if gpu is not None else "cpu")))
+        self.choice.setEnabled(len(self.names) > 1 and not self.active)
 
     @property
     def active(self) -> bool:

@@ -36,7 +36,11 @@ class DeviceMenu(QObject):
         self.more: list[QAction] = []
         """The entries of the other GPUs."""
         window.devices.changed.connect(self.refresh)
-        menu.aboutToShow.connect(self.refresh)
+        menu.aboutToShow.connect(self._on_show)
+        self.refresh()
+
+    def _on_show(self) -> None:
+        self._window.devices.look()  # whoever always trains on the processor was not asked to wait for it before
         self.refresh()
 
     def refresh(self) -> None:
@@ -45,8 +49,10 @@ class DeviceMenu(QObject):
         usable = window.devices.usable
         actions["device_cpu"].set_words(f"Device: processor · {self._processor}")
         first = actions["device_cuda"]
-        if window.devices.busy or found is None:
+        if window.devices.busy:
             first.set_words("Device: NVIDIA GPU · looking for one…")
+        elif found is None:
+            first.set_words("Device: NVIDIA GPU")
         elif usable:
             first.set_words(f"Device: {gpu_words(usable[0])}", tip=_tip(usable[0].name, usable[0].capability))
         else:

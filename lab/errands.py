@@ -105,6 +105,7 @@ def show_gpu_help(window: Window) -> None:
 
 def show_benchmark(window: Window) -> None:
     """The figures of the devices."""
+    window.devices.look()
     BenchmarkDialog(window).open()
 
 

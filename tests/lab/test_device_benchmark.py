@@ -132,3 +132,16 @@ def test_beside_a_run_it_says_that_figures_are_lower(make_window: MakeWindow, qt
     found = window.findChild(BenchmarkDialog)
     assert found is not None and "A run is going on" in found.words.text()
     window.flow.stop()
+
+
+def test_devices_that_are_found_meanwhile_are_offered(
+    make_window: MakeWindow, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = make_window()
+    monkeypatch.setattr(window.devices, "found", None)
+    monkeypatch.setattr(window.devices, "_look", lambda anew: TWO)
+    window.actions_by_id["benchmark"].trigger()
+    found = window.findChild(BenchmarkDialog)
+    assert found is not None and found.choice.currentData() == "cpu"
+    qtbot.waitUntil(lambda: found.choice.count() == 2)
+    assert found.choice.currentData() == CARD.id

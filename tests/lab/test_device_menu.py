@@ -119,3 +119,18 @@ def test_a_gpu_that_was_chosen_and_is_not_there_is_told(make: Callable[..., Wind
     settings.device = "cuda:3"
     window = make(NONE, settings=settings)
     qtbot.waitUntil(lambda: window.notices.texts == ["There is no driver. Install one."])
+
+
+def test_who_trains_on_the_processor_is_told_of_gpus_when_the_menu_opens(
+    make_window: MakeWindow, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "_found", None)
+    settings = Settings()
+    settings.device = "cpu"
+    window = make_window(settings=settings)
+    assert window.devices.found is None and not window.devices.busy
+    monkeypatch.setattr(window.devices, "_look", lambda anew: TWO)
+    assert "Device: NVIDIA GPU · looking for one…" in shown(window)
+    qtbot.waitUntil(lambda: not window.devices.busy)
+    assert "Device: RTX 4090 · 22.0 GiB of 24.0 GiB free" in shown(window)
+    assert window.top.pill.text().startswith("NumPy")
