@@ -58,8 +58,8 @@ extern "C" __global__ void __launch_bounds__(256, 3) group_norm(
 // Blocks: samples x parts, across.
 template <int N>
 __device__ void group_statistics_on(
-    const float* x, float* parts, int* counters, float* mean, float* deviation, const Groups& g, float epsilon,
-    float* room, int* flag) {
+    const float* x, float* parts, unsigned* counters, float* mean, float* deviation, const Groups& g, float epsilon,
+    float* room, unsigned* turn) {
     const Place<N> place(g.channels, g.shift, blockIdx.y);
     const unsigned sample = blockIdx.x / g.splits, count = g.of_group * g.splits;
     const unsigned start = blockIdx.x % g.splits * g.part_places, stop = min(start + g.part_places, (unsigned)g.places);
@@ -75,7 +75,7 @@ __device__ void group_statistics_on(
             store<N>(squares + blockIdx.x * g.channels + place.column, moments.squares);
         }
     }
-    if (!is_last_block(counters + sample, g.splits * gridDim.y, flag)) return;
+    if (!is_last(counters + sample, g.splits * gridDim.y, turn)) return;
     EACH_GROUP(group, lane, lanes) {
         float total = 0.0f, distances = 0.0f;
         for (unsigned i = lane; i < count; i += lanes) total += parts[part_at(g, sample, group, i)];
@@ -95,12 +95,12 @@ __device__ void group_statistics_on(
 }
 
 extern "C" __global__ void __launch_bounds__(256, 4) group_norm_statistics(
-    const float* x, float* parts, int* counters, float* mean, float* deviation, const __grid_constant__ Groups g,
+    const float* x, float* parts, unsigned* counters, float* mean, float* deviation, const __grid_constant__ Groups g,
     float epsilon) {
     __shared__ float room[4 * COLUMN_THREADS];
-    __shared__ int flag;
-    if (g.channels % 4 == 0) group_statistics_on<4>(x, parts, counters, mean, deviation, g, epsilon, room, &flag);
-    else group_statistics_on<1>(x, parts, counters, mean, deviation, g, epsilon, room, &flag);
+    __shared__ unsigned turn;
+    if (g.channels % 4 == 0) group_statistics_on<4>(x, parts, counters, mean, deviation, g, epsilon, room, &turn);
+    else group_statistics_on<1>(x, parts, counters, mean, deviation, g, epsilon, room, &turn);
 }
 
 // Blocks: samples x parts, across.
@@ -188,8 +188,8 @@ extern "C" __global__ void __launch_bounds__(256, 4) group_norm_gradient(
 // Blocks: parts of samples, across.
 template <int N>
 __device__ void group_gain_on(
-    const float* x, const float* mean, const float* deviation, const float* dy, float* parts, int* counters,
-    float* dgamma, float* dbeta, const Groups& g, float* room, int* flag) {
+    const float* x, const float* mean, const float* deviation, const float* dy, float* parts, unsigned* counters,
+    float* dgamma, float* dbeta, const Groups& g, float* room, unsigned* turn) {
     const Place<N> place(g.channels, g.shift, blockIdx.y);
     const unsigned start = blockIdx.x * g.part_places, stop = min(start + g.part_places, (unsigned)g.samples);
     float products[N] = {}, total[N] = {};
@@ -216,7 +216,7 @@ __device__ void group_gain_on(
             store<N>(part, products);
             store<N>(part + gridDim.x * g.channels, total);
         }
-        if (!is_last_block(counters + blockIdx.y, gridDim.x, flag)) return;
+        if (!is_last(counters + blockIdx.y, gridDim.x, turn)) return;
         join_parts<N>(
             place, parts, gridDim.x, g.channels, gridDim.x * g.channels, products, total, room, g.shift);
     }
@@ -227,22 +227,22 @@ __device__ void group_gain_on(
 
 // dgamma and dbeta, of samples that have one place.
 extern "C" __global__ void __launch_bounds__(256, 4) group_norm_gain(
-    const float* x, const float* mean, const float* deviation, const float* dy, float* parts, int* counters,
+    const float* x, const float* mean, const float* deviation, const float* dy, float* parts, unsigned* counters,
     float* dgamma, float* dbeta, const __grid_constant__ Groups g) {
     __shared__ float room[4 * COLUMN_THREADS];
-    __shared__ int flag;
+    __shared__ unsigned turn;
     if (g.channels % 4 == 0)
-        group_gain_on<4>(x, mean, deviation, dy, parts, counters, dgamma, dbeta, g, room, &flag);
+        group_gain_on<4>(x, mean, deviation, dy, parts, counters, dgamma, dbeta, g, room, &turn);
     else
-        group_gain_on<1>(x, mean, deviation, dy, parts, counters, dgamma, dbeta, g, room, &flag);
+        group_gain_on<1>(x, mean, deviation, dy, parts, counters, dgamma, dbeta, g, room, &turn);
 }
 
 // Blocks: samples x parts, across.
 template <int N>
 __device__ void group_sums_on(
     const float* x, const float* gamma, const float* mean, const float* deviation, const float* dy, float* parts,
-    float* sums, int* counters, float* ahead, float* steep, float* dgamma, float* dbeta, const Groups& g, float* room,
-    int* flag) {
+    float* sums, unsigned* counters, float* ahead, float* steep, float* dgamma, float* dbeta, const Groups& g, float* room,
+    unsigned* turn) {
     const Place<N> place(g.channels, g.shift, blockIdx.y);
     const unsigned sample = blockIdx.x / g.splits, from = sample * g.places * g.channels + place.column;
     const unsigned start = blockIdx.x % g.splits * g.part_places, stop = min(start + g.part_places, (unsigned)g.places);
@@ -261,7 +261,7 @@ __device__ void group_sums_on(
         store<N>(parts + blockIdx.x * g.channels + place.column, products);
         store<N>(parts + apart + blockIdx.x * g.channels + place.column, total);
     }
-    if (is_last_block(counters + sample, g.splits * gridDim.y, flag)) {
+    if (is_last(counters + sample, g.splits * gridDim.y, turn)) {
         const unsigned far = g.samples * g.channels;
         // Parts become sums of whole channels before gamma comes in.
         for (unsigned block = 0; g.splits > 1 && block < gridDim.y; block++) {
@@ -292,7 +292,7 @@ __device__ void group_sums_on(
             }
         }
     }
-    if (!dgamma || !is_last_block(counters + g.samples + blockIdx.y, gridDim.x, flag)) return;
+    if (!dgamma || !is_last(counters + g.samples + blockIdx.y, gridDim.x, turn)) return;
     join_parts<N>(place, parts, gridDim.x, g.channels, apart, products, total, room, g.shift);
     if (!place.inside || place.row) return;
     store<N>(dgamma + place.column, products);
@@ -303,16 +303,16 @@ __device__ void group_sums_on(
 // channels) is only needed where there is more than one part.
 extern "C" __global__ void __launch_bounds__(256, 4) group_norm_sums(
     const float* x, const float* gamma, const float* mean, const float* deviation, const float* dy, float* parts,
-    float* sums, int* counters, float* ahead, float* steep, float* dgamma, float* dbeta,
+    float* sums, unsigned* counters, float* ahead, float* steep, float* dgamma, float* dbeta,
     const __grid_constant__ Groups g) {
     __shared__ float room[4 * COLUMN_THREADS];
-    __shared__ int flag;
+    __shared__ unsigned turn;
     if (g.channels % 4 == 0)
         group_sums_on<4>(
-            x, gamma, mean, deviation, dy, parts, sums, counters, ahead, steep, dgamma, dbeta, g, room, &flag);
+            x, gamma, mean, deviation, dy, parts, sums, counters, ahead, steep, dgamma, dbeta, g, room, &turn);
     else
         group_sums_on<1>(
-            x, gamma, mean, deviation, dy, parts, sums, counters, ahead, steep, dgamma, dbeta, g, room, &flag);
+            x, gamma, mean, deviation, dy, parts, sums, counters, ahead, steep, dgamma, dbeta, g, room, &turn);
 }
 
 // Blocks: samples x parts, across.

@@ -94,7 +94,7 @@ def _group_norm(call: Call, b: Binding) -> list[Work]:
         arguments = [source, gamma, beta, mean, deviation, y, g, block, epsilon]
         return [Launch("group_norm", arguments, grid, output=5, columns=g.channels)]
     _split(g, found, 4)
-    parts, counters = b.scratch(2 * g.samples * g.splits * g.channels), b.memory(g.samples, np.int32)
+    parts, counters = b.scratch(2 * g.samples * g.splits * g.channels), b.memory(g.samples, np.uint32)
     arguments = [source, parts, counters, mean, deviation, g, epsilon]
     grid_of_parts = (g.samples * g.splits, found.across)
     return [
@@ -129,7 +129,7 @@ def _group_norm_gradient(call: Call, b: Binding) -> list[Work]:
             else:
                 g.part_places = g.samples
             count = -(-g.samples // g.part_places)
-            parts, counters = b.scratch(2 * count * g.channels), b.memory(found.across, np.int32)
+            parts, counters = b.scratch(2 * count * g.channels), b.memory(found.across, np.uint32)
             works.append(
                 Launch(
                     "group_norm_gain",
@@ -145,7 +145,7 @@ def _group_norm_gradient(call: Call, b: Binding) -> list[Work]:
     _split(g, found, 4)
     parts = b.scratch(2 * g.samples * g.splits * g.channels)
     whole = b.scratch(2 * g.samples * g.channels) if g.splits > 1 else NULL
-    counters = b.memory(g.samples + found.across, np.int32)
+    counters = b.memory(g.samples + found.across, np.uint32)
     ahead, steep = b.scratch(g.samples * g.groups), b.scratch(g.samples * g.groups)
     arguments = [source, gamma, mean, deviation, dy, parts, whole, counters, ahead, steep, *(sums or [NULL, NULL]), g]
     works.append(Launch("group_norm_sums", arguments, (g.samples * g.splits, found.across)))

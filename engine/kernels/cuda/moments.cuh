@@ -46,19 +46,6 @@ __device__ void over_rows(float (&v)[N], float* room, unsigned shift) {
     __syncthreads();
 }
 
-// Whether all other blocks of `blocks` are through: then what they wrote can be read. `counter` is 0 before and after.
-__device__ inline bool is_last_block(int* counter, int blocks, int* flag) {
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        *flag = atomicAdd(counter, 1) == blocks - 1;
-        if (*flag) *counter = 0;
-    }
-    __syncthreads();
-    __threadfence();
-    return *flag;
-}
-
 // Sums of some numbers and of their squared distances from their own mean, for each of N columns. Squares are only taken
 // of distances from a mean, so that nothing cancels; parts are joined as in Chan, Golub and LeVeque 1983, "Algorithms
 // for computing the sample variance".

@@ -72,9 +72,9 @@ extern "C" __global__ void __launch_bounds__(256, 4) batch_norm(
 
 template <int N>
 __device__ void statistics_on(
-    const float* x, float* parts, int* counters, float* running_mean, float* running_variance, float* mean,
+    const float* x, float* parts, unsigned* counters, float* running_mean, float* running_variance, float* mean,
     float* deviation, unsigned rows, unsigned columns, unsigned part_rows, unsigned shift, float momentum, float epsilon,
-    float* room, int* flag) {
+    float* room, unsigned* turn) {
     const Place<N> place(columns, shift, blockIdx.x);
     const unsigned count = gridDim.y, start = blockIdx.y * part_rows, stop = min(start + part_rows, rows);
     float center[N];
@@ -88,7 +88,7 @@ __device__ void statistics_on(
             store<N>(part + count * columns, moments.squares);
         }
     }
-    if (!is_last_block(counters + blockIdx.x, count, flag)) return;
+    if (!is_last(counters + blockIdx.x, count, turn)) return;
     Moments<N> moments;
     float part[N];
     if (place.inside) {
@@ -120,19 +120,19 @@ __device__ void statistics_on(
 }
 
 extern "C" __global__ void __launch_bounds__(256, 4) batch_norm_statistics(
-    const int* halt, const float* x, float* parts, int* counters, float* running_mean, float* running_variance,
+    const int* halt, const float* x, float* parts, unsigned* counters, float* running_mean, float* running_variance,
     float* mean, float* deviation, int rows, int columns, int part_rows, int shift, float momentum, float epsilon) {
     __shared__ float room[4 * COLUMN_THREADS];
-    __shared__ int flag;
+    __shared__ unsigned turn;
     if (*halt) return;
     if (columns % 4 == 0)
         statistics_on<4>(
             x, parts, counters, running_mean, running_variance, mean, deviation, rows, columns, part_rows, shift,
-            momentum, epsilon, room, &flag);
+            momentum, epsilon, room, &turn);
     else
         statistics_on<1>(
             x, parts, counters, running_mean, running_variance, mean, deviation, rows, columns, part_rows, shift,
-            momentum, epsilon, room, &flag);
+            momentum, epsilon, room, &turn);
 }
 
 template <int N>
@@ -265,9 +265,9 @@ extern "C" __global__ void __launch_bounds__(256, 4) batch_norm_gradient(
 
 template <int N>
 __device__ void gradient_sums_on(
-    const float* x, const float* mean, const float* spread, const float* dy, float* parts, int* counters, float* dgamma,
+    const float* x, const float* mean, const float* spread, const float* dy, float* parts, unsigned* counters, float* dgamma,
     float* dbeta, unsigned rows, unsigned columns, unsigned part_rows, unsigned shift, int kind, float epsilon,
-    float* room, int* flag) {
+    float* room, unsigned* turn) {
     const Place<N> place(columns, shift, blockIdx.x);
     const unsigned count = gridDim.y, start = blockIdx.y * part_rows, stop = min(start + part_rows, rows);
     float center[N], deviation[N], each[N], whole[N], products[N] = {}, total[N] = {};
@@ -286,7 +286,7 @@ __device__ void gradient_sums_on(
         store<N>(part, products);
         store<N>(part + count * columns, total);
     }
-    if (!is_last_block(counters + blockIdx.x, count, flag)) return;
+    if (!is_last(counters + blockIdx.x, count, turn)) return;
     join_parts<N>(place, parts, count, columns, count * columns, products, total, room, shift);
     if (!place.inside || place.row) return;
 #pragma unroll
@@ -296,18 +296,18 @@ __device__ void gradient_sums_on(
 }
 
 extern "C" __global__ void __launch_bounds__(256, 4) batch_norm_gradient_sums(
-    const float* x, const float* mean, const float* spread, const float* dy, float* parts, int* counters, float* dgamma,
+    const float* x, const float* mean, const float* spread, const float* dy, float* parts, unsigned* counters, float* dgamma,
     float* dbeta, int rows, int columns, int part_rows, int shift, int kind, float epsilon) {
     __shared__ float room[4 * COLUMN_THREADS];
-    __shared__ int flag;
+    __shared__ unsigned turn;
     if (columns % 4 == 0)
         gradient_sums_on<4>(
             x, mean, spread, dy, parts, counters, dgamma, dbeta, rows, columns, part_rows, shift, kind, epsilon,
-            room, &flag);
+            room, &turn);
     else
         gradient_sums_on<1>(
             x, mean, spread, dy, parts, counters, dgamma, dbeta, rows, columns, part_rows, shift, kind, epsilon,
-            room, &flag);
+            room, &turn);
 }
 
 template <int N>

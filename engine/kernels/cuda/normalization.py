@@ -131,7 +131,7 @@ def _forward(
 
 def _parts(b: Binding, found: Columns) -> tuple[Pointer, Pointer]:
     """Room for two sums of each part, and a counter for each block of columns."""
-    return b.scratch(2 * found.parts * found.columns), b.memory(found.across, np.int32)
+    return b.scratch(2 * found.parts * found.columns), b.memory(found.across, np.uint32)
 
 
 def _backward(b: Binding, call: Call, gamma: Pointer, sums: list[Pointer], kind: int, epsilon: float) -> list[Work]:
