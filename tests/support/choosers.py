@@ -9,9 +9,10 @@ import numpy as np
 from engine.kernels.cuda.choice import Candidate, Chooser
 from engine.kernels.cuda.launches import Binding
 from engine.ops.base import Call
+from tests.support.compiled import Record
 from tests.support.cuda_bench import CudaBench
 
-__all__ = ["Listing", "Told", "ways"]
+__all__ = ["Listing", "Told", "in_every_order", "ways"]
 
 
 class Told(Chooser):
@@ -43,3 +44,12 @@ def ways(bench: CudaBench, calls: Sequence[Call], inputs: dict[int, np.ndarray])
     bench.chooser = lambda: chooser
     bench.run(calls, inputs)
     return list(dict.fromkeys(chooser.names))
+
+
+def in_every_order(benches: Sequence[CudaBench], name: str, record: Record, value_id: int) -> list[np.ndarray]:
+    """A result of a call that goes the way with a name, from each bench."""
+    found = []
+    for bench in benches:
+        bench.chooser = lambda: Told(name)
+        found.append(bench.run([record.call], record.inputs, times=2)[value_id])
+    return found

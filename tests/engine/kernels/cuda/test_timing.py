@@ -21,6 +21,7 @@ from tests.engine.ops.cases import Case, normal
 from tests.support.compiled import Record, records_of
 from tests.support.cuda_bench import CudaBench
 from tests.support.fake_cuda import FakeBlas, FakeDevice
+from tests.support.gpu import real_device
 from tests.support.interpreter import Interpreter
 
 
@@ -150,6 +151,19 @@ def test_the_program_is_not_touched(file: Path, record: Record) -> None:
     for value, before in zip(record.call.inputs, record.before, strict=True):
         np.testing.assert_array_equal(arrays[value.id].get(), before)
     device.xp.check_guards()
+
+
+@pytest.mark.gpu
+def test_a_real_gpu_is_measured(file: Path) -> None:
+    device, chooser = real_device(), TimingChooser(real_device())
+    bench = CudaBench(device=device)
+    bench.chooser = lambda: chooser
+    for record in records_of(Case(ops.Conv2d(1, 1), (normal(8, 16, 16, 8), normal(3, 3, 8, 16)), (0, 1))):
+        found = bench.run([record.call], record.inputs)
+        for value_id, exact in record.reference("float64").items():
+            np.testing.assert_allclose(found[value_id], exact, rtol=0, atol=1e-5 * np.max(np.abs(exact)))
+    (known,) = json.loads(file.read_text()).values()
+    assert known == chooser.taken and len(known) == 3
 
 
 # -- what is remembered ------------------------------------------------------------------------------------------------
