@@ -29,9 +29,6 @@ _LOST = frozenset(
     }
 )  # fmt: skip
 _CUPY = ("cupy", "cupy_backends", "cupyx")
-_KERNELS = "engine.kernels.cuda."
-_OWN = frozenset({"CompileError", "CublasError", "Missing", "MissingLibrary"})
-"""What our own kernels and calls of libraries raise, in words."""
 _MEMORY_CLASS = "OutOfMemoryError"
 _CLASSES = frozenset(
     {"CUDARuntimeError", "CUDADriverError", "CUBLASError", "NVRTCError", "CompileException", _MEMORY_CLASS}
@@ -39,7 +36,7 @@ _CLASSES = frozenset(
 
 
 class DeviceError(RuntimeError):
-    """A GPU failed; `message` says how, in words. Nothing on that device counts any more."""
+    """A GPU failed, or cannot be used; `message` says how, in words. Nothing on that device counts any more."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -64,8 +61,6 @@ def translated(error: BaseException) -> DeviceError | None:
             return OutOfDeviceMemory(_memory_words(str(item)))
         if name:
             return _of_status(str(item))
-        if type(item).__name__ in _OWN and type(item).__module__.startswith(_KERNELS):
-            return DeviceError(shortened(str(item), 400))
     return None
 
 

@@ -36,7 +36,6 @@ CUBLASError.__module__ = "cupy_backends.cuda.libs.cublas"
         (CUDARuntimeError(999, "cudaErrorUnknown: unknown error"), DeviceLost, "unknown error"),
         (CUDARuntimeError(1, "cudaErrorInvalidValue: invalid argument"), DeviceError, "reports an error"),
         (CUBLASError("CUBLAS_STATUS_EXECUTION_FAILED"), DeviceError, "CUBLAS_STATUS_EXECUTION_FAILED"),
-        (MissingLibrary("cuBLAS is not on this machine: install it."), DeviceError, "install it"),
     ],
 )  # fmt: skip
 def test_errors_of_a_device(error: Exception, kind: type[DeviceError], words: str) -> None:
@@ -55,5 +54,7 @@ def test_what_an_error_was_raised_from_counts() -> None:
 def test_errors_of_others() -> None:
     own = DeviceLost("It is gone.")
     assert translated(own) is own
+    library = MissingLibrary("cuBLAS is not on this machine: install it.")
+    assert translated(library) is library, "it is one itself"
     assert translated(MemoryError()) is None
     assert translated(type("CUDARuntimeError", (RuntimeError,), {})()) is None, "of another library"
