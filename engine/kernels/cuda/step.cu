@@ -5,12 +5,24 @@
 
 #include "common.cuh"
 
+// target (batch, length) = the rows of source at `rows`, N words at a time, of whatever type: nothing is computed.
+template <int N>
+__device__ void bring(const float* source, float* target, const long long* rows, unsigned batch, unsigned length) {
+    const unsigned wide = length / N;
+    EACH(i, batch * wide) {
+        const unsigned sample = i / wide;
+        float v[N];
+        load<N>(source + (rows[sample] * wide + i - sample * wide) * N, v);
+        store<N>(target + (size_t)i * N, v);
+    }
+}
+
 // Bring in row `place` of the table of controls, the step's number for the random streams (clock: low and high word of
 // the seed and of the chunk's first step), and, one input or target for each row of blocks, the samples at `indices`
 // (steps, batch). A sample has words[y] words of four bytes; sources[y] and targets[y] are addresses.
 extern "C" __global__ void __launch_bounds__(256) begin_step(
     const int* halt, const int* place, const float* table, float* control, int controls, const unsigned* clock,
-    unsigned* counters, const unsigned* const* sources, unsigned* const* targets, const int* words,
+    unsigned* counters, const float* const* sources, float* const* targets, const int* words,
     const long long* indices, int batch) {
     if (*halt) return;
     const unsigned at = *place;
@@ -23,11 +35,10 @@ extern "C" __global__ void __launch_bounds__(256) begin_step(
         }
     }
     if (batch == 0) return;
-    const unsigned length = words[blockIdx.y];
-    const unsigned* source = sources[blockIdx.y];
-    unsigned* target = targets[blockIdx.y];
     const long long* rows = indices + (size_t)at * batch;
-    EACH(i, batch * length) target[i] = source[rows[i / length] * length + i % length];
+    const float* source = sources[blockIdx.y];
+    if (words[blockIdx.y] % 4 == 0) bring<4>(source, targets[blockIdx.y], rows, batch, words[blockIdx.y]);
+    else bring<1>(source, targets[blockIdx.y], rows, batch, words[blockIdx.y]);
 }
 
 // Keep the weighted sum of the losses, and halt if it is not finite.
