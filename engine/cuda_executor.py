@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -130,7 +131,7 @@ class CUDAProgram(BoundProgram):
         self._results: list[tuple[Value, int]] = []
         self._block: Any = None
         super().__init__(program, state, arena)
-        self._binding, self.covered = self._cover()
+        self._binding, self.covered = self._settled(cover)
         self._works = [(item, prepare(item.works, device, math_mode)) for item in self.covered]
         self._frame = Frame(self, device, residence, int(self._halt.data.ptr), self._control, self._counters)
         self._mirror = device.pinned(max(1, self._result_bytes), np.uint8)
@@ -344,7 +345,8 @@ class CUDAProgram(BoundProgram):
             if call.phase == "observe":
                 continue
             # Each by itself: in a group the first of several would not be told from the others.
-            (item,) = cover_group(Group((call,)), self._binding)
+            # It may go another way then, which wants more work memory.
+            _binding, (item,) = self._settled(partial(cover_group, Group((call,))))
             self._issue(prepare(item.works, self._device, self._math))
             values = [value for value in call.outputs if value.dtype is DType.FLOAT]
             if any(self._broken(self._binding.pointer(value), value.size) for value in values):
@@ -352,11 +354,12 @@ class CUDAProgram(BoundProgram):
         return None
 
     def _broken(self, at: Pointer, size: int) -> bool:
-        found = self._binding.memory(1, np.int32)
-        look = Launch("find_nonfinite", [at, size, found], blocks(size))
+        found = self.backend.xp.zeros(1, dtype=np.int32)
+        address = int(found.data.ptr)
+        look = Launch("find_nonfinite", [at, size, Pointer(address, np.dtype(np.int32))], blocks(size))
         self._issue(prepare((look,), self._device, self._math))
         seen = self._device.pinned(1, np.int32)
-        self._device.to_host(seen, found.address)
+        self._device.to_host(seen, address)
         self._device.synchronize()
         return bool(seen[0])
 
@@ -365,12 +368,13 @@ class CUDAProgram(BoundProgram):
     def _bind_call(self, call: Any) -> None:
         """Nothing is run by the reference kernels here."""
 
-    def _cover(self) -> tuple[Binding, list[Covered]]:
+    def _settled(self, covering: Callable[[Binding], list[Covered]]) -> tuple[Binding, list[Covered]]:
+        """What covers calls, and the binding of its own that it is made in."""
         halt = Pointer(int(self._halt.data.ptr), np.dtype(np.int32))
         binding = Binding(self.program, self._arrays, self.backend.xp, halt)
         binding.chooser, binding.math = self._chooser, self._math
         while True:
-            covered = cover(binding)
+            covered = covering(binding)
             if binding.settle():
                 return binding, covered
 

@@ -3,7 +3,7 @@ many steps in a call, memory, and what a step leaves behind."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,12 @@ from engine.backend import Backend, choose
 from engine.cuda_executor import CUDAExecutor, CUDAProgram
 from engine.executors import Executor
 from engine.kernels.cuda import timing
-from engine.kernels.cuda.choice import Chooser
+from engine.kernels.cuda.choice import Candidate, Chooser
+from engine.kernels.cuda.launches import Binding
 from engine.kernels.cuda.timing import TimingChooser
+from engine.ops.base import Call
 from engine.optimizers import SGD
+from tests.support.choosers import Told
 from tests.support.fake_cuda import FakeDevice
 from tests.support.gpu import real_device
 from tests.support.random_networks import Case
@@ -39,9 +42,10 @@ class CudaBound(Bound):
         math: Any = "float32",
         frozen: bool = True,
         real: bool = False,
+        chooser: Chooser | None = None,
         **options: Any,
     ) -> None:
-        self.device, self.math = real_device() if real else FakeDevice(order=order), math
+        self.device, self.math, self.chooser = real_device() if real else FakeDevice(order=order), math, chooser
         super().__init__(case, 0, **options)
         for array in self.arrays.values():
             array.flags.writeable = not frozen
@@ -50,7 +54,7 @@ class CudaBound(Bound):
         return self.device.backend if isinstance(self.device, FakeDevice) else choose("cuda")
 
     def make(self) -> Executor:
-        return CUDAExecutor(self.state, math=self.math, device=self.device)  # type: ignore[return-value]
+        return CUDAExecutor(self.state, math=self.math, device=self.device, chooser=self.chooser)  # type: ignore[return-value]
 
     def check(self) -> None:
         """Nothing was written beside an array, as far as that can be told."""
@@ -271,6 +275,27 @@ def test_steps_allocate_nothing_on_a_gpu() -> None:
     for _ in range(3):
         bound.chunk()
     assert (pool.used_bytes(), pool.total_bytes()) == before
+
+
+def test_what_runs_by_itself_has_the_work_memory_that_it_wants() -> None:
+    """A convolution may go another way where nothing follows it."""
+
+    class Spare(Told):
+        """Takes patches, which want most work memory, once it is told to."""
+
+        def _decide(self, key: str, call: Call, binding: Binding, candidates: Mapping[str, Candidate]) -> str:
+            found = {name: item for name, item in candidates.items() if self.name or name != "patches"}
+            return super()._decide(key, call, binding, found)
+
+    chooser = Spare("")
+    bound = CudaBound(cases("momentum")["every layer"](), chooser=chooser)
+    assert bound.chunk(1).done == 1
+    held = bound.device.xp.used
+    chooser.name = "patches"
+    assert bound.program.first_nonfinite() is None
+    assert "patches" in chooser.taken.values()
+    assert bound.device.xp.used == held
+    bound.check()
 
 
 def test_samples_that_may_change_are_brought_anew(bind: Binder) -> None:
