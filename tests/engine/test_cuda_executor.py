@@ -42,10 +42,9 @@ class CudaBound(Bound):
         math: Any = "float32",
         frozen: bool = True,
         real: bool = False,
-        chooser: Chooser | None = None,
         **options: Any,
     ) -> None:
-        self.device, self.math, self.chooser = real_device() if real else FakeDevice(order=order), math, chooser
+        self.device, self.math = real_device() if real else FakeDevice(order=order), math
         super().__init__(case, 0, **options)
         for array in self.arrays.values():
             array.flags.writeable = not frozen
@@ -54,7 +53,7 @@ class CudaBound(Bound):
         return self.device.backend if isinstance(self.device, FakeDevice) else choose("cuda")
 
     def make(self) -> Executor:
-        return CUDAExecutor(self.state, math=self.math, device=self.device, chooser=self.chooser)  # type: ignore[return-value]
+        return CUDAExecutor(self.state, math=self.math, device=self.device)  # type: ignore[return-value]
 
     def check(self) -> None:
         """Nothing was written beside an array, as far as that can be told."""
@@ -288,7 +287,7 @@ def test_what_runs_by_itself_has_the_work_memory_that_it_wants() -> None:
             return super()._decide(key, call, binding, found)
 
     chooser = Spare("")
-    bound = CudaBound(cases("momentum")["every layer"](), chooser=chooser)
+    bound = Choosing(cases("momentum")["every layer"](), lambda device: chooser)
     assert bound.chunk(1).done == 1
     held = bound.device.xp.used
     chooser.name = "patches"
