@@ -66,11 +66,10 @@ struct TurnedPatches {
 struct MirroredWeights {
     const Gemm& g;
     const Windows& w;
-    const float* at;
-    int left;
+    const float* at;  // null beyond the last column
 
     __device__ MirroredWeights(const float* weights, const Gemm& g, const Windows& w, int column)
-        : g(g), w(w), at(weights + group_of(g) * g.b_group + column * g.b_column), left(g.columns - column) {}
+        : g(g), w(w), at(column < g.columns ? weights + group_of(g) * g.b_group + column * g.b_column : nullptr) {}
 
     __device__ bool along() const { return true; }
 
@@ -81,12 +80,12 @@ struct MirroredWeights {
     }
 
     __device__ void fetch(int inner, int end, float (&v)[4]) const {
-        if (g.wide_b && left > 0 && inner < end) {
+        if (g.wide_b && at && inner < end) {
             load4(of(inner), v);
             return;
         }
 #pragma unroll
-        for (int j = 0; j < 4; j++) v[j] = left > 0 && inner + j < end ? *of(inner + j) : 0.0f;
+        for (int j = 0; j < 4; j++) v[j] = at && inner + j < end ? *of(inner + j) : 0.0f;
     }
 };
 
@@ -120,9 +119,12 @@ __device__ void correlation_of_results(
     tile<T>(left, at_a, right, at_b, room, dw, g, stages);
 }
 
+// Of the largest tiles two blocks find room on a multiprocessor, with 128 registers a thread. The compiler comes to that
+// by itself, without spilling; told to, it spills.
+
 // -- y = what the weights see of x ------------------------------------------------------------------------------------
 
-extern "C" __global__ void __launch_bounds__(256, 2) correlate_128x128(
+extern "C" __global__ void __launch_bounds__(256) correlate_128x128(
     const float* x, const float* weights, float* y, const __grid_constant__ Gemm g, const int* taps,
     const __grid_constant__ Windows w, const __grid_constant__ Stages stages) {
     typedef Tile<128, 128, 8> T;
@@ -156,7 +158,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) correlate_32x32(
 
 // -- dx, where it is what the mirrored weights see of dy --------------------------------------------------------------
 
-extern "C" __global__ void __launch_bounds__(256, 2) correlate_mirrored_128x128(
+extern "C" __global__ void __launch_bounds__(256) correlate_mirrored_128x128(
     const float* dy, const float* weights, float* dx, const __grid_constant__ Gemm g, const int* taps,
     const __grid_constant__ Windows w, const __grid_constant__ Stages stages) {
     typedef Tile<128, 128, 8> T;
@@ -190,7 +192,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) correlate_mirrored_32x32(
 
 // -- dw ---------------------------------------------------------------------------------------------------------------
 
-extern "C" __global__ void __launch_bounds__(256, 2) correlate_results_128x128(
+extern "C" __global__ void __launch_bounds__(256) correlate_results_128x128(
     const float* x, const float* dy, float* dw, const __grid_constant__ Gemm g, const int* taps,
     const __grid_constant__ Windows w, const __grid_constant__ Stages stages) {
     typedef Tile<128, 128, 8> T;
