@@ -44,6 +44,7 @@ class CPUExecutor:
     """
 
     kind: Literal["cpu"] = "cpu"
+    ways: ClassVar[dict[str, dict[str, str]]] = {}
 
     def __init__(
         self,

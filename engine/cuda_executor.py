@@ -29,6 +29,7 @@ from engine.ops.base import DType, Role, Value
 
 if TYPE_CHECKING:
     from engine.backend import MathMode
+    from engine.executors import Ways
     from engine.kernels.cuda.device import Device
     from engine.plan import Program
     from engine.state import State
@@ -48,8 +49,8 @@ class CUDAExecutor:
 
     A float64 program, as the gradient check uses, is run by the array executor. `math` says how matrix products
     multiply (see `engine.backend.MathMode`); `chooser` which way an operation goes that can go several: what is fastest
-    as measured, or by sizes alone where a `device` is given. Raises what CuPy raises where the device has too little
-    memory or is lost.
+    as measured, or by sizes alone where a `device` is given; `ways` are taken again on the device of that name. Raises
+    what CuPy raises where the device has too little memory or is lost.
     """
 
     kind: Literal["cuda"] = "cuda"
@@ -61,14 +62,15 @@ class CUDAExecutor:
         math: MathMode = "float32",
         device: Device | None = None,
         chooser: Chooser | None = None,
+        ways: Ways | None = None,
     ) -> None:
         declare()
         if device is None:
             from engine.kernels.cuda.device import CudaDevice
 
             device = CudaDevice(state.backend.xp)
-            chooser = chooser or TimingChooser(device)
-        self.chooser = chooser or Chooser()
+            chooser = chooser or TimingChooser(device, (ways or {}).get(device.name))
+        self.chooser = chooser or Chooser((ways or {}).get(device.name))
         """Says which way each operation goes, and keeps what it said."""
         self.state, self.math, self.device = state, math, device
         self._arrays = ArrayExecutor(state)
@@ -79,6 +81,11 @@ class CUDAExecutor:
     def label(self) -> str:
         """What it runs on: "CUDA · NVIDIA H200"."""
         return f"CUDA · {self.device.name}{'' if self.math == 'float32' else f' · {self.math.upper()}'}"
+
+    @property
+    def ways(self) -> dict[str, dict[str, str]]:
+        """Which way each operation went that can go several, by the device's name."""
+        return {self.device.name: dict(self.chooser.taken)}
 
     def bind(self, program: Program, *, math: MathMode | None = None) -> BoundProgram:
         """Give the program its memory, ready to be run. Bind the largest program first. `math` is the executor's way to

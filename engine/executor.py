@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -45,6 +45,7 @@ class ArrayExecutor:
     """Runs programs on one state. Programs share one arena: they never run at the same time."""
 
     kind: Literal["array"] = "array"
+    ways: ClassVar[dict[str, dict[str, str]]] = {}
 
     def __init__(self, state: State) -> None:
         self.state = state

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
@@ -22,6 +23,7 @@ __all__ = [
     "Executor",
     "ExecutorError",
     "ExecutorKind",
+    "Ways",
     "choose",
     "compiled",
     "misfit",
@@ -30,6 +32,8 @@ __all__ = [
 ]
 
 ExecutorKind = Literal["auto", "array", "cpu", "cuda"]
+Ways = Mapping[str, Mapping[str, str]]
+"""By the name of a device, and by operation and sizes, the name of a way; see `engine.kernels.cuda.choice`."""
 EXECUTORS: tuple[ExecutorKind, ...] = get_args(ExecutorKind)
 
 
@@ -50,6 +54,10 @@ class Executor(Protocol):
     def label(self) -> str:
         """What it is, for people: "NumPy · 2 threads"."""
 
+    @property
+    def ways(self) -> Ways:
+        """Which way operations went that can go several; a run that goes on takes them again, for the same bits."""
+
     def bind(self, program: Program) -> BoundProgram:
         """Give the program its memory, ready to be run. Bind the largest program first."""
 
@@ -57,9 +65,10 @@ class Executor(Protocol):
         """Let its threads go. Bound programs must not be run afterwards; closing twice is harmless."""
 
 
-def choose(kind: ExecutorKind, state: State, *, math: MathMode = "float32") -> Executor:
+def choose(kind: ExecutorKind, state: State, *, math: MathMode = "float32", ways: Ways | None = None) -> Executor:
     """An executor for `state`. "auto" takes the CUDA executor on a GPU and the compiled one on the processor, where it
-    can be used and its kernels are ready; else the array executor. `math` is how the CUDA executor multiplies matrices.
+    can be used and its kernels are ready; else the array executor. `math` is how the CUDA executor multiplies matrices,
+    `ways` are those that a run took before.
 
     Raises ExecutorError when what was asked for is not to be had. What a GPU raises while kernels are compiled and
     memory is taken passes through.
@@ -75,7 +84,7 @@ def choose(kind: ExecutorKind, state: State, *, math: MathMode = "float32") -> E
         if not reason:
             from engine.cuda_executor import CUDAExecutor
 
-            return CUDAExecutor(state, math=math)
+            return CUDAExecutor(state, math=math, ways=ways)
     if math != "float32":
         raise ExecutorError(
             f"Matrix products in {math} are computed by the executor “cuda”, on an NVIDIA GPU and in float32: choose "

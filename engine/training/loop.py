@@ -404,6 +404,7 @@ class Loop:
             executor=self.programs.executor.kind,
             device=self.state.backend.kind,
             math=self.math,
+            ways={name: dict(ways) for name, ways in self.programs.executor.ways.items()},
             following=self.following.to_plain(),
             restored=self.restored,
         )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
@@ -45,6 +46,7 @@ class Counters(Struct, frozen=True, kw_only=True):
     executor        the kind of executor that trains: each computes other last digits.
     device          the kind of device that it trains on.
     math            how a GPU multiplies matrices; see `engine.backend.MathMode`.
+    ways            which way operations went that can go several; see `engine.executors.Ways`.
     following       what has followed from the results so far; see `Following.to_plain`.
     restored        the step whose state was put back at the run's end, or None.
     """
@@ -61,6 +63,7 @@ class Counters(Struct, frozen=True, kw_only=True):
     executor: str = "array"
     device: Literal["cpu", "cuda"] = "cpu"
     math: MathMode = "float32"
+    ways: dict[str, dict[str, str]] = {}
     following: dict[str, Any] = {}
     restored: int | None = None
 
@@ -79,6 +82,7 @@ class Counters(Struct, frozen=True, kw_only=True):
             "executor": self.executor,
             "device": self.device,
             "math": self.math,
+            "ways": self.ways,
             "following": self.following,
             "restored": self.restored,
         }
@@ -100,10 +104,11 @@ def read_counters(plain: dict[str, Any]) -> Counters:
             executor=str(plain.get("executor", "array")),  # older checkpoints know of no other
             device="cuda" if plain.get("device") == "cuda" else "cpu",
             math=next((mode for mode in MATH_MODES if mode == plain.get("math")), "float32"),
+            ways=msgspec.convert(plain.get("ways", {}), dict[str, dict[str, str]]),
             following=dict(plain.get("following", {})),
             restored=plain.get("restored"),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:  # msgspec's errors are ValueErrors
         raise TrainingError(f"The checkpoint cannot be read: its counters are damaged ({error}).") from error
 
 

@@ -229,7 +229,7 @@ class Trainer:
         kind, math = equipment.executor(counters, state), equipment.math(counters, state)
         if equipment.needs_kernels(kind, state) and not await_kernels(self.control, self._report):
             return None
-        executor = self._executor = executors.choose(kind, state, math=math)
+        executor = self._executor = executors.choose(kind, state, math=math, ways=counters.ways if counters else None)
         equipment.compare(counters, executor, math)
         self.problems += equipment.problems
         if self._store is not None and self._writer is None:

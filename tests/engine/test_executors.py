@@ -20,7 +20,7 @@ class Cuda(ArrayExecutor):
 
     kind = "cuda"  # type: ignore[assignment]
 
-    def __init__(self, state: Any, *, math: str = "float32") -> None:
+    def __init__(self, state: Any, *, math: str = "float32", ways: Any = None) -> None:
         super().__init__(state)
         self.math = math
 

@@ -73,7 +73,7 @@ class FakeGpu:
         real_executor, real_backend = executors.choose, backend._cupy
         assert callable(real_backend)
 
-        def choose(kind: ExecutorKind, state: State, *, math: Any = "float32") -> Any:
+        def choose(kind: ExecutorKind, state: State, *, math: Any = "float32", ways: Any = None) -> Any:
             on_gpu = state.backend is self.backend
             self.chosen.append((state.backend.kind, kind, math))
             if on_gpu and kind in ("auto", "cuda") and state.precision == "float32":
@@ -81,7 +81,7 @@ class FakeGpu:
                 self.states.append(weakref.ref(state))
                 self.made.append(CudaExecutor(state, self))
                 return self.made[-1]
-            return real_executor(kind, state, math=math)
+            return real_executor(kind, state, math=math, ways=ways)
 
         card = Gpu(index=0, name="Pretended GPU", total=1 << 40, free=1 << 40, capability=(9, 0))
         monkeypatch.setattr(devices, "_found", Devices(gpus=(card,), driver=13000, runtime=13000, cupy="14.2.0"))

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from engine.kernels.cuda.choice import Chooser
 from engine.layers import Dense, Input, ReLU
 from engine.losses import MeanSquaredError
 from engine.optimizers import SGD
 from engine.training import events
+from engine.training.recovery import read_counters
 from engine.training.store import RunStore
 from engine.training.trainer import Trainer
 from tests.engine.training.experiments import RICH, Log, regression, sequential, spiral, weights
@@ -131,6 +133,26 @@ def test_telling_the_error_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> No
     untold = run("cuda", log, math="tf32")
     assert weights(told) == weights(untold)
     assert "could not be told" in log.of(events.Rounded)[0].text()
+
+
+def test_a_run_that_goes_on_goes_the_same_ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What was chosen where there are several ways is part of a checkpoint: another choice would give other bits."""
+    pretended_gpu.install(monkeypatch)
+    monkeypatch.setattr(Chooser, "_decide", lambda self, key, call, binding, candidates: max(candidates))
+    store = RunStore(tmp_path)
+    whole, begun = run("cuda"), run("cuda", store=store, steps=8)
+    monkeypatch.undo()
+    pretended_gpu.install(monkeypatch)
+    counters = read_counters(store.open(begun.run_id).last_checkpoint()[1])  # type: ignore[index]
+    gone_on = run("cuda", store=store, resume=begun.run_id)
+    assert weights(gone_on) == weights(whole)
+
+    def ways(trainer: Trainer) -> Any:
+        assert trainer.loop is not None
+        return trainer.loop.programs.executor.ways
+
+    assert ways(gone_on) == ways(whole) == counters.ways
+    assert ways(run("cuda")) != counters.ways, "left to itself it chooses otherwise"
 
 
 def test_a_device_that_fails_hands_over_to_the_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
