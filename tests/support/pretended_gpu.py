@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from engine import backend
+from engine import backend, cuda_executor
 from engine.backend import Backend
 from engine.kernels.cuda import device
+from engine.kernels.cuda.choice import Chooser
 from tests.support.fake_cuda import FakeDevice
 
 __all__ = ["install"]
@@ -25,4 +26,6 @@ def install(monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[FakeDevice]
 
     monkeypatch.setattr(backend, "_cupy", found)
     monkeypatch.setattr(device, "CudaDevice", lambda xp: xp.owner)
+    # What a pretended device takes for something says nothing, and is not to be remembered.
+    monkeypatch.setattr(cuda_executor, "TimingChooser", lambda device, given=None: Chooser(given))
     return made
