@@ -15,6 +15,7 @@ import json
 import os
 import statistics
 import tempfile
+import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -39,6 +40,8 @@ LIKELY = 5.0
 """A way that is expected to take so many times as long as the best one is not measured."""
 HOPELESS = 2.0
 """One that takes so many times as long as the best one so far is measured no further."""
+AWAKE = 0.02
+"""Seconds that a device is kept busy before anything is measured: one that has rested has a low clock at first."""
 LONG, MOST = 1e-3, 32
 """What is measured is repeated until it takes so many seconds, or until it was done so many times."""
 PLACES, KEYS = 8, 4096
@@ -85,7 +88,10 @@ class TimingChooser(Chooser):
             program = SimpleNamespace(calls=(call,), predictions={}, losses={}, observe=False, outputs={})
             trial = Binding(cast(Any, program), arrays, xp, Pointer(int(halt.data.ptr), np.dtype(np.int32)))
             trial.followed, trial.math = binding.followed, binding.math
-            seconds = self._seconds(self._prepared(item, call, trial), best)
+            acts = self._prepared(item, call, trial)
+            if not name:
+                self._wake(acts)
+            seconds = self._seconds(acts, best)
             if seconds < best:
                 best, name = seconds, item.name
         return name
@@ -111,6 +117,14 @@ class TimingChooser(Chooser):
             y = call.outputs[0]
             works = [*works, elementwise(trial.pointer(y), y, [], trial)]
         return prepare(works, self._device, trial.math)
+
+    def _wake(self, acts: list[Prepared]) -> None:
+        """Let the device do something for a while."""
+        until = time.perf_counter() + AWAKE
+        while time.perf_counter() < until:
+            for act in acts:
+                act()
+            self._device.synchronize()
 
     def _seconds(self, acts: list[Prepared], best: float) -> float:
         """How long the acts take; roughly, where that is hopeless."""

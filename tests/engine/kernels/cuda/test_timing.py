@@ -51,8 +51,10 @@ class Clock(FakeDevice):
 
 
 @pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
     monkeypatch.setattr(timing, "cache_folder", lambda: tmp_path / "cache")
+    if not request.node.get_closest_marker("gpu"):
+        monkeypatch.setattr(timing, "AWAKE", 0.0)  # a pretended device needs no waking
     return tmp_path / "cache" / "cuda-choices.json"
 
 
@@ -89,6 +91,20 @@ def test_what_is_slow_is_not_measured_for_long(file: Path, record: Record) -> No
     # Once by itself and twice in a graph, and only where it was expected to be among the fast ones.
     assert device.done.count("gemm_128x128") in (0, 3)
     assert device.done.count("cublas") > 3
+
+
+def test_a_device_is_woken_before_it_is_measured(file: Path, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = []
+    for awake in (0.0, 0.01):
+        monkeypatch.setattr(timing, "AWAKE", awake)
+        device = Clock({"cublas": 0.1})
+        assert taken(record, TimingChooser(device), device) == "cublas"
+        done.append(device.done)
+        file.unlink()
+    rested, woken = done
+    begin = rested.index("cublas")
+    more = len(woken) - len(rested)
+    assert more > 0 and woken == [*rested[:begin], *["cublas"] * more, *rested[begin:]]
 
 
 def test_the_pass_that_follows_counts(file: Path) -> None:
