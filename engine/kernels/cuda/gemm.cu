@@ -32,6 +32,13 @@ extern "C" __global__ void __launch_bounds__(256, 2) gemm_128x32(
     multiply_matrices<T>(a, b, y, g, stages, (float*)room);
 }
 
+extern "C" __global__ void __launch_bounds__(256, 2) gemm_128x16(
+    const float* a, const float* b, float* y, const __grid_constant__ Gemm g, const __grid_constant__ Stages stages) {
+    typedef Tile<128, 16, 8> T;
+    __shared__ float4 room[T::ROOM / 4];
+    multiply_matrices<T>(a, b, y, g, stages, (float*)room);
+}
+
 extern "C" __global__ void __launch_bounds__(256, 2) gemm_32x32(
     const float* a, const float* b, float* y, const __grid_constant__ Gemm g, const __grid_constant__ Stages stages) {
     typedef Tile<32, 32, 32> T;

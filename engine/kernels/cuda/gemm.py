@@ -45,7 +45,13 @@ class Tile:
         return f"{self.rows}x{self.columns}"
 
 
-TILES = (Tile(128, 128, 8, 30e12), Tile(64, 64, 16, 20e12), Tile(128, 32, 8, 15e12), Tile(32, 32, 32, 8e12))
+TILES = (
+    Tile(128, 128, 8, 30e12),
+    Tile(64, 64, 16, 20e12),
+    Tile(128, 32, 8, 15e12),
+    Tile(128, 16, 8, 10e12),
+    Tile(32, 32, 32, 8e12),
+)
 
 LIBRARY = 0.7
 """The share of our time that cuBLAS is expected to take, but for another launch that it begins with."""
@@ -158,7 +164,9 @@ def seconds(rows: int, columns: int, inner: int, groups: int, products: int, fol
     """That cuBLAS is expected to take for as many `products` as make up such a one, and then, where it is `followed`, a
     pass over the result."""
     size = rows * columns * groups
-    own = min(plan.seconds(size) for plan in plans(rows, columns, inner, groups))
+    flops = 2.0 * size * inner
+    # For very many groups there is no plan.
+    own = min((plan.seconds(size) for plan in plans(rows, columns, inner, groups)), default=flops / TILES[0].speed)
     return LIBRARY * own + products * LAUNCH + (LAUNCH + 8.0 * size / MEMORY if followed else 0.0)
 
 

@@ -148,6 +148,14 @@ extern "C" __global__ void __launch_bounds__(256, 2) correlate_128x32(
     correlation<T>(x, weights, y, g, taps, w, stages, (float*)room);
 }
 
+extern "C" __global__ void __launch_bounds__(256, 2) correlate_128x16(
+    const float* x, const float* weights, float* y, const __grid_constant__ Gemm g, const int* taps,
+    const __grid_constant__ Windows w, const __grid_constant__ Stages stages) {
+    typedef Tile<128, 16, 8> T;
+    __shared__ float4 room[T::ROOM / 4];
+    correlation<T>(x, weights, y, g, taps, w, stages, (float*)room);
+}
+
 extern "C" __global__ void __launch_bounds__(256, 2) correlate_32x32(
     const float* x, const float* weights, float* y, const __grid_constant__ Gemm g, const int* taps,
     const __grid_constant__ Windows w, const __grid_constant__ Stages stages) {
@@ -182,6 +190,14 @@ extern "C" __global__ void __launch_bounds__(256, 2) correlate_mirrored_128x32(
     correlation_with_mirrored<T>(dy, weights, dx, g, taps, w, stages, (float*)room);
 }
 
+extern "C" __global__ void __launch_bounds__(256, 2) correlate_mirrored_128x16(
+    const float* dy, const float* weights, float* dx, const __grid_constant__ Gemm g, const int* taps,
+    const __grid_constant__ Windows w, const __grid_constant__ Stages stages) {
+    typedef Tile<128, 16, 8> T;
+    __shared__ float4 room[T::ROOM / 4];
+    correlation_with_mirrored<T>(dy, weights, dx, g, taps, w, stages, (float*)room);
+}
+
 extern "C" __global__ void __launch_bounds__(256, 2) correlate_mirrored_32x32(
     const float* dy, const float* weights, float* dx, const __grid_constant__ Gemm g, const int* taps,
     const __grid_constant__ Windows w, const __grid_constant__ Stages stages) {
@@ -212,6 +228,14 @@ extern "C" __global__ void __launch_bounds__(256, 2) correlate_results_128x32(
     const float* x, const float* dy, float* dw, const __grid_constant__ Gemm g, const int* taps,
     const __grid_constant__ Windows w, const __grid_constant__ Stages stages) {
     typedef Tile<128, 32, 8> T;
+    __shared__ float4 room[T::ROOM / 4];
+    correlation_of_results<T>(x, dy, dw, g, taps, w, stages, (float*)room);
+}
+
+extern "C" __global__ void __launch_bounds__(256, 2) correlate_results_128x16(
+    const float* x, const float* dy, float* dw, const __grid_constant__ Gemm g, const int* taps,
+    const __grid_constant__ Windows w, const __grid_constant__ Stages stages) {
+    typedef Tile<128, 16, 8> T;
     __shared__ float4 room[T::ROOM / 4];
     correlation_of_results<T>(x, dy, dw, g, taps, w, stages, (float*)room);
 }

@@ -9,7 +9,7 @@ import pytest
 
 from engine import ops
 from engine.kernels.cuda.choice import Chooser
-from engine.kernels.cuda.gemm import TILES, Gemm, plans
+from engine.kernels.cuda.gemm import TILES, Gemm, plans, seconds
 from engine.kernels.cuda.launches import Launch
 from tests.engine.ops.cases import Case, constant, key, normal
 from tests.support.choosers import Told, in_every_order, ways
@@ -105,6 +105,11 @@ def test_plans_cover_everything_once(sizes: tuple[int, int, int], groups: int) -
         assert (plan.down - 1) * plan.tile.rows < rows <= plan.down * plan.tile.rows
         assert (plan.across - 1) * plan.tile.columns < columns <= plan.across * plan.tile.columns
         assert plan.seconds(rows * columns * groups) > 0 and plan.grid[2] <= 65535
+
+
+def test_more_products_than_a_grid_has_room_for_are_left_to_the_library() -> None:
+    assert plans(4, 4, 4, 65536) == []
+    assert seconds(4, 4, 4, 65536, 1, followed=True) > 0
 
 
 def test_the_sizes_are_as_in_the_kernels() -> None:
