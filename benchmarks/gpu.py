@@ -159,8 +159,8 @@ def measure(options: argparse.Namespace, device: Device, kind: ExecutorKind) -> 
                 row = gpu_sides.measure(
                     *(workload, math, device, kind, options.peers, rounds, reference, _note), ours=ours
                 )
-            except gpu_sides.Skipped as error:
-                results["skipped"].append([name, str(error)])
+            except Exception as error:
+                results["skipped"].append([name, _too_large(error)])
                 break
             finally:
                 device.free()
@@ -170,6 +170,22 @@ def measure(options: argparse.Namespace, device: Device, kind: ExecutorKind) -> 
     presets, seconds = (PRESETS[:1], 0.1) if options.dry else (PRESETS, CADENCE)
     results["cadence"] = sections.cadence(presets, [kind], seconds, device.name)
     return results
+
+
+def _too_large(error: Exception) -> str:
+    """Why the engine cannot train a network here, in words. Raises Unavailable where the card can do nothing any more,
+    and the error itself where it is of another kind."""
+    from engine.device_errors import DeviceError, OutOfDeviceMemory, translated
+    from engine.training.result import TrainingError
+
+    if isinstance(error, TrainingError):
+        return str(error)
+    found = translated(error)
+    if isinstance(found, OutOfDeviceMemory):
+        return found.message
+    if isinstance(found, DeviceError):
+        raise Unavailable(found.message) from error
+    raise error
 
 
 def _machine(device: Device) -> dict[str, str]:

@@ -13,13 +13,13 @@ from benchmarks.losses import FIRST, check
 from benchmarks.sides import initial
 from benchmarks.workloads import Workload
 from engine.backend import MathMode
+from engine.cuda_executor import CUDAExecutor
 from engine.executors import ExecutorKind
 from engine.graph import check as check_network
 from engine.measure import Stepper
 from engine.timing import Side, in_turn, ratio, spread
-from engine.training.result import TrainingError
 
-__all__ = ["LIMITS", "Skipped", "measure"]
+__all__ = ["LIMITS", "measure"]
 
 LIMITS: dict[MathMode, float] = {"float32": 1e-4, "tf32": 1e-2, "bf16": 1e-1}
 """The largest relative difference of the first losses from those of float32 that is admitted."""
@@ -27,19 +27,12 @@ REST = 0.02
 """Seconds of silence between two sides: a card that rests long slows down."""
 
 
-class Skipped(RuntimeError):
-    """A workload cannot be measured on this card; the message says why."""
-
-
 def _stepper(device: Device, workload: Workload, math: MathMode, kind: ExecutorKind) -> Stepper:
     """The engine's side: on a card the CUDA executor, elsewhere `kind`."""
     experiment = workload.experiment
     report = check_network(experiment.network, workload.signature)
     given = (experiment, report, workload.signature, workload.arrays, workload.batches, kind)
-    try:
-        return Stepper(*given, device=device.name, math=math)
-    except TrainingError as error:
-        raise Skipped(f"{workload.name} is left out: {error}") from error
+    return Stepper(*given, device=device.name, math=math)
 
 
 def _chunk(stepper: Stepper) -> Chunk:
@@ -61,7 +54,8 @@ def measure(
 ) -> dict[str, Any]:
     """One workload and one way to multiply, as a row of the results. `reference` are the first losses of float32 where
     they are known; the row holds them as "reference". `ours` lets the engine multiply in another way. A peer that fails
-    is left out and says why. Raises Mismatch and Skipped."""
+    is left out and says why. Raises Mismatch, and what
+    the engine's device raises."""
     weights = initial(workload)
     stepper = _stepper(device, workload, ours or math, kind)
     try:
@@ -100,6 +94,7 @@ def measure(
             "differences": differences,
             "reference": list(reference),
             "left_out": left_out,
+            "ways": dict(stepper.executor.chooser.taken) if isinstance(stepper.executor, CUDAExecutor) else {},
         }
     finally:
         stepper.close()

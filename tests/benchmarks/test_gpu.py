@@ -16,7 +16,9 @@ from benchmarks.gpu_workloads import LARGE, NAMES, gpu_workload
 from benchmarks.tables import text
 from benchmarks.workloads import workload
 from engine.backend import MathMode
+from engine.device_errors import DeviceLost
 from engine.optimizers import Adam
+from engine.training.result import TrainingError
 
 
 def times(seconds: float) -> dict[str, float]:
@@ -230,4 +232,47 @@ def test_the_engine_s_side_is_the_cuda_executor(monkeypatch: pytest.MonkeyPatch,
     # The pretended device rounds as a real one does; PyTorch's processor does not.
     low, high = (0.0, 1e-5) if math == "float32" else (1e-5, 1e-2)
     assert low <= row["differences"][OURS] < high and row["steps_a_call"] >= 1
+    assert row["ways"] and all(row["ways"].values())
     assert {OURS, f"{OURS}/single", f"{OURS}/observed", "eager"} == set(row["times"])
+
+
+class OutOfMemoryError(MemoryError):
+    """As CuPy's own."""
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (TrainingError("A batch needs too much."), "A batch needs too much."),
+        (OutOfMemoryError("Out of memory allocating 2,048 bytes (allocated so far: 1,024 bytes)."), "memory is full"),
+        (DeviceLost("The GPU does not answer any more."), "The GPU does not answer any more."),
+    ],
+)
+def test_a_card_that_is_too_small_or_fails_is_told_in_words(
+    error: Exception, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks import gpu_sides
+
+    def refused(*arguments: object, **options: object) -> None:
+        raise error
+
+    kept: list[dict[str, Any]] = []
+    whole = gpu.write
+    monkeypatch.setattr(gpu, "write", lambda results, folder: kept.append(results) or whole(results, folder))
+    monkeypatch.setattr(gpu_sides, "measure", refused)
+    assert gpu.main(["--dry", "W1", "--products", "float32"]) == 1
+    said = capsys.readouterr().err
+    assert words in (kept[0]["skipped"][0][1] if kept else said)
+
+
+@pytest.mark.parity
+def test_a_slip_of_ours_is_not_taken_for_a_small_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import gpu_sides
+
+    def wrong(*arguments: object, **options: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(gpu_sides, "measure", wrong)
+    with pytest.raises(ZeroDivisionError):
+        gpu.main(["--dry", "W1", "--products", "float32"])
