@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from engine.kernels.cuda import nvrtc
+from engine.kernels.cuda.ahead import Ahead
 from engine.kernels.cuda.cublas import Cublas
 from engine.kernels.cuda.signatures import Packed, signatures
 
@@ -101,6 +102,7 @@ class CudaDevice:
         properties = runtime.getDeviceProperties(index)
         self.name = properties["name"].decode()
         self._arch = nvrtc.architecture(properties["major"], properties["minor"])
+        self._kernels: Ahead | None = None
         # What was asked for so far went to another stream, which ours does not wait for.
         cuda.Device().synchronize()
         self._before = cuda.get_current_stream()
@@ -124,7 +126,8 @@ class CudaDevice:
             module = self._modules.get(source)
             if module is None:
                 module = self.xp.cuda.function.Module()
-                module.load(nvrtc.compile(source, self._arch).cubin)
+                self._kernels = self._kernels or Ahead(self._arch)
+                module.load(self._kernels.get(source).cubin)
                 self._modules[source] = module
             found = self._functions[kernel] = module.get_function(kernel).ptr
         return found
@@ -200,6 +203,8 @@ class CudaDevice:
 
     def close(self) -> None:
         cuda = self.xp.cuda
+        if self._kernels is not None:
+            self._kernels.close()
         try:
             self._copies.synchronize()
             self._stream.synchronize()
