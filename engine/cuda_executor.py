@@ -20,8 +20,9 @@ from engine.cuda_works import Prepared, prepare
 from engine.executor import ArrayExecutor, BoundProgram, Chunk
 from engine.fuse import Group
 from engine.kernels.cuda import declare
+from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.choice import Chooser
-from engine.kernels.cuda.launches import Binding, Covered, Launch, blocks, cover, cover_group
+from engine.kernels.cuda.launches import Covered, Launch, blocks, cover, cover_group
 from engine.kernels.cuda.signatures import NULL, Pointer
 from engine.kernels.cuda.timing import TimingChooser
 from engine.observations import Observations, read_observations

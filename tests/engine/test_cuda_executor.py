@@ -16,8 +16,8 @@ from engine.backend import Backend, choose
 from engine.cuda_executor import CUDAExecutor, CUDAProgram
 from engine.executors import Executor
 from engine.kernels.cuda import timing
+from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.choice import Candidate, Chooser
-from engine.kernels.cuda.launches import Binding
 from engine.kernels.cuda.timing import TimingChooser
 from engine.ops.base import Call
 from engine.optimizers import SGD

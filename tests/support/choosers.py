@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.choice import Candidate, Chooser
-from engine.kernels.cuda.launches import Binding
 from engine.ops.base import Call
 from tests.support.compiled import Record
 from tests.support.cuda_bench import CudaBench

@@ -12,8 +12,9 @@ import numpy as np
 from engine.cuda_works import prepare
 from engine.fuse import Group
 from engine.kernels.cuda import declare
+from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.choice import Chooser
-from engine.kernels.cuda.launches import Binding, Work, cover_group
+from engine.kernels.cuda.launches import Work, cover_group
 from engine.kernels.cuda.signatures import Pointer
 from engine.ops.base import Call, DType, Value
 from tests.support.compiled import NONSENSE

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from engine.kernels.cuda import stages
-from engine.kernels.cuda.launches import Binding, stage_of
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import stage_of
 from engine.kernels.cuda.stages import ONE_FOR_ALL, Stage
 from engine.ops import (
     LeakyReLU,

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.kernels.cuda.launches import Binding, Launch, Work, blocks, launches_of
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import Launch, Work, blocks, launches_of
 from engine.kernels.cuda.signatures import Argument
 from engine.ops.arrange import Concatenate, Crop, Pad, Permute
 from engine.ops.base import Call

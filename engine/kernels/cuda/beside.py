@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.kernels.cuda.launches import Binding, Launch, Work, joined_of
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import Launch, Work, joined_of
 from engine.kernels.cuda.segments import Pieces, address_table, aligned
 from engine.ops.base import Call, Op
 from engine.ops.beside import Accumulate, AddAccumulated, Average, ClipValue, MaxNorm, SoftThreshold

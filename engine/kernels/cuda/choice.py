@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from engine.ops.base import Call
 
 if TYPE_CHECKING:
-    from engine.kernels.cuda.launches import Binding, Work
+    from engine.kernels.cuda.binding import Binding
+    from engine.kernels.cuda.launches import Work
 
 __all__ = ["Candidate", "Chooser"]
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from engine.kernels.cuda.activations import LEARNED
-from engine.kernels.cuda.launches import Binding, Launch, Work, launches_of
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import Launch, Work, launches_of
 from engine.kernels.cuda.signatures import NULL, Argument, Pointer
 from engine.ops import SumRows
 from engine.ops.base import Call, Op

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.kernels.cuda import depthwise, implicit
+from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.choice import Candidate
 from engine.kernels.cuda.gemm import LAUNCH, MEMORY, product_candidates, seconds
-from engine.kernels.cuda.launches import Binding, Launch, Product, Work, blocks, launches_of
+from engine.kernels.cuda.launches import Launch, Product, Work, blocks, launches_of
 from engine.kernels.cuda.signatures import Argument, Pointer
 from engine.kernels.cuda.windows import Filter, divisor
 from engine.ops import Conv2d, Conv2dInputGradient, Conv2dWeightGradient

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine.kernels.cuda.launches import Binding, Launch, Work, blocks
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import Launch, Work, blocks
 from engine.kernels.cuda.signatures import Argument
 from engine.kernels.cuda.splits import add_up
 from engine.kernels.cuda.windows import Filter, divisor

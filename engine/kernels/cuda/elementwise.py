@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from engine.kernels.cuda import stages
-from engine.kernels.cuda.launches import BLOCK, Binding, Launch, Work, blocks, elementwise, launches_of, stage_of
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import BLOCK, Launch, Work, blocks, elementwise, launches_of, stage_of
 from engine.kernels.cuda.stages import LIMIT, Stage
 from engine.ops import Add, AddBias, Dropout, DropoutGradient, Fill, Multiply, Scale
 from engine.ops.base import Call, DType

@@ -7,8 +7,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.choice import Candidate
-from engine.kernels.cuda.launches import Binding, Launch, Product, Work
+from engine.kernels.cuda.launches import Launch, Product, Work
 from engine.kernels.cuda.signatures import Argument, Pointer
 from engine.kernels.cuda.splits import add_up
 from engine.ops.base import Value

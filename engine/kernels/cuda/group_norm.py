@@ -12,7 +12,8 @@ import ctypes
 
 import numpy as np
 
-from engine.kernels.cuda.launches import BLOCK, Binding, Launch, Work, launches_of
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import BLOCK, Launch, Work, launches_of
 from engine.kernels.cuda.normalization import PART_BLOCKS, Columns
 from engine.kernels.cuda.signatures import NULL, Argument, Pointer
 from engine.kernels.cuda.windows import Divisor, divisor

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.choice import Candidate
 from engine.kernels.cuda.gemm import Gemm, Plan, plans, tiled
-from engine.kernels.cuda.launches import Binding, Work
+from engine.kernels.cuda.launches import Work
 from engine.kernels.cuda.windows import Filter
 from engine.ops.base import Value
 

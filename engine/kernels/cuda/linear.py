@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.gemm import product_candidates
-from engine.kernels.cuda.launches import Binding, Product, Work, launches_of
+from engine.kernels.cuda.launches import Product, Work, launches_of
 from engine.ops import MatMul
 from engine.ops.attention import BatchMatMul
 from engine.ops.base import Call

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.kernels.cuda.launches import BLOCK, MOST_BLOCKS, Binding, Launch, Work, blocks, launches_of
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import BLOCK, MOST_BLOCKS, Launch, Work, blocks, launches_of
 from engine.kernels.cuda.signatures import NULL, Argument, Pointer
 from engine.ops import (
     BinaryCrossEntropy,

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.kernels.cuda.launches import Binding, Launch, Product, Work, blocks, joined_of
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import Launch, Product, Work, blocks, joined_of
 from engine.kernels.cuda.segments import LANES
 from engine.kernels.cuda.signatures import Pointer
 from engine.kernels.cuda.update import NORMS, tables_of

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from engine.kernels.cuda import stages
-from engine.kernels.cuda.launches import BLOCK, Binding, Launch, Work, blocks, elementwise, launches_of
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import BLOCK, Launch, Work, blocks, elementwise, launches_of
 from engine.kernels.cuda.signatures import Argument
 from engine.kernels.cuda.stages import Stage
 from engine.ops.base import Call, Value

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.kernels.cuda.launches import BLOCK, MOST_BLOCKS, Binding, Launch, Work, launches_of
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import BLOCK, MOST_BLOCKS, Launch, Work, launches_of
 from engine.kernels.cuda.signatures import NULL, Argument, Pointer
 from engine.ops import BatchNorm, BatchNormGradient, BatchNormInference, BatchNormInferenceGradient
 from engine.ops.base import Call, Value

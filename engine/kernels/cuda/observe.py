@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.kernels.cuda.launches import BLOCK, Binding, Launch, Work, launches_of
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import BLOCK, Launch, Work, launches_of
 from engine.kernels.cuda.signatures import NULL, Argument, Pointer, SignatureError
 from engine.ops import Observe, ObserveMany, ObserveUnits
 from engine.ops.base import Call, Value

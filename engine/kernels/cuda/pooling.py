@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ctypes
 
-from engine.kernels.cuda.launches import BLOCK, Binding, Launch, Work, blocks, launches_of
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import BLOCK, Launch, Work, blocks, launches_of
 from engine.kernels.cuda.normalization import Columns
 from engine.kernels.cuda.signatures import Argument
 from engine.kernels.cuda.windows import Divisor, divisor

@@ -6,7 +6,8 @@ one has a block.
 
 from __future__ import annotations
 
-from engine.kernels.cuda.launches import BLOCK, Binding, Launch, Work, blocks, launches_of
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import BLOCK, Launch, Work, blocks, launches_of
 from engine.kernels.cuda.signatures import Argument, Pointer
 from engine.ops.attention import AttentionWeights, AttentionWeightsGradient
 from engine.ops.base import Call

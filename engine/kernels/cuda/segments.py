@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.kernels.cuda.launches import Binding
+from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.signatures import NULL, Argument, Pointer
 
 __all__ = ["Pieces", "address_table", "aligned"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine.kernels.cuda.launches import Binding, Launch, blocks
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import Launch, blocks
 from engine.kernels.cuda.signatures import Argument, Pointer
 from engine.ops.base import Value
 

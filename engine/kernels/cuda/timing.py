@@ -26,8 +26,9 @@ import numpy as np
 
 from engine.cuda_works import Prepared, prepare
 from engine.kernels.cpu.library import cache_folder
+from engine.kernels.cuda.binding import Binding, address_of
 from engine.kernels.cuda.choice import Candidate, Chooser
-from engine.kernels.cuda.launches import Binding, Launch, address_of, blocks, elementwise
+from engine.kernels.cuda.launches import Launch, blocks, elementwise
 from engine.kernels.cuda.signatures import FOLDER, Pointer
 from engine.ops.base import Call, DType, Value
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.kernels.cuda.launches import Binding, Launch, Work, blocks, joined_of
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import Launch, Work, blocks, joined_of
 from engine.kernels.cuda.segments import Pieces, address_table, aligned
 from engine.kernels.cuda.signatures import Pointer
 from engine.ops.array_rules import UpdateLAMB

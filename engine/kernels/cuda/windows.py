@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.kernels.cuda.launches import Binding
+from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.signatures import Pointer
 from engine.ops.base import Call
 from engine.ops.grouped_convolution import mirrored

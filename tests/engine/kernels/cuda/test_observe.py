@@ -10,7 +10,8 @@ import pytest
 
 from engine.fuse import Group
 from engine.kernels.cuda import declare
-from engine.kernels.cuda.launches import Binding, Launch, cover_group
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import Launch, cover_group
 from engine.kernels.cuda.observe import COUNTERS, MOST_BLOCKS, ONE_BLOCK, ROWS, copies_of, span_of
 from engine.kernels.cuda.signatures import NULL, SignatureError
 from engine.ops import Observe, ObserveMany, ObserveUnits

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from engine.kernels.cuda import signatures as module
-from engine.kernels.cuda.launches import Launch, size_of
+from engine.kernels.cuda.binding import size_of
+from engine.kernels.cuda.launches import Launch
 from engine.kernels.cuda.signatures import (
     ELEMENTS,
     NULL,

@@ -13,8 +13,9 @@ import pytest
 from engine import ops
 from engine.fuse import Group
 from engine.kernels.cuda import timing
+from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.choice import Chooser
-from engine.kernels.cuda.launches import Binding, cover_group
+from engine.kernels.cuda.launches import cover_group
 from engine.kernels.cuda.signatures import Packed, Pointer
 from engine.kernels.cuda.timing import PLACES, Memory, TimingChooser
 from tests.engine.ops.cases import Case, normal

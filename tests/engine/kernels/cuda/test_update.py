@@ -13,7 +13,8 @@ from engine.clipping import ClipByGlobalNorm, ClipByLayerNorm, ClipByValue
 from engine.graph import check
 from engine.groups import ParameterGroup
 from engine.kernels.cuda import declare, muon
-from engine.kernels.cuda.launches import Binding, Covered, Launch, cover
+from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.launches import Covered, Launch, cover
 from engine.kernels.cuda.segments import piece_length
 from engine.kernels.cuda.signatures import Pointer
 from engine.kernels.reference import KERNELS
