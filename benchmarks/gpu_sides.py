@@ -54,8 +54,7 @@ def measure(
 ) -> dict[str, Any]:
     """One workload and one way to multiply, as a row of the results. `reference` are the first losses of float32 where
     they are known; the row holds them as "reference". `ours` lets the engine multiply in another way. A peer that fails
-    is left out and says why. Raises Mismatch, and what
-    the engine's device raises."""
+    is left out and says why. Raises Mismatch, and what the engine's device raises."""
     weights = initial(workload)
     stepper = _stepper(device, workload, ours or math, kind)
     try:

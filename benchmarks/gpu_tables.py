@@ -25,9 +25,7 @@ def tables(results: Results) -> list[Table]:
     if left := [(row, name) for row in rows for name in row["left_out"]]:
         made.append(_left_out(left))
     if results["skipped"]:
-        made.append(
-            Table("What this card cannot train", ("", "why"), tuple(map(tuple, results["skipped"])), "", (0, 1))
-        )
+        made.append(Table("What was not compared", ("", "why"), tuple(map(tuple, results["skipped"])), "", (0, 1)))
     return made
 
 

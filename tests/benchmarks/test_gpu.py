@@ -62,6 +62,7 @@ def results() -> dict[str, Any]:
         "limits": {"flops": {"float32": 1e13, "tf32": 8e13}, "levels": levels, "method": "products"},
         "rows": [row("W7", "float32", eager=0.008, graph=0.0025), row("W7", "tf32", eager=0.001), w4],
         "skipped": [],
+        "mismatches": 0,
         "cadence": [{"preset": "mnist-mlp", "executor": "cuda", "share": 0.021}],
     }
 
@@ -111,7 +112,7 @@ def test_what_is_missing_says_why(results: dict[str, Any]) -> None:
     results["rows"][0]["left_out"]["compile"] = "RuntimeError: no compiler"
     results["skipped"].append(["G1", "G1 is left out: too large"])
     assert cells(results, "Sides that could not be measured")[1][2:] == ("torch.compile", "RuntimeError: no compiler")
-    assert cells(results, "What this card cannot train")[1] == ("G1", "G1 is left out: too large")
+    assert cells(results, "What was not compared")[1] == ("G1", "G1 is left out: too large")
 
 
 def test_without_peers_there_are_times_alone(results: dict[str, Any]) -> None:
@@ -276,3 +277,29 @@ def test_a_slip_of_ours_is_not_taken_for_a_small_card(monkeypatch: pytest.Monkey
     monkeypatch.setattr(gpu_sides, "measure", wrong)
     with pytest.raises(ZeroDivisionError):
         gpu.main(["--dry", "W1", "--products", "float32"])
+
+
+@pytest.mark.parity
+def test_sides_that_differ_fail_the_command_and_the_rest_is_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, results: dict[str, Any]
+) -> None:
+    from benchmarks import gpu_device, gpu_sides
+    from benchmarks.losses import Mismatch
+
+    def measured(found: Any, math: str, *arguments: object, **options: object) -> dict[str, Any]:
+        if found.name == "W1":
+            raise Mismatch("W1: not the same")
+        return results["rows"][0] | {"name": found.name}
+
+    monkeypatch.setattr(gpu_sides, "measure", measured)
+    monkeypatch.setattr(gpu, "_device", lambda options: (gpu_device.Processor(), "array"))
+    monkeypatch.setattr("benchmarks.gpu_limits.SIDE", 64)
+    monkeypatch.setattr("benchmarks.gpu_limits.SIZES", (1 << 12, 1 << 14))
+    monkeypatch.setattr(gpu, "PRESETS", ("spiral-mlp",))
+    monkeypatch.setattr(gpu, "CADENCE", 0.1)
+    kept = tmp_path / "r.json"
+    assert gpu.main(["W1", "W2", "--products", "float32", "--json", str(kept)]) == 1
+    captured = capsys.readouterr()
+    assert "1 comparisons failed" in captured.err and "W1: not the same" in captured.out
+    assert "The share of a run's time that instruments take" in captured.out
+    assert [row["name"] for row in json.loads(kept.read_text())["rows"]] == ["W2"]
