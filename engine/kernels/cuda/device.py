@@ -108,7 +108,6 @@ class CudaDevice:
         self._before = cuda.get_current_stream()
         self._stream = cuda.Stream(non_blocking=True)
         self._copies = cuda.Stream(non_blocking=True)
-        self._stream.use()
         self._modules: dict[str, Any] = {}
         self._functions: dict[str, int] = {}
         workspace = HOPPER_WORKSPACE if properties["major"] >= 9 else WORKSPACE
@@ -116,6 +115,7 @@ class CudaDevice:
         self.blas = Cublas(self._stream.ptr, int(self._workspace.data.ptr), workspace)
         versions = runtime.driverGetVersion(), runtime.runtimeGetVersion(), self.blas.version()
         self.software = "driver {}, runtime {}, cuBLAS {}".format(*versions)
+        self._stream.use()
 
     # -- kernels -------------------------------------------------------------------------------------------------------
 

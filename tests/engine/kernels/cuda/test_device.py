@@ -13,6 +13,7 @@ import pytest
 from engine.kernels.cuda import device as module
 from engine.kernels.cuda import nvrtc
 from engine.kernels.cuda.device import CudaDevice
+from engine.kernels.cuda.libraries import MissingLibrary
 from engine.kernels.cuda.signatures import Packed
 from tests.support.recorded_cupy import RecordedCupy
 
@@ -53,6 +54,18 @@ def test_it_begins_when_everything_before_is_done(cupy: RecordedCupy) -> None:
     assert cupy.taken() == [("synchronize device",)]
     assert cupy.current.ptr == MAIN
     assert (made.name, made.software) == ("GPU 1", "driver 13000, runtime 13020, cuBLAS 13.1.0")
+
+
+def test_where_cublas_is_missing_the_stream_is_left_as_it_was(
+    cupy: RecordedCupy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: int) -> FakeBlas:
+        raise MissingLibrary("cuBLAS is not on this machine.")
+
+    monkeypatch.setattr(module, "Cublas", refuse)
+    with pytest.raises(MissingLibrary):
+        CudaDevice(cupy)
+    assert cupy.current.ptr == 0
 
 
 @pytest.mark.parametrize(("major", "megabytes"), [(8, 4), (9, 32), (10, 32)])
