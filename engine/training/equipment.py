@@ -90,6 +90,10 @@ class Equipment:
         """Whether the compiled executor's kernels have to be there before the first step."""
         return (kind == "cpu" or self._uses("cpu")) and not self._fallen and not executors.misfit(state)
 
+    def needs_gpu_kernels(self, kind: ExecutorKind, state: State) -> bool:
+        """Whether a GPU's kernels have to be there before the first step."""
+        return kind in ("auto", "cuda") and not executors.misfit(state, "cuda")
+
     def _uses(self, kind: str) -> bool:
         """Whether the run that is replayed was trained by this executor, from some step on at least."""
         replay = self._replay

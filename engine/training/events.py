@@ -126,8 +126,8 @@ class Timeline(Event, frozen=True, kw_only=True):
 
 
 class Compiling(Event, frozen=True, kw_only=True):
-    """The run waits for the compiled executor's kernels, of which `done` are compiled; `total` is 0 until it is known.
-    `run` is "": no run has begun."""
+    """The run waits for the kernels of the compiled executor, or files of them for a GPU, of which `done` are compiled;
+    `total` is 0 until it is known. `run` is "": no run has begun."""
 
     lane: ClassVar[Lane] = "slot"
     done: int

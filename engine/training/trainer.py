@@ -26,7 +26,7 @@ from engine.training.divergence import origin
 from engine.training.equipment import Equipment
 from engine.training.evaluate import Divergence
 from engine.training.following import Following
-from engine.training.kernels import await_kernels
+from engine.training.kernels import await_gpu_kernels, await_kernels
 from engine.training.loading import Loading
 from engine.training.loop import Loop
 from engine.training.replay import DeviceLeft
@@ -228,6 +228,8 @@ class Trainer:
         scaled = scale_weights(experiment, report, dataset, state, given=self._initial or ()) if arrays is None else ()
         kind, math = equipment.executor(counters, state), equipment.math(counters, state)
         if equipment.needs_kernels(kind, state) and not await_kernels(self.control, self._report):
+            return None
+        if equipment.needs_gpu_kernels(kind, state) and not await_gpu_kernels(backend, self.control, self._report):
             return None
         executor = self._executor = executors.choose(kind, state, math=math, ways=counters.ways if counters else None)
         equipment.compare(counters, executor, math)

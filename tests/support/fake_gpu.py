@@ -19,7 +19,7 @@ from engine.executor import ArrayExecutor, BoundProgram
 from engine.executors import ExecutorKind
 from engine.plan import Program
 from engine.state import State
-from engine.training import beginnings
+from engine.training import beginnings, trainer
 from tests.support.fake_cupy import CUDARuntimeError
 
 __all__ = ["FakeGpu"]
@@ -89,6 +89,7 @@ class FakeGpu:
         monkeypatch.setattr(beginnings, "rounded", lambda loop: None)
         monkeypatch.setattr(backend, "_cupy", lambda index: self.backend)
         monkeypatch.setattr(executors, "choose", choose)
+        monkeypatch.setattr(trainer, "await_gpu_kernels", lambda *arguments: True)
         return self
 
     def touch(self) -> None:

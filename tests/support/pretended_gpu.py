@@ -10,6 +10,7 @@ from engine import backend, cuda_executor
 from engine.backend import Backend
 from engine.kernels.cuda import device
 from engine.kernels.cuda.choice import Chooser
+from engine.training import trainer
 from tests.support.fake_cuda import FakeDevice
 
 __all__ = ["install"]
@@ -26,6 +27,7 @@ def install(monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[FakeDevice]
 
     monkeypatch.setattr(backend, "_cupy", found)
     monkeypatch.setattr(device, "CudaDevice", lambda xp: xp.owner)
+    monkeypatch.setattr(trainer, "await_gpu_kernels", lambda *arguments: True)
     # What a pretended device takes for something says nothing, and is not to be remembered.
     monkeypatch.setattr(cuda_executor, "TimingChooser", lambda device, given=None: Chooser(given))
     return made

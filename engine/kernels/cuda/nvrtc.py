@@ -20,7 +20,7 @@ from engine.device_errors import DeviceError
 from engine.kernels.cuda import cache as disk
 from engine.kernels.cuda import elf, libraries
 
-__all__ = ["Compiled", "CompileError", "Entry", "architecture", "compile", "sources", "version"]
+__all__ = ["Compiled", "CompileError", "Entry", "architecture", "compile", "sources", "uncompiled", "version"]
 
 FOLDER = Path(__file__).parent
 
@@ -87,25 +87,46 @@ def sources() -> tuple[str, ...]:
 
 def compile(name: str, arch: str = "sm_90") -> Compiled:
     """The kernels of `name`.cu as machine code for `arch` ("sm_75" to "sm_121"; see `architecture`), compiled once and
-    kept. Raises CompileError, and MissingLibrary where there is no NVRTC."""
-    path = FOLDER / f"{name}.cu"
-    try:
-        source = path.read_bytes()
-        headers = {item.name: item.read_bytes() for item in sorted(FOLDER.glob("*.cuh"))}
-    except OSError as error:
-        raise CompileError(f"The kernels in {path} cannot be read: {error.strerror}.") from error
+    kept. Several threads may compile at a time. Raises CompileError, and MissingLibrary where there is no NVRTC."""
+    source, headers = _source(name)
     options = _options(arch)
-    digest = _digest(path.name, source, headers, options)
-    stem = f"{name}-{arch}"
-    if (kept := disk.read(stem, digest)) is not None:
-        try:
-            found = msgspec.msgpack.decode(kept, type=_Kept)
-            return Compiled(found.cubin, found.log)
-        except msgspec.DecodeError:
-            pass  # compiled anew below
-    compiled = _compile(path.name, source, headers, options)
+    stem, digest = f"{name}-{arch}", _digest(f"{name}.cu", source, headers, options)
+    if (kept := _kept(stem, digest)) is not None:
+        return kept
+    compiled = _compile(f"{name}.cu", source, headers, options)
     disk.write(stem, digest, msgspec.msgpack.encode(_Kept(compiled.cubin, compiled.log)))
     return compiled
+
+
+def uncompiled(arch: str) -> tuple[str, ...]:
+    """The names of the files that are not compiled for `arch` yet, those that take longest first. Raises CompileError,
+    and MissingLibrary."""
+    options, found = _options(arch), []
+    for name in sources():
+        source, headers = _source(name)
+        if _kept(f"{name}-{arch}", _digest(f"{name}.cu", source, headers, options)) is None:
+            found.append((b"gemm.cuh" not in source, name))  # tiles are unrolled a thousandfold
+    return tuple(name for _, name in sorted(found))
+
+
+def _source(name: str) -> tuple[bytes, dict[str, bytes]]:
+    """A file, and all headers by name. Raises CompileError."""
+    path = FOLDER / f"{name}.cu"
+    try:
+        return path.read_bytes(), {item.name: item.read_bytes() for item in sorted(FOLDER.glob("*.cuh"))}
+    except OSError as error:
+        raise CompileError(f"The kernels in {path} cannot be read: {error.strerror}.") from error
+
+
+def _kept(stem: str, digest: bytes) -> Compiled | None:
+    """What was compiled before, if that is there and whole."""
+    if (content := disk.read(stem, digest)) is None:
+        return None
+    try:
+        found = msgspec.msgpack.decode(content, type=_Kept)
+    except msgspec.DecodeError:
+        return None
+    return Compiled(found.cubin, found.log)
 
 
 @cache

@@ -1,16 +1,21 @@
 """Runs that wait for the kernels before their first step."""
 
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from engine import compilation, executors
+from engine.backend import Backend
 from engine.compilation import SWITCH
+from engine.device_errors import DeviceError
 from engine.executors import ExecutorError
+from engine.kernels.cuda import nvrtc
 from engine.training import events
 from engine.training.control import Control
-from engine.training.kernels import await_kernels
+from engine.training.kernels import await_gpu_kernels, await_kernels
 from tests.engine.training.experiments import Log
 
 
@@ -68,3 +73,62 @@ def test_kernels_that_cannot_be_compiled_are_an_error_in_words(ready: Path, monk
 def test_where_compiling_is_forbidden_nothing_is_waited_for(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SWITCH, "off")
     assert await_kernels(Control(), Log())
+
+
+# -- a GPU's -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """A card for which two files are not compiled yet."""
+    properties = {"major": 9, "minor": 0}
+    runtime = SimpleNamespace(getDeviceProperties=lambda index: properties)
+    monkeypatch.setattr(nvrtc, "architecture", lambda major, minor: f"sm_{major}{minor}")
+    monkeypatch.setattr(nvrtc, "uncompiled", lambda arch: ("gemm", "step") if arch == "sm_90" else ())
+    return Backend("cupy", SimpleNamespace(cuda=SimpleNamespace(runtime=runtime)), "a card", 256, 0)
+
+
+def test_files_are_compiled_and_it_is_told_how_far_that_is(gpu: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+    go_on = threading.Event()
+
+    def compile(name: str, arch: str) -> None:
+        asked.append((name, arch))
+        if name == "gemm":
+            assert go_on.wait(10)
+
+    monkeypatch.setattr(nvrtc, "compile", compile)
+    log = Log()
+
+    def report(event: events.Event) -> None:
+        log(event)
+        if isinstance(event, events.Compiling) and event.done == 1:
+            go_on.set()
+
+    assert await_gpu_kernels(gpu, Control(), report)
+    assert sorted(asked) == [("gemm", "sm_90"), ("step", "sm_90")]
+    told = [(event.done, event.total) for event in log.of(events.Compiling)]
+    assert told[0] == (0, 2) and (1, 2) in told
+
+
+def test_what_is_compiled_for_the_gpu_is_not_waited_for(gpu: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvrtc, "uncompiled", lambda arch: ())
+    log = Log()
+    assert await_gpu_kernels(gpu, Control(), log) and log == []
+
+
+def test_a_run_that_is_stopped_does_not_begin_on_the_gpu(gpu: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    control = Control()
+    monkeypatch.setattr(nvrtc, "compile", lambda name, arch: None)
+    assert not await_gpu_kernels(gpu, control, lambda event: control.stop())
+
+
+def test_kernels_that_cannot_be_compiled_are_a_fault_of_the_device(
+    gpu: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compile(name: str, arch: str) -> None:
+        raise nvrtc.CompileError(f"{name}.cu cannot be compiled")
+
+    monkeypatch.setattr(nvrtc, "compile", compile)
+    with pytest.raises(DeviceError, match="cannot be compiled"):
+        await_gpu_kernels(gpu, Control(), Log())

@@ -159,7 +159,9 @@ def test_without_the_library_it_says_what_to_install(folder: Path, monkeypatch: 
 
 
 def test_what_was_compiled_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert nvrtc.uncompiled("sm_90") == ("scale",)
     first = nvrtc.compile("scale")
+    assert nvrtc.uncompiled("sm_90") == () and nvrtc.uncompiled("sm_80") == ("scale",)
     assert len(list((folder / "cache").iterdir())) == 1
     compiled = []
     whole = nvrtc._compile
