@@ -144,11 +144,20 @@ class Trainer:
                 self._writer.close()
             raise
         finally:
-            if self.loop is not None:
-                self.loop.close()
-            elif self._executor is not None:
-                self._executor.close()
+            self._close()
         return result
+
+    def _close(self) -> None:
+        """Let go of what computes. A GPU that is lost refuses that too: whatever led here has been told, and nothing of
+        the run lies there any more."""
+        held = self.loop or self._executor
+        try:
+            if held is not None:
+                held.close()
+        except Exception as error:
+            if translated(error) is None:
+                raise
+            log.info("the GPU was lost when the run was over: %s", error)
 
     def _complete(self, loop: Loop) -> Result | DeviceError:
         """All that is left of the run, or how its GPU failed."""
@@ -332,11 +341,7 @@ class Trainer:
         bare(failure)
         # A lost device refuses what is asked of it for the last time.
         with contextlib.suppress(Exception):
-            if self.loop is not None:
-                self.loop.close()
-        with contextlib.suppress(Exception):
-            if self.loop is None and self._executor is not None:
-                self._executor.close()
+            self._close()
         self.loop = self._executor = None
         if not isinstance(failure, DeviceLost):
             with contextlib.suppress(Exception):

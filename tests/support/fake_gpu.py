@@ -38,7 +38,7 @@ class FakeGpu:
     def __init__(self, fail_at: int | None = None, error: Exception | None = None, free: int = 1 << 40) -> None:
         self.fail_at, self.free = fail_at, free
         self.error = error or DeviceLost("The GPU does not answer any more (cudaErrorLaunchFailure).")
-        self.lost, self.refuses_to_bind = False, False
+        self.lost, self.refuses_to_bind, self.lost_by_binding = False, False, False
         self.made: list[CudaExecutor] = []
         self.states: list[weakref.ref[State]] = []
         self.chosen: list[tuple[str, str, str]] = []
@@ -127,6 +127,7 @@ class CudaExecutor(ArrayExecutor):
 
     def bind(self, program: Program) -> BoundProgram:
         if self._gpu.refuses_to_bind:
+            self._gpu.lost = self._gpu.lost_by_binding
             raise self._gpu.error
         return FailingProgram(program, self.state, self.arena(program), self._gpu)
 

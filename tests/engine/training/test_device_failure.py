@@ -204,6 +204,29 @@ def test_a_gpu_that_was_asked_for_is_refused_in_words(monkeypatch: pytest.Monkey
     assert log.of(events.DeviceFailed) == [] and log.names() == ["Failed", "Finished"]
 
 
+def test_a_gpu_that_is_lost_before_the_first_step_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is lost refuses to be let go of as well."""
+    gpu, log = FakeGpu().install(monkeypatch), Log()
+    gpu.refuses_to_bind = gpu.lost_by_binding = True
+    with pytest.raises(TrainingError, match="does not answer"):
+        run(log, device="cuda")
+    assert gpu.lost and log.names() == ["Failed", "Finished"]
+
+
+def test_a_gpu_that_is_lost_after_the_last_step_spoils_nothing(
+    whole: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gpu, store = FakeGpu().install(monkeypatch), RunStore(tmp_path)
+
+    def lose(event: events.Event) -> None:
+        gpu.lost = isinstance(event, events.Finished)
+
+    trainer = Trainer(spiral(RICH), device="cuda", report=lose, store=store)
+    result = trainer.run()
+    assert gpu.made[0].closed and (result.reason, result.steps) == ("done", STEPS)
+    assert store.open(trainer.run_id).summary.status == "done"
+
+
 def test_memory_is_asked_for_before_it_is_taken(whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     gpu, log = FakeGpu(free=(128 << 20) + 3000).install(monkeypatch), Log()
     with pytest.raises(TrainingError, match=r"parameters, their gradients and the optimizer's memory\), and of Pret"):
