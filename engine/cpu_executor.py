@@ -7,16 +7,14 @@ no compiled kernel is run by the reference kernel, between two pieces of the tab
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from engine.backend import choose
 from engine.cpu_tables import Aside, ChunkTable, Table, read_timeline
-from engine.executor import ArrayExecutor, BoundProgram, Chunk
+from engine.executor import ArrayExecutor, BoundProgram, Chunk, on_paper
 from engine.kernels.cpu import declare
 from engine.kernels.cpu.crew import Crew
 from engine.kernels.cpu.library import Library, load
@@ -84,16 +82,7 @@ class CPUExecutor:
 
 def paper_binding(program: Program) -> Binding:
     """A binding on memory that nothing is ever written to: it tells which rows a program would become."""
-
-    length = 1 + max(program.layout.parameter_length, program.layout.buffer_length)
-
-    class Paper:
-        backend = choose("cpu")
-        arenas: ClassVar[dict[str, np.ndarray]] = defaultdict(lambda: np.empty(length, program.precision))
-
-    arena = np.empty(program.arena_bytes + 1, np.uint8)
-    bound = BoundProgram(program, Paper(), arena)  # type: ignore[arg-type]
-    return Binding(program, bound.arrays, 1, 0)
+    return Binding(program, on_paper(program).arrays, 1, 0)
 
 
 class CompiledProgram(BoundProgram):

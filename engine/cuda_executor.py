@@ -7,20 +7,18 @@ samples) lies in device memory that a graph reads, so that nothing is captured a
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from engine.backend import choose
 from engine.cuda_chunks import Frame, Residence
 from engine.cuda_works import Prepared, prepare
-from engine.executor import ArrayExecutor, BoundProgram, Chunk
+from engine.executor import ArrayExecutor, BoundProgram, Chunk, on_paper
 from engine.fuse import Group
 from engine.kernels.cuda import declare
-from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.binding import Binding, address_of, kind_of, pointer_to
 from engine.kernels.cuda.choice import Chooser
 from engine.kernels.cuda.launches import Covered, Launch, blocks, cover, cover_group
 from engine.kernels.cuda.signatures import NULL, Pointer
@@ -106,15 +104,8 @@ class CUDAExecutor:
 
 def paper_binding(program: Program) -> Binding:
     """A binding on host memory that nothing is ever written to: it tells which launches a program would become."""
-    length = 1 + max(program.layout.parameter_length, program.layout.buffer_length)
-
-    class Paper:
-        backend = choose("cpu")
-        arenas: ClassVar[dict[str, np.ndarray]] = defaultdict(lambda: np.empty(length, program.precision))
-
     declare()
-    bound = BoundProgram(program, Paper(), np.empty(program.arena_bytes + 1, np.uint8))  # type: ignore[arg-type]
-    return Binding(program, bound.arrays, np, NULL)
+    return Binding(program, on_paper(program).arrays, np, NULL)
 
 
 class CUDAProgram(BoundProgram):
@@ -141,7 +132,7 @@ class CUDAProgram(BoundProgram):
         super().__init__(program, state, arena)
         self._binding, self.covered = self._settled(cover)
         self._works = [(item, prepare(item.works, device, math_mode)) for item in self.covered]
-        self._frame = Frame(self, device, residence, int(self._halt.data.ptr), self._control, self._counters)
+        self._frame = Frame(self, device, residence, address_of(self._halt), self._control, self._counters)
         self._mirror = device.pinned(max(1, self._result_bytes), np.uint8)
         self._graphs: dict[tuple[int, bool, bool], Any] = {}
         nodes = 3 + sum(len(works) for _, works in self._works)
@@ -278,7 +269,7 @@ class CUDAProgram(BoundProgram):
     def _finish(self, count: int) -> tuple[np.ndarray, np.ndarray, int]:
         """Wait until the steps are done; their losses and penalties, float64 (count,), and how many were completed."""
         if self.program.observe and self._result_bytes:
-            self._device.to_host(self._mirror[: self._result_bytes], int(self._block.data.ptr))
+            self._device.to_host(self._mirror[: self._result_bytes], address_of(self._block))
         return self._frame.finish(count)
 
     def _check(self, arrays: dict[str, np.ndarray], indices: np.ndarray) -> None:
@@ -318,7 +309,7 @@ class CUDAProgram(BoundProgram):
         """A result on the host: without a wait where it came along with the step."""
         for held, start in self._results:
             if held is value:
-                kind = _numpy(value)
+                kind = kind_of(value)
                 piece = self._mirror[start : start + value.size * kind.itemsize]
                 return piece.view(kind).reshape(value.shape).copy()
         return self.backend.to_host(self._arrays[value.id])
@@ -346,8 +337,7 @@ class CUDAProgram(BoundProgram):
         if any(self._broken(self._binding.pointer(value), value.size) for value in values):
             return "", "input"
         for segment in self.program.layout.parameters:
-            address = int(self.state.parameters[segment.name].data.ptr)
-            if self._broken(Pointer(address, np.dtype(np.float32)), segment.size):
+            if self._broken(pointer_to(self.state.parameters[segment.name]), segment.size):
                 return segment.node, "parameter"
         for call in self.program.calls[: self.program.guard]:
             if call.phase == "observe":
@@ -363,11 +353,10 @@ class CUDAProgram(BoundProgram):
 
     def _broken(self, at: Pointer, size: int) -> bool:
         found = self.backend.xp.zeros(1, dtype=np.int32)
-        address = int(found.data.ptr)
-        look = Launch("find_nonfinite", [at, size, Pointer(address, np.dtype(np.int32))], blocks(size))
+        look = Launch("find_nonfinite", [at, size, pointer_to(found)], blocks(size))
         self._issue(prepare((look,), self._device, self._math))
         seen = self._device.pinned(1, np.int32)
-        self._device.to_host(seen, address)
+        self._device.to_host(seen, address_of(found))
         self._device.synchronize()
         return bool(seen[0])
 
@@ -378,13 +367,9 @@ class CUDAProgram(BoundProgram):
 
     def _settled(self, covering: Callable[[Binding], list[Covered]]) -> tuple[Binding, list[Covered]]:
         """What covers calls, and the binding of its own that it is made in."""
-        halt = Pointer(int(self._halt.data.ptr), np.dtype(np.int32))
-        binding = Binding(self.program, self._arrays, self.backend.xp, halt)
+        binding = Binding(self.program, self._arrays, self.backend.xp, pointer_to(self._halt))
         binding.chooser, binding.math = self._chooser, self._math
-        while True:
-            covered = covering(binding)
-            if binding.settle():
-                return binding, covered
+        return binding, binding.settled(partial(covering, binding))
 
     def _stand_alone(self, values: list[Value]) -> dict[int, Any]:
         """One block for all results, so that they come to the host in one copy."""
@@ -392,11 +377,11 @@ class CUDAProgram(BoundProgram):
         results = [value for value in values if value.role is Role.RESULT]
         for value in results:
             self._results.append((value, at))
-            at += -(-value.size * _numpy(value).itemsize // alignment) * alignment
+            at += -(-value.size * kind_of(value).itemsize // alignment) * alignment
         self._block = self.backend.xp.zeros(max(1, at), dtype=np.uint8)
         found = super()._stand_alone([value for value in values if value.role is not Role.RESULT])
         for value, start in self._results:
-            kind = _numpy(value)
+            kind = kind_of(value)
             piece = self._block[start : start + value.size * kind.itemsize]
             found[value.id] = piece.view(kind).reshape(value.shape)
         return found
@@ -404,7 +389,3 @@ class CUDAProgram(BoundProgram):
     @property
     def _result_bytes(self) -> int:
         return int(self._block.nbytes) if self._results else 0
-
-
-def _numpy(value: Value) -> np.dtype:
-    return np.dtype(np.float32) if value.dtype is DType.FLOAT else np.dtype(value.dtype.value)

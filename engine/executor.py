@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from engine.backend import choose
 from engine.kernels.reference import KERNELS
 from engine.observations import Observations, read_observations
 from engine.ops.base import Call, DType, Role, Value
@@ -339,3 +341,14 @@ class BoundProgram:
             return None
         arrays = [self._arrays[value.id] for value in (*call.inputs, *call.outputs, *call.scratch)]
         return partial(KERNELS[call.op.name], self.backend.xp, *arrays, **call.op.attributes())
+
+
+def on_paper(program: Program) -> BoundProgram:
+    """The program on memory of the host that nothing is ever written to, for whoever asks what it would become."""
+    length = 1 + max(program.layout.parameter_length, program.layout.buffer_length)
+
+    class Paper:
+        backend = choose("cpu")
+        arenas: ClassVar[dict[str, np.ndarray]] = defaultdict(lambda: np.empty(length, program.precision))
+
+    return BoundProgram(program, Paper(), np.empty(program.arena_bytes + 1, np.uint8))  # type: ignore[arg-type]

@@ -12,11 +12,10 @@ import numpy as np
 from engine.cuda_works import prepare
 from engine.fuse import Group
 from engine.kernels.cuda import declare
-from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.binding import Binding, kind_of, pointer_to
 from engine.kernels.cuda.choice import Chooser
 from engine.kernels.cuda.launches import Work, cover_group
-from engine.kernels.cuda.signatures import Pointer
-from engine.ops.base import Call, DType, Value
+from engine.ops.base import Call
 from tests.support.compiled import NONSENSE
 from tests.support.fake_cuda import FakeDevice
 
@@ -58,19 +57,16 @@ class CudaBench:
         arrays: dict[int, Any] = {}
         for value in values.values():
             if value.id not in (shared or {}):
-                arrays[value.id] = xp.empty(value.shape, _kind(value))
+                arrays[value.id] = xp.empty(value.shape, kind_of(value))
         for id_, other in (shared or {}).items():
             arrays[id_] = arrays[other].reshape(values[id_].shape)
         halt = xp.zeros(1, np.int32)
         if halted:
             halt.fill(1)
         program = SimpleNamespace(calls=tuple(calls), predictions={}, losses={}, observe=False, outputs={})
-        binding = Binding(program, arrays, xp, Pointer(halt.data.ptr, np.dtype(np.int32)))  # type: ignore[arg-type]
+        binding = Binding(program, arrays, xp, pointer_to(halt))  # type: ignore[arg-type]
         binding.chooser, binding.math = self.chooser(), self.math
-        while True:
-            covered = cover_group(Group(tuple(calls)), binding)
-            if binding.settle():
-                break
+        covered = binding.settled(lambda: cover_group(Group(tuple(calls)), binding))
         self.names = [item.name for item in covered]
         self.works = [work for item in covered for work in item.works]
         written = {v.id for call in calls for v in (*call.outputs, *call.scratch)} - set(shared or {})
@@ -87,7 +83,3 @@ class CudaBench:
         if pretended:
             xp.check_guards()
         return {id_: array.get() for id_, array in arrays.items()}
-
-
-def _kind(value: Value) -> np.dtype:
-    return np.dtype("float32" if value.dtype is DType.FLOAT else str(value.dtype))

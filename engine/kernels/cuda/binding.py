@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from engine.kernels.cuda.choice import Chooser
 from engine.kernels.cuda.signatures import Pointer, SignatureError
-from engine.ops.base import DType, Value
+from engine.ops.base import Value
+from engine.placement import numpy_dtype
 from engine.plan import Program
 
-__all__ = ["Binding", "address_of", "size_of"]
+__all__ = ["Binding", "address_of", "kind_of", "pointer_to", "size_of"]
+
+Made = TypeVar("Made")
 
 
 class Binding:
@@ -46,8 +50,7 @@ class Binding:
     def pointer(self, value: Value) -> Pointer:
         """To the value's first element."""
         size_of(value)
-        kind = np.dtype(np.float32) if value.dtype is DType.FLOAT else np.dtype(value.dtype.value)
-        return Pointer(address_of(self._arrays[value.id]), kind)
+        return Pointer(address_of(self._arrays[value.id]), kind_of(value))
 
     def pointers(self, *values: Value) -> list[Pointer]:
         """One for each value."""
@@ -71,25 +74,27 @@ class Binding:
         """`count` zeros of the launch's own, kept as long as the program."""
         piece = self.xp.zeros(max(1, count), dtype=np.dtype(dtype))
         self._held.append(piece)
-        return Pointer(address_of(piece), np.dtype(dtype))
+        return pointer_to(piece)
 
     def constants(self, numbers: np.ndarray) -> Pointer:
         """Numbers that stay as they are, in a flat array of a type that kernels know (addresses: uint64)."""
         piece = self.xp.array(np.ascontiguousarray(numbers).reshape(-1))
         self._held.append(piece)
-        return Pointer(address_of(piece), numbers.dtype)
+        return pointer_to(piece)
 
     def next_call(self) -> None:
         """Scratch may be used anew."""
         self._used = 0
 
-    def settle(self) -> bool:
-        """Whether there was scratch enough; else more is taken, and all launches must be made anew."""
-        if self._wanted <= self._scratch.nbytes:
-            return True
-        self._scratch = self._bytes(self._wanted)
-        self._held.clear()
-        return False
+    def settled(self, make: Callable[[], Made]) -> Made:
+        """The launches that `make` makes, made anew where there was too little scratch for them."""
+        while True:
+            self.next_call()
+            made = make()
+            if self._wanted <= self._scratch.nbytes:
+                return made
+            self._scratch = self._bytes(self._wanted)
+            self._held.clear()
 
     def is_read(self, value: Value) -> bool:
         """Whether more than one call reads the value, or someone after the program."""
@@ -102,6 +107,16 @@ class Binding:
 def address_of(array: Any) -> int:
     """Of an array's first element: on the device, or on the host, where a program is only laid out."""
     return int(array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr)
+
+
+def pointer_to(array: Any) -> Pointer:
+    """To an array's first element."""
+    return Pointer(address_of(array), np.dtype(array.dtype))
+
+
+def kind_of(value: Value) -> np.dtype:
+    """The element type of a value's array."""
+    return numpy_dtype(value.dtype, "float32")
 
 
 def size_of(value: Value) -> int:

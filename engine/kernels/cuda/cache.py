@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engine.kernels.cpu.library import cache_folder
 
-__all__ = ["KEEP", "read", "write"]
+__all__ = ["KEEP", "read", "replace", "write"]
 
 KEEP = 2
 """Older files of the same kernels and the same GPU that stay beside a new one: of versions that are in use."""
@@ -38,20 +38,25 @@ def write(stem: str, digest: str, content: bytes) -> bool:
     """Keep the content, and let go of old ones of the same stem. Returns whether it could be kept."""
     path = _path(stem, digest)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".cuda-")
+        replace(path, hashlib.sha256(content).digest() + content)
     except OSError:
         return False
+    _forget_old(path, stem)
+    return True
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put the whole content in the file's place, or leave no trace. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".cuda-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(content).digest() + content)
+            file.write(content)
         os.replace(name, path)
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(name)
-        return False
-    _forget_old(path, stem)
-    return True
+        raise
 
 
 def _path(stem: str, digest: str) -> Path:

@@ -12,17 +12,15 @@ import hashlib
 import re
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
 
 import msgspec
 
 from engine.device_errors import DeviceError
 from engine.kernels.cuda import cache as disk
 from engine.kernels.cuda import elf, libraries
+from engine.kernels.cuda.signatures import FOLDER
 
 __all__ = ["Compiled", "CompileError", "Entry", "architecture", "compile", "sources", "uncompiled", "version"]
-
-FOLDER = Path(__file__).parent
 
 
 class CompileError(DeviceError):

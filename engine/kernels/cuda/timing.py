@@ -10,14 +10,12 @@ not depend on the file.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
-import os
 import statistics
-import tempfile
 import time
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -26,10 +24,11 @@ import numpy as np
 
 from engine.cuda_works import Prepared, prepare
 from engine.kernels.cpu.library import cache_folder
-from engine.kernels.cuda.binding import Binding, address_of
+from engine.kernels.cuda import cache
+from engine.kernels.cuda.binding import Binding, kind_of, pointer_to
 from engine.kernels.cuda.choice import Candidate, Chooser
 from engine.kernels.cuda.launches import Launch, blocks, elementwise
-from engine.kernels.cuda.signatures import FOLDER, Pointer
+from engine.kernels.cuda.signatures import FOLDER
 from engine.ops.base import Call, DType, Value
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class TimingChooser(Chooser):
 
     def _fastest(self, call: Call, binding: Binding, candidates: Mapping[str, Candidate]) -> str:
         values = {value.id: value for value in (*call.inputs, *call.outputs)}
-        if 2 * sum(value.size * _kind(value).itemsize for value in values.values()) > self._device.free_memory():
+        if 2 * sum(value.size * kind_of(value).itemsize for value in values.values()) > self._device.free_memory():
             raise MemoryError
         xp = self._device.xp
         halt = xp.zeros(1, dtype=np.int32)
@@ -87,7 +86,7 @@ class TimingChooser(Chooser):
                 break
             # A binding for each, so that no more than one has its work memory.
             program = SimpleNamespace(calls=(call,), predictions={}, losses={}, observe=False, outputs={})
-            trial = Binding(cast(Any, program), arrays, xp, Pointer(int(halt.data.ptr), np.dtype(np.int32)))
+            trial = Binding(cast(Any, program), arrays, xp, pointer_to(halt))
             trial.followed, trial.math = binding.followed, binding.math
             acts = self._prepared(item, call, trial)
             if not name:
@@ -99,20 +98,16 @@ class TimingChooser(Chooser):
 
     def _array(self, value: Value) -> Any:
         """Memory for a value, of ones where it holds float32: what multiplies zeros draws less power."""
-        made = self._device.xp.zeros(value.shape, dtype=_kind(value))
+        made = self._device.xp.zeros(value.shape, dtype=kind_of(value))
         if value.dtype is DType.FLOAT:
-            fill = Launch("fill", [Pointer(address_of(made), _kind(value)), value.size, 1.0], blocks(value.size))
+            fill = Launch("fill", [pointer_to(made), value.size, 1.0], blocks(value.size))
             for act in prepare([fill], self._device, "float32"):
                 act()
         return made
 
     def _prepared(self, item: Candidate, call: Call, trial: Binding) -> list[Prepared]:
         """What a way launches, and the pass that has to follow it."""
-        while True:
-            trial.next_call()
-            works = item.make(trial)
-            if trial.settle():
-                break
+        works = trial.settled(lambda: item.make(trial))
         last = works[-1]
         if trial.followed and not (isinstance(last, Launch) and last.output is not None):
             y = call.outputs[0]
@@ -157,10 +152,6 @@ class TimingChooser(Chooser):
         return found
 
 
-def _kind(value: Value) -> np.dtype:
-    return np.dtype(np.float32) if value.dtype is DType.FLOAT else np.dtype(value.dtype.value)
-
-
 # -- what is remembered ------------------------------------------------------------------------------------------------
 
 
@@ -186,7 +177,7 @@ class Memory:
         # The latest place last.
         places = [*everything.items(), (self.place, self._known)][-PLACES:]
         with contextlib.suppress(OSError):
-            _replace(_path(), json.dumps(dict(places), ensure_ascii=False, indent=1).encode())
+            cache.replace(_path(), json.dumps(dict(places), ensure_ascii=False, indent=1).encode())
 
     @staticmethod
     def _read() -> dict[str, dict[str, str]]:
@@ -207,21 +198,7 @@ def _path() -> Path:
     return cache_folder() / "cuda-choices.json"
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Put the content in place in one piece. Raises OSError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".choices-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(name, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
-
-
-@cache
+@functools.cache
 def _digest() -> str:
     """Of all that the kernels are made from."""
     found = hashlib.blake2b(digest_size=8)

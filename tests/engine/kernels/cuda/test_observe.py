@@ -182,9 +182,7 @@ def test_nothing_is_left_over_from_the_run_before() -> None:
               for v in (value, *call.outputs)}  # fmt: skip
     program = SimpleNamespace(calls=(call,), predictions={}, losses={}, observe=False, outputs={})
     binding = Binding(program, arrays, xp, NULL)  # type: ignore[arg-type]
-    (covered,) = cover_group(Group((call,)), binding)
-    while not binding.settle():
-        (covered,) = cover_group(Group((call,)), binding)
+    (covered,) = binding.settled(lambda: cover_group(Group((call,)), binding))
     for x in (normal((300, 70)), np.zeros((300, 70), np.float32)):
         with xp.kernel():
             arrays[value.id]._host[...] = x

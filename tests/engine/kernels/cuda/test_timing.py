@@ -13,10 +13,10 @@ import pytest
 from engine import ops
 from engine.fuse import Group
 from engine.kernels.cuda import timing
-from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.binding import Binding, pointer_to
 from engine.kernels.cuda.choice import Chooser
 from engine.kernels.cuda.launches import cover_group
-from engine.kernels.cuda.signatures import Packed, Pointer
+from engine.kernels.cuda.signatures import Packed
 from engine.kernels.cuda.timing import PLACES, Memory, TimingChooser
 from tests.engine.ops.cases import Case, normal
 from tests.support.compiled import Record, records_of
@@ -160,7 +160,7 @@ def test_the_program_is_not_touched(file: Path, record: Record) -> None:
     arrays[y.id] = device.xp.zeros(y.shape, np.float32)
     halt = device.xp.zeros(1, np.int32)
     program = SimpleNamespace(calls=(record.call,), predictions={}, losses={}, observe=False, outputs={})
-    binding = Binding(program, arrays, device.xp, Pointer(halt.data.ptr, np.dtype(np.int32)))  # type: ignore[arg-type]
+    binding = Binding(program, arrays, device.xp, pointer_to(halt))  # type: ignore[arg-type]
     binding.chooser = TimingChooser(device)
     cover_group(Group((record.call,)), binding)
     assert device.launches > 0 and device.blas.calls > 0

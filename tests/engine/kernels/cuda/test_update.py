@@ -13,13 +13,12 @@ from engine.clipping import ClipByGlobalNorm, ClipByLayerNorm, ClipByValue
 from engine.graph import check
 from engine.groups import ParameterGroup
 from engine.kernels.cuda import declare, muon
-from engine.kernels.cuda.binding import Binding
+from engine.kernels.cuda.binding import Binding, kind_of, pointer_to
 from engine.kernels.cuda.launches import Covered, Launch, cover
 from engine.kernels.cuda.segments import piece_length
-from engine.kernels.cuda.signatures import Pointer
 from engine.kernels.reference import KERNELS
 from engine.ops.array_rules import UpdateLAMB, UpdateMuon
-from engine.ops.base import DType, Op, Role
+from engine.ops.base import Op, Role
 from engine.ops.beside import Average, ClipValue, MaxNorm, SoftThreshold
 from engine.ops.update import COMMON, ClipScale, GradientNorm, PenaltyValue, UpdateAdam, UpdateRule, UpdateSGD
 from engine.optimizers import LAMB, SGD, Adam, AMSGrad, Muon, RMSprop, update_scalars
@@ -201,7 +200,7 @@ class Phase:
             if where is not None:
                 found[value.id] = arenas[where.arena][where.start : where.start + where.size].reshape(value.shape)
             else:
-                found[value.id] = xp.zeros(value.shape, np.float32 if value.dtype is DType.FLOAT else str(value.dtype))
+                found[value.id] = xp.zeros(value.shape, kind_of(value))
         return found
 
     def _cover(self) -> list[Covered]:
@@ -211,12 +210,9 @@ class Phase:
         part: Any = SimpleNamespace(
             calls=self.calls, groups=groups, predictions={}, losses={}, observe=False, outputs={}
         )
-        binding = Binding(part, self.arrays, self.device.xp, Pointer(halt.data.ptr, np.dtype(np.int32)))
-        while True:
-            covered = cover(binding)
-            if binding.settle():
-                self._binding = binding
-                return covered
+        binding = Binding(part, self.arrays, self.device.xp, pointer_to(halt))
+        self._binding = binding
+        return binding.settled(lambda: cover(binding))
 
     def step(self, count: int) -> None:
         numbers = update_scalars(self.training, self.training.optimizer.learning_rate, count)
