@@ -62,6 +62,12 @@ class Backend:
         else:
             target.set(np.ascontiguousarray(source, dtype=target.dtype))
 
+    def copy(self, array: Any) -> Any:
+        """Another array with the same content. (CuPy's own `copy` is a kernel that it has to compile first.)"""
+        fresh = self.xp.empty(array.shape, dtype=array.dtype)
+        self.xp.copyto(fresh, array)
+        return fresh
+
     def synchronize(self) -> None:
         """Wait until the device has done what was asked of it."""
         if self.name == "cupy":

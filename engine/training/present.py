@@ -61,7 +61,7 @@ def look(loop: Loop) -> Observations | None:
     step -= max(0, step % loop.steps_per_epoch - (steps.full - 1))
     bound = loop.programs.train(steps.batch_size, observe=True)
     xp, arenas = loop.state.backend.xp, loop.state.arenas
-    kept = {name: xp.copy(arena) for name, arena in arenas.items()}
+    kept = {name: loop.state.backend.copy(arena) for name, arena in arenas.items()}
     try:
         fed = steps.feed.look(step)
         bound.gather(fed.arrays, fed.indices[0])

@@ -28,7 +28,7 @@ def gradient_error(loop: Loop) -> float:
         return float("nan")
     scalars = loop.steps.course.step(step)[1]
     xp, arenas = loop.state.backend.xp, loop.state.arenas
-    kept = {name: xp.copy(arenas[name]) for name in ("buffers", "gradients")}
+    kept = {name: loop.state.backend.copy(arenas[name]) for name in ("buffers", "gradients")}
     modes: tuple[MathMode, ...] = ("float32", executor.math)
     found = []
     try:

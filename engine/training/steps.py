@@ -66,7 +66,7 @@ class Steps:
         # The forward pass updates running statistics before it is known whether the loss is finite. A chunk can be
         # taken back to its failing step only from its beginning.
         arenas = loop.state.arenas if loop.state.buffers else {}
-        self._kept = {name: loop.state.backend.xp.copy(arenas[name]) for name in arenas if name not in PASSING}
+        self._kept = {name: loop.state.backend.copy(arenas[name]) for name in arenas if name not in PASSING}
 
     def adopt(self, experiment: Experiment) -> None:
         """Go on with another experiment, the same but for a live field, or after another drop of the rate."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine import devices
 from engine.backend import BackendError, choose, read_device
 from engine.devices import Devices, Trouble
+from tests.support.fake_cuda import FakeDevice
 from tests.support.fake_cupy import Card, CUDARuntimeError, fake_cupy, install
 
 
@@ -84,3 +86,12 @@ def test_a_device_that_does_not_exist(name: str) -> None:
 def test_names_of_devices() -> None:
     read = {name: read_device(name) for name in ("auto", "cpu", "cuda", "cuda:0", "cuda:12")}
     assert list(read.values()) == [("auto", None), ("cpu", None), ("cuda", None), ("cuda", 0), ("cuda", 12)]
+
+
+def test_a_copy_is_an_array_of_its_own() -> None:
+    for place in (choose("cpu"), FakeDevice().backend):
+        array = place.xp.zeros((2, 3), np.float32)
+        place.write(array, np.arange(6, dtype=np.float32).reshape(2, 3))
+        copy = place.copy(array)
+        array.fill(0)
+        np.testing.assert_array_equal(place.to_host(copy), [[0, 1, 2], [3, 4, 5]])
