@@ -116,7 +116,7 @@ def _source(name: str) -> tuple[bytes, dict[str, bytes]]:
         raise CompileError(f"The kernels in {path} cannot be read: {error.strerror}.") from error
 
 
-def _kept(stem: str, digest: bytes) -> Compiled | None:
+def _kept(stem: str, digest: str) -> Compiled | None:
     """What was compiled before, if that is there and whole."""
     if (content := disk.read(stem, digest)) is None:
         return None
