@@ -11,17 +11,17 @@ import pytest
 from engine import devices
 from engine.backend import BackendError, choose, read_device
 from engine.devices import Devices, Trouble
+from tests.support.cards import Card, CUDARuntimeError, cupy_with, install
 from tests.support.fake_cuda import FakeDevice
-from tests.support.fake_cupy import Card, CUDARuntimeError, fake_cupy, install
 
 
 @pytest.mark.parametrize(
     ("module", "driver", "words"),
     [
         (None, 13000, "not installed"),
-        (fake_cupy(), None, "no NVIDIA driver"),
-        (fake_cupy(), 12080, "cupy-cuda12x"),
-        (fake_cupy([Card(capability=(7, 0))]), 13000, "compute capability 7.0"),
+        (cupy_with(), None, "no NVIDIA driver"),
+        (cupy_with(), 12080, "cupy-cuda12x"),
+        (cupy_with([Card(capability=(7, 0))]), 13000, "compute capability 7.0"),
     ],
 )
 def test_without_a_usable_gpu(monkeypatch: pytest.MonkeyPatch, module: Any, driver: int | None, words: str) -> None:
@@ -32,7 +32,7 @@ def test_without_a_usable_gpu(monkeypatch: pytest.MonkeyPatch, module: Any, driv
 
 
 def test_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = fake_cupy()
+    module = cupy_with()
     install(monkeypatch, module)
     found = choose("cuda")
     assert (found.name, found.label, found.device, found.index) == ("cupy", "CuPy · Some GPU", "cuda:0", 0)
@@ -41,7 +41,7 @@ def test_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_of_several_becomes_the_current_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = fake_cupy([Card("Old", capability=(6, 0)), Card("One"), Card("Two")])
+    module = cupy_with([Card("Old", capability=(6, 0)), Card("One"), Card("Two")])
     install(monkeypatch, module)
     assert choose("cuda:2").label == "CuPy · Two (cuda:2)"
     assert choose("cuda").index == choose("auto").index == 1, "the first that can be used"
@@ -53,7 +53,7 @@ def test_one_of_several_becomes_the_current_device(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_gpu_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = fake_cupy()
+    module = cupy_with()
     install(monkeypatch, module)
 
     def refuse(index: int) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def test_a_gpu_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_auto_believes_what_was_found_and_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, fake_cupy())
+    install(monkeypatch, cupy_with())
     monkeypatch.setattr(devices, "_found", Devices(trouble=Trouble("None.", "Nothing.")))
     monkeypatch.setattr(devices, "missing", None)
     assert choose("auto").name == "numpy"

@@ -6,7 +6,7 @@ import pytest
 
 from engine.device_errors import DeviceError, DeviceLost, OutOfDeviceMemory, translated
 from engine.kernels.cuda.libraries import MissingLibrary
-from tests.support.fake_cupy import CUDARuntimeError
+from tests.support.cards import CUDARuntimeError
 
 
 class OutOfMemoryError(MemoryError):

@@ -12,7 +12,7 @@ import pytest
 
 from engine import devices
 from engine.devices import Devices, detected, inspect, missing
-from tests.support.fake_cupy import Card, CUDARuntimeError, fake_cupy, install
+from tests.support.cards import Card, CUDARuntimeError, cupy_with, install
 
 
 def trouble(monkeypatch: pytest.MonkeyPatch, module: Any, **more: Any) -> devices.Trouble:
@@ -24,7 +24,7 @@ def trouble(monkeypatch: pytest.MonkeyPatch, module: Any, **more: Any) -> device
 
 def test_devices_are_described(monkeypatch: pytest.MonkeyPatch) -> None:
     cards = [Card("RTX 4090", 24 << 30, 20 << 30), Card("GTX 1080", capability=(6, 1)), Card("T4", capability=(7, 5))]
-    install(monkeypatch, fake_cupy(cards))
+    install(monkeypatch, cupy_with(cards))
     found = inspect()
     assert (found.trouble, found.driver, found.runtime, found.cupy) == (None, 13000, 13020, "14.2.0")
     assert [(gpu.id, gpu.name, gpu.capability) for gpu in found.gpus] == [
@@ -38,14 +38,14 @@ def test_devices_are_described(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_when_no_device_is_fit_the_first_one_s_reason_is_that_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, fake_cupy([Card("GTX 1080", capability=(6, 1))]))
+    install(monkeypatch, cupy_with([Card("GTX 1080", capability=(6, 1))]))
     found = inspect()
     assert found.usable == () and found.trouble is not None and "GTX 1080" in found.trouble.reason
 
 
 def test_a_device_that_is_full_or_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     busy = CUDARuntimeError(46, "cudaErrorDevicesUnavailable: CUDA-capable device(s) is/are busy or unavailable")
-    install(monkeypatch, fake_cupy([Card("A", free=100 << 20), Card("B", fault=busy), Card("C")]))
+    install(monkeypatch, cupy_with([Card("A", free=100 << 20), Card("B", fault=busy), Card("C")]))
     found = inspect()
     full, taken, free = (gpu.trouble for gpu in found.gpus)
     assert full is not None and "100.0 MiB of 24.0 GiB" in full.reason and "nvidia-smi" in full.remedy
@@ -54,7 +54,7 @@ def test_a_device_that_is_full_or_taken(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = trouble(monkeypatch, fake_cupy(), driver=None)
+    found = trouble(monkeypatch, cupy_with(), driver=None)
     assert "no NVIDIA driver" in found.reason and "install its driver" in found.remedy
 
 
@@ -69,13 +69,13 @@ def test_without_cupy_the_package_for_the_driver_is_named(
 @pytest.mark.parametrize(
     ("module", "driver", "reason", "remedy"),
     [
-        (fake_cupy(), 11040, "supports CUDA 11.4", "newer driver"),
-        (fake_cupy(), 12040, "made for CUDA 13, but the NVIDIA driver supports CUDA 12.4", '"cupy-cuda12x[ctk]>=14"'),
-        (fake_cupy(version="13.6.0"), 13000, "CuPy 13.6.0 is too old", "--upgrade"),
-        (fake_cupy(hip=True), 13000, "AMD", "cupy-cuda13x"),
-        (fake_cupy([]), 13000, "finds no GPU", "nvidia-smi"),
-        (fake_cupy(fault=CUDARuntimeError(100, "cudaErrorNoDevice: no")), 13000, "finds no GPU", "nvidia-smi"),
-        (fake_cupy(fault=CUDARuntimeError(803, "cudaErrorSystemDriverMismatch: x")), 13000, "Mismatch", "start the"),
+        (cupy_with(), 11040, "supports CUDA 11.4", "newer driver"),
+        (cupy_with(), 12040, "made for CUDA 13, but the NVIDIA driver supports CUDA 12.4", '"cupy-cuda12x[ctk]>=14"'),
+        (cupy_with(version="13.6.0"), 13000, "CuPy 13.6.0 is too old", "--upgrade"),
+        (cupy_with(hip=True), 13000, "AMD", "cupy-cuda13x"),
+        (cupy_with([]), 13000, "finds no GPU", "nvidia-smi"),
+        (cupy_with(fault=CUDARuntimeError(100, "cudaErrorNoDevice: no")), 13000, "finds no GPU", "nvidia-smi"),
+        (cupy_with(fault=CUDARuntimeError(803, "cudaErrorSystemDriverMismatch: x")), 13000, "Mismatch", "start the"),
     ],
 )
 def test_what_stands_in_the_way(
@@ -88,12 +88,12 @@ def test_what_stands_in_the_way(
 
 def test_devices_that_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
-    assert "CUDA_VISIBLE_DEVICES is “7”" in trouble(monkeypatch, fake_cupy([])).reason
+    assert "CUDA_VISIBLE_DEVICES is “7”" in trouble(monkeypatch, cupy_with([])).reason
 
 
 @pytest.mark.parametrize(("name", "words"), [("nvrtc", "NVRTC"), ("cublas", "cuBLAS")])
 def test_libraries_that_are_not_there(monkeypatch: pytest.MonkeyPatch, name: str, words: str) -> None:
-    install(monkeypatch, fake_cupy())
+    install(monkeypatch, cupy_with())
     assert missing() is None
 
     def load(asked: str) -> None:
@@ -111,7 +111,7 @@ def test_a_broken_installation(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise ImportError(framed)
 
-    install(monkeypatch, fake_cupy())
+    install(monkeypatch, cupy_with())
     monkeypatch.setattr(devices, "import_cupy", broken)
     found = missing()
     assert found is not None and found.reason.endswith("cannot be loaded: ImportError: libcudart is damaged.")
@@ -128,7 +128,7 @@ def test_the_command_names_this_python(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def answer(monkeypatch: pytest.MonkeyPatch, program: str, limit: float = 60.0) -> Devices:
     """What is found when the process that looks is this program."""
-    install(monkeypatch, fake_cupy())
+    install(monkeypatch, cupy_with())
     run = subprocess.run
 
     def changed(command: list[str], **options: Any) -> Any:

@@ -14,7 +14,7 @@ from engine.training.store import RunStore
 from lab.mailbox import Mailbox
 from lab.window import Window
 from tests.support.examples import blobs
-from tests.support.fake_gpu import FakeGpu
+from tests.support.failing_gpu import FailingGpu
 from tests.support.runs import step_rows
 
 MakeWindow = Callable[..., Window]
@@ -29,7 +29,7 @@ def arrays(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_run_goes_on(
     make_window: MakeWindow, qtbot: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stored: bool
 ) -> None:
-    gpu = FakeGpu(40).install(monkeypatch)
+    gpu = FailingGpu(40).install(monkeypatch)
     window = make_window(blobs(epochs=30), fake=False, store=RunStore(tmp_path / "runs"))
     if not stored:
         window.session.store = None

@@ -20,8 +20,8 @@ from engine.training.result import TrainingError
 from engine.training.store import RunStore
 from engine.training.trainer import Trainer
 from tests.engine.training.experiments import RICH, Log, spiral, weights
-from tests.support.fake_cupy import CUDARuntimeError
-from tests.support.fake_gpu import FakeGpu
+from tests.support.cards import CUDARuntimeError
+from tests.support.failing_gpu import FailingGpu
 
 STEPS = 18
 """Of the whole run: three epochs of six."""
@@ -67,7 +67,7 @@ def whole() -> tuple[dict[str, bytes], list[events.StepRow]]:
 def test_the_run_goes_on_from_its_last_checkpoint(
     stored: bool, at: int, kept: int, whole: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    gpu, log = FakeGpu(at).install(monkeypatch), Log()
+    gpu, log = FailingGpu(at).install(monkeypatch), Log()
     store = RunStore(tmp_path) if stored else None
     trainer = run(log, store=store)
     assert gpu.lost and gpu.made[0].closed
@@ -88,7 +88,7 @@ def test_the_run_goes_on_from_its_last_checkpoint(
 
 
 def test_nothing_of_the_lost_device_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu = FakeGpu(9).install(monkeypatch)
+    gpu = FailingGpu(9).install(monkeypatch)
     trainer = run()
     gpu.made.clear()
     gc.collect()
@@ -107,14 +107,14 @@ def test_nothing_of_the_lost_device_is_held(monkeypatch: pytest.MonkeyPatch) -> 
 def test_every_error_of_a_device_counts(
     error: Exception, words: str, whole: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    FakeGpu(9, error).install(monkeypatch)
+    FailingGpu(9, error).install(monkeypatch)
     log = Log()
     assert weights(run(log)) == whole[0]
     assert words in log.of(events.DeviceFailed)[0].message
 
 
 def test_other_errors_are_the_run_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    FakeGpu(9, KeyError("mislaid")).install(monkeypatch)
+    FailingGpu(9, KeyError("mislaid")).install(monkeypatch)
     log = Log()
     with pytest.raises(TrainingError, match="mislaid"):
         run(log)
@@ -140,7 +140,7 @@ def test_live_changes_are_kept_wherever_they_were_made(monkeypatch: pytest.Monke
 
     expected, _ = ordered("cpu", {3: 0.02, 8: 0.07})
     for store in (None, RunStore(tmp_path)):
-        FakeGpu(11).install(monkeypatch)
+        FailingGpu(11).install(monkeypatch)
         trainer, log = ordered("auto", {3: 0.02, 8: 0.07}, store)
         (failed,) = log.of(events.DeviceFailed)
         assert failed.step == 8, "a change leaves a checkpoint of the state before it"
@@ -149,7 +149,7 @@ def test_live_changes_are_kept_wherever_they_were_made(monkeypatch: pytest.Monke
 
 
 def test_a_change_after_the_last_checkpoint_is_made_again(monkeypatch: pytest.MonkeyPatch, singly: None) -> None:
-    FakeGpu(11).install(monkeypatch)
+    FailingGpu(11).install(monkeypatch)
     log, control = Log(), Control()
 
     def report(event: events.Event) -> None:
@@ -168,7 +168,7 @@ def test_a_change_after_the_last_checkpoint_is_made_again(monkeypatch: pytest.Mo
 def test_a_run_that_began_from_given_weights_begins_from_them_again(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {name: 0.1 + array for name, array in run(device="cpu").loop.state.to_host().items() if "parameter" in name}  # type: ignore[union-attr]
     expected = weights(run(device="cpu", state=given))
-    FakeGpu(2).install(monkeypatch)
+    FailingGpu(2).install(monkeypatch)
     assert weights(run(state=given)) == expected
 
 
@@ -176,7 +176,7 @@ def test_the_best_state_is_put_back_all_the_same(monkeypatch: pytest.MonkeyPatch
     experiment = spiral(RICH, stopping=(EarlyStopping(patience=2),), epochs=9)
     expected = weights(run(device="cpu", experiment=experiment))
     for store in (None, RunStore(tmp_path)):
-        FakeGpu(27).install(monkeypatch)
+        FailingGpu(27).install(monkeypatch)
         assert weights(run(experiment=experiment, store=store)) == expected
 
 
@@ -186,7 +186,7 @@ def test_the_best_state_is_put_back_all_the_same(monkeypatch: pytest.MonkeyPatch
 def test_auto_begins_without_a_gpu_that_fails_at_once_and_says_so(
     whole: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    gpu, log, store = FakeGpu().install(monkeypatch), Log(), RunStore(tmp_path)
+    gpu, log, store = FailingGpu().install(monkeypatch), Log(), RunStore(tmp_path)
     gpu.refuses_to_bind = True
     trainer = run(log, store=store)
     assert weights(trainer) == whole[0]
@@ -197,7 +197,7 @@ def test_auto_begins_without_a_gpu_that_fails_at_once_and_says_so(
 
 
 def test_a_gpu_that_was_asked_for_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    gpu, log = FakeGpu().install(monkeypatch), Log()
+    gpu, log = FailingGpu().install(monkeypatch), Log()
     gpu.refuses_to_bind = True
     with pytest.raises(TrainingError, match="does not answer"):
         run(log, device="cuda")
@@ -206,7 +206,7 @@ def test_a_gpu_that_was_asked_for_is_refused_in_words(monkeypatch: pytest.Monkey
 
 def test_a_gpu_that_is_lost_before_the_first_step_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is lost refuses to be let go of as well."""
-    gpu, log = FakeGpu().install(monkeypatch), Log()
+    gpu, log = FailingGpu().install(monkeypatch), Log()
     gpu.refuses_to_bind = gpu.lost_by_binding = True
     with pytest.raises(TrainingError, match="does not answer"):
         run(log, device="cuda")
@@ -216,7 +216,7 @@ def test_a_gpu_that_is_lost_before_the_first_step_is_refused_in_words(monkeypatc
 def test_a_gpu_that_is_lost_after_the_last_step_spoils_nothing(
     whole: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    gpu, store = FakeGpu().install(monkeypatch), RunStore(tmp_path)
+    gpu, store = FailingGpu().install(monkeypatch), RunStore(tmp_path)
 
     def lose(event: events.Event) -> None:
         gpu.lost = isinstance(event, events.Finished)
@@ -228,7 +228,7 @@ def test_a_gpu_that_is_lost_after_the_last_step_spoils_nothing(
 
 
 def test_memory_is_asked_for_before_it_is_taken(whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu, log = FakeGpu(free=(128 << 20) + 3000).install(monkeypatch), Log()
+    gpu, log = FailingGpu(free=(128 << 20) + 3000).install(monkeypatch), Log()
     with pytest.raises(TrainingError, match=r"parameters, their gradients and the optimizer's memory\), and of Pret"):
         run(device="cuda")
     gpu.free += 20_000
@@ -242,7 +242,7 @@ def test_memory_is_asked_for_before_it_is_taken(whole: Any, monkeypatch: pytest.
 
 
 def test_a_run_goes_on_where_it_was(whole: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    gpu, store = FakeGpu().install(monkeypatch), RunStore(tmp_path)
+    gpu, store = FailingGpu().install(monkeypatch), RunStore(tmp_path)
     first = run(store=store, steps=8, math="tf32")
     found = store.open(first.run_id).last_checkpoint()
     assert found is not None
@@ -256,7 +256,7 @@ def test_a_run_goes_on_where_it_was(whole: Any, monkeypatch: pytest.MonkeyPatch,
 def test_a_run_of_the_processor_stays_there_unless_a_gpu_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    gpu, store = FakeGpu().install(monkeypatch), RunStore(tmp_path)
+    gpu, store = FailingGpu().install(monkeypatch), RunStore(tmp_path)
     first = run(store=store, steps=4, device="cpu")
     second = run(store=store, steps=8, resume=first.run_id)
     assert second.problems == () and not gpu.made
@@ -271,7 +271,7 @@ def test_a_run_of_a_gpu_goes_on_without_one_and_says_so(
 ) -> None:
     store = RunStore(tmp_path)
     with monkeypatch.context() as there:
-        FakeGpu().install(there)
+        FailingGpu().install(there)
         first = run(store=store, steps=8, math="bf16")
     second = run(store=store, resume=first.run_id, device="cpu")
     digits, products = second.problems
@@ -288,7 +288,7 @@ def test_what_a_processor_cannot_do_is_refused() -> None:
 
 
 def test_the_compiled_executor_needs_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu = FakeGpu().install(monkeypatch)
+    gpu = FailingGpu().install(monkeypatch)
     monkeypatch.setattr(executors, "unavailable", lambda: "It needs numba.")
     with pytest.raises(TrainingError, match="It needs numba"):
         run(executor="cpu")
@@ -298,7 +298,7 @@ def test_the_compiled_executor_needs_no_gpu(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_run_that_failed_and_was_then_interrupted_goes_on(
     whole: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, singly: None
 ) -> None:
-    FakeGpu(9).install(monkeypatch)
+    FailingGpu(9).install(monkeypatch)
     store = RunStore(tmp_path)
 
     def interrupt(event: events.Event) -> None:
@@ -316,7 +316,7 @@ def test_a_run_that_failed_and_was_then_interrupted_goes_on(
 
 
 def test_a_run_that_lost_its_gpu_is_replayed(whole: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    gpu, store, log = FakeGpu(9).install(monkeypatch), RunStore(tmp_path), Log()
+    gpu, store, log = FailingGpu(9).install(monkeypatch), RunStore(tmp_path), Log()
     first = run(store=store)
     gpu.lost, gpu.fail_at = False, None
     replay = replay_of(store.open(first.run_id))
@@ -338,7 +338,7 @@ def test_nothing_is_remembered_on_the_processor() -> None:
 
 
 def test_time_on_the_device_that_failed_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    FakeGpu(9).install(monkeypatch)
+    FailingGpu(9).install(monkeypatch)
     trainer = run()
     result = trainer.result  # type: ignore[attr-defined]
     assert trainer.loop is not None and result.seconds > trainer.loop.session_seconds() > 0
@@ -346,7 +346,7 @@ def test_time_on_the_device_that_failed_counts(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_lost_device_is_not_asked_again() -> None:
-    gpu = FakeGpu()
+    gpu = FailingGpu()
     gpu.lost = True
     with pytest.raises(CUDARuntimeError):
         gpu.backend.free_memory()

@@ -20,8 +20,8 @@ from engine.training.store import RunStore
 from engine.training.trainer import Trainer
 from tests.engine.training.experiments import RICH, Log, regression, sequential, spiral, weights
 from tests.support import pretended_gpu
+from tests.support.cards import CUDARuntimeError
 from tests.support.fake_cuda import FakeDevice
-from tests.support.fake_cupy import CUDARuntimeError
 
 Machine = Callable[..., list[FakeDevice]]
 

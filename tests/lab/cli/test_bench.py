@@ -13,7 +13,7 @@ from engine.roofline import Level, Machine
 from lab.cli import bench
 from tests.support.command import complaint, descent
 from tests.support.examples import blobs
-from tests.support.fake_gpu import FakeGpu
+from tests.support.failing_gpu import FailingGpu
 
 
 @pytest.fixture(autouse=True)
@@ -95,12 +95,12 @@ def test_what_is_neither_a_file_nor_a_preset_is_refused() -> None:
 
 
 @pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
+def gpu(monkeypatch: pytest.MonkeyPatch) -> FailingGpu:
     monkeypatch.setattr(executors, "unavailable", lambda: "It needs numba.")
-    return FakeGpu().install(monkeypatch)
+    return FailingGpu().install(monkeypatch)
 
 
-def test_a_gpu_is_measured_beside_the_processor(file: Path, gpu: FakeGpu) -> None:
+def test_a_gpu_is_measured_beside_the_processor(file: Path, gpu: FailingGpu) -> None:
     called = descent("bench", file, "--seconds", "0.1", "--precision", "tf32")
     assert called.status == 0 and "It needs numba." in called.err
     first, second = called.out.splitlines()[4:6]
@@ -111,7 +111,7 @@ def test_a_gpu_is_measured_beside_the_processor(file: Path, gpu: FakeGpu) -> Non
     assert (figures["executor"], figures["share_of_peak"]) == ("cuda", None)
 
 
-def test_which_are_measured(gpu: FakeGpu) -> None:
+def test_which_are_measured(gpu: FailingGpu) -> None:
     assert bench._kinds("auto", "auto", blobs()) == bench._kinds("auto", "cuda:0", blobs()) == ["cuda", "array"]
     assert bench._kinds("auto", "cpu", blobs()) == bench._kinds("array", "auto", blobs()) == ["array"]
 
@@ -123,7 +123,7 @@ def test_which_are_measured(gpu: FakeGpu) -> None:
         (("--executor", "array", "--precision", "bf16"), "only a GPU computes so"),
     ],
 )
-def test_what_cannot_be_measured(file: Path, gpu: FakeGpu, options: tuple[str, ...], words: str) -> None:
+def test_what_cannot_be_measured(file: Path, gpu: FailingGpu, options: tuple[str, ...], words: str) -> None:
     assert words in complaint("bench", file, *options)
 
 

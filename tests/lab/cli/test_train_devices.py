@@ -16,7 +16,7 @@ from engine.training.recovery import read_counters
 from engine.training.store import RunStore
 from tests.support.command import complaint, descent
 from tests.support.examples import blobs
-from tests.support.fake_gpu import FakeGpu
+from tests.support.failing_gpu import FailingGpu
 from tests.support.patience import WAIT
 
 ROOT = Path(__file__).parents[3]
@@ -26,9 +26,9 @@ import sys
 import pytest
 from engine import executors
 from lab.cli import main
-from tests.support.fake_gpu import FakeGpu
+from tests.support.failing_gpu import FailingGpu
 
-FakeGpu(9).install(pytest.MonkeyPatch())
+FailingGpu(9).install(pytest.MonkeyPatch())
 executors.compiled = lambda: False
 sys.exit(main(sys.argv[1:]))
 """
@@ -46,7 +46,7 @@ def losses(lines: list[Any]) -> list[float]:
 
 
 def test_options_reach_the_run(file: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu = FakeGpu().install(monkeypatch)
+    gpu = FailingGpu().install(monkeypatch)
     called = descent("train", file, "--json", "--device", "cuda:0", "--executor", "cuda", "--precision", "tf32")
     assert called.status == 0, called.err
     assert called.lines[-1]["device"] == gpu.label and gpu.chosen == [("cuda", "cuda", "tf32")]
@@ -63,7 +63,7 @@ def test_a_run_that_loses_its_gpu_goes_on_and_says_so(
     file: Path, monkeypatch: pytest.MonkeyPatch, as_json: bool
 ) -> None:
     expected = descent("train", file, "--json", "--device", "cpu", "--executor", "array")
-    FakeGpu(5).install(monkeypatch)
+    FailingGpu(5).install(monkeypatch)
     called = descent("train", file, *(["--json"] if as_json else []))
     assert called.status == 0
     (line,) = called.err.splitlines()
@@ -112,7 +112,7 @@ def test_a_run_that_lost_its_gpu_and_was_killed_goes_on(tmp_path: Path, home: Pa
 
 @pytest.mark.usefixtures("arrays")
 def test_a_run_on_another_device_is_told_of(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    FakeGpu().install(monkeypatch)
+    FailingGpu().install(monkeypatch)
     descent("train", file, "--steps", 4, "--json")
     called = descent("train", "--resume", "last", "--device", "cpu", "--json")
     (line,) = called.err.splitlines()
@@ -149,7 +149,7 @@ def test_kernels_are_not_compiled_for_a_run_on_a_gpu(file: Path, monkeypatch: py
     monkeypatch.setattr("engine.compilation.Compilation", Background)
     monkeypatch.setattr("engine.devices.driver_version", lambda: 13000)
     with monkeypatch.context() as there:
-        FakeGpu().install(there)
+        FailingGpu().install(there)
         assert descent("train", file, "--json").status == 0
     assert orders == []
     monkeypatch.setattr(executors, "compiled", lambda: False)

@@ -1,4 +1,4 @@
-"""A pretended CuPy: devices with names, memory and faults, for what is decided before anything is computed."""
+"""CuPy as far as the search for devices asks it: cards with names, memory and faults. Nothing can be computed there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from engine import devices
 
-__all__ = ["CUDARuntimeError", "Card", "fake_cupy", "install"]
+__all__ = ["CUDARuntimeError", "Card", "cupy_with", "install"]
 
 
 class CUDARuntimeError(RuntimeError):
@@ -39,7 +39,7 @@ class Card(types.SimpleNamespace):
         super().__init__(name=name, total=total, free=free, capability=capability, fault=fault)
 
 
-def fake_cupy(
+def cupy_with(
     cards: Sequence[Card] = (Card(),),
     *,
     version: str = "14.2.0",

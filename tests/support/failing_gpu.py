@@ -1,6 +1,7 @@
-"""A pretended GPU that computes with NumPy, has so much memory, and fails when it is told to.
+"""A GPU that fails when it is told to, and has so much memory: for what becomes of runs.
 
-Its arrays cannot be read after it is lost, as those of a real one.
+It computes with the array executor, so that nothing depends on kernels; its arrays cannot be read after it is lost, as
+those of a real one. The pretended device (`fake_cuda`) is the one that runs the kernels.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from engine.executors import ExecutorKind
 from engine.plan import Program
 from engine.state import State
 from engine.training import beginnings, trainer
-from tests.support.fake_cupy import CUDARuntimeError
+from tests.support.cards import CUDARuntimeError
 
-__all__ = ["FakeGpu"]
+__all__ = ["FailingGpu"]
 
 
-class FakeGpu:
+class FailingGpu:
     """A machine with one GPU, from `install` on.
 
     fail_at     the optimizer step (counted from 0) that fails, or None; `error` is what it raises.
@@ -68,7 +69,7 @@ class FakeGpu:
 
         self.backend = Memory("cupy", Namespace(self), "CuPy · Pretended GPU", 256, 0)
 
-    def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> FailingGpu:
         """Let the program find this GPU."""
         real_executor, real_backend = executors.choose, backend._cupy
         assert callable(real_backend)
@@ -101,7 +102,7 @@ class FakeGpu:
 class Namespace:
     """NumPy's names, each of which asks the GPU."""
 
-    def __init__(self, gpu: FakeGpu) -> None:
+    def __init__(self, gpu: FailingGpu) -> None:
         self._gpu = gpu
 
     def __getattr__(self, name: str) -> Any:
@@ -114,7 +115,7 @@ class CudaExecutor(ArrayExecutor):
 
     kind = "cuda"  # type: ignore[assignment]
 
-    def __init__(self, state: State, gpu: FakeGpu) -> None:
+    def __init__(self, state: State, gpu: FailingGpu) -> None:
         super().__init__(state)
         self._gpu, self.closed = gpu, False
 
@@ -139,7 +140,7 @@ class CudaExecutor(ArrayExecutor):
 class FailingProgram(BoundProgram):
     """A program that fails at the step."""
 
-    def __init__(self, program: Program, state: State, arena: Any, gpu: FakeGpu) -> None:
+    def __init__(self, program: Program, state: State, arena: Any, gpu: FailingGpu) -> None:
         self._gpu = gpu
         super().__init__(program, state, arena)
 
