@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from engine import executors
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["await_gpu_kernels", "await_kernels"]
 
 LISTEN = 0.05  # seconds between two looks at the control
-THREADS = 4  # that compile for a GPU: one file takes as long as many of the others
 
 
 def await_kernels(control: Control, report: Callable[[events.Event], None]) -> bool:
@@ -47,25 +44,22 @@ def await_kernels(control: Control, report: Callable[[events.Event], None]) -> b
 
 def await_gpu_kernels(backend: Backend, control: Control, report: Callable[[events.Event], None]) -> bool:
     """Compile the kernels for the backend's GPU unless that was done before, and tell how far that is; False when the
-    run was stopped meanwhile, which waits for the files that are being compiled.
+    run was stopped meanwhile. A machine of one core compiles each file when it is asked for.
 
     Raises DeviceError when they cannot be compiled.
     """
     from engine.kernels.cuda import nvrtc
+    from engine.kernels.cuda.ahead import Ahead
 
     found = backend.xp.cuda.runtime.getDeviceProperties(backend.index)
     arch = nvrtc.architecture(found["major"], found["minor"])
     names = nvrtc.uncompiled(arch)
-    if not names:
-        return True
-    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1), thread_name_prefix="gpu-kernels") as pool:
-        waiting = {pool.submit(nvrtc.compile, name, arch) for name in names}
-        while waiting and not control.stopping:
-            report(events.Compiling(run="", step=0, done=len(names) - len(waiting), total=len(names)))
-            done, waiting = wait(waiting, LISTEN)
-            for one in done:
-                if one.exception() is not None:
-                    pool.shutdown(cancel_futures=True)
-                one.result()
-        pool.shutdown(cancel_futures=True)
+    ahead = Ahead(arch, names)
+    try:
+        ended = not names
+        while not (ended or control.stopping):
+            report(events.Compiling(run="", step=0, done=len(names) - ahead.left, total=len(names)))
+            ended = ahead.wait(LISTEN)
+    finally:
+        ahead.close()
     return not control.stopping

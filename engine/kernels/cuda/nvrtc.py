@@ -97,14 +97,13 @@ def compile(name: str, arch: str = "sm_90") -> Compiled:
 
 
 def uncompiled(arch: str) -> tuple[str, ...]:
-    """The names of the files that are not compiled for `arch` yet, those that take longest first. Raises CompileError,
-    and MissingLibrary."""
+    """The names of the files that are not compiled for `arch` yet. Raises CompileError, and MissingLibrary."""
     options, found = _options(arch), []
     for name in sources():
         source, headers = _source(name)
         if _kept(f"{name}-{arch}", _digest(f"{name}.cu", source, headers, options)) is None:
-            found.append((b"gemm.cuh" not in source, name))  # tiles are unrolled a thousandfold
-    return tuple(name for _, name in sorted(found))
+            found.append(name)
+    return tuple(found)
 
 
 def _source(name: str) -> tuple[bytes, dict[str, bytes]]:
