@@ -23,6 +23,7 @@ from engine.training import beginnings, events
 from engine.training.checkpoint import CheckpointError
 from engine.training.control import Control
 from engine.training.divergence import origin
+from engine.training.endings import concluded, stopped_early
 from engine.training.equipment import Equipment
 from engine.training.evaluate import Divergence
 from engine.training.following import Following
@@ -128,7 +129,9 @@ class Trainer:
         try:
             loop = self._prepare()
             if loop is None:
-                return self._stopped_early()
+                self._finish("stopped", 0.0)
+                self._loading.join()
+                return stopped_early(self.run_id, self._executor.label if self._executor is not None else "")
             result = self._complete(loop)
             while isinstance(result, DeviceError):
                 result = self._complete(self._go_on_without(result))
@@ -168,7 +171,7 @@ class Trainer:
                 reason = loop.run()
             except Divergence as divergence:
                 reason, message = "diverged", self._explain(loop, divergence)
-            return self._conclude(loop, reason, message)
+            return concluded(loop, reason, message, self._seconds)
         except Exception as error:
             failure = translated(error) if executors.on_device(loop.programs.executor) else None
             if failure is None:
@@ -356,44 +359,6 @@ class Trainer:
         self._event(events.Diverged(run=self.run_id, step=loop.step, node=node, message=message))
         return message
 
-    def _conclude(self, loop: Loop, reason: Reason, message: str) -> Result:
-        loop.finish()
-        evaluation = loop.last
-        own = loop.session_seconds()
-        train_loss = loop.train_loss if loop.evaluated else loop.sums.mean_loss()
-        return Result(
-            run=self.run_id,
-            epochs=loop.evaluated,
-            steps=loop.step,
-            train_loss=train_loss,
-            val_loss=evaluation.loss if evaluation else None,
-            val_accuracy=evaluation.accuracy if evaluation else None,
-            metrics=dict(evaluation.metrics) if evaluation else {},
-            seconds=self._seconds + own,
-            samples_per_second=(loop.samples - loop.samples_before) / own if own > 0 else 0.0,
-            device=self._label(),
-            reason=reason,
-            waited=loop.steps.feed.waited,
-            message=message or loop.following.met[1],
-        )
-
-    def _stopped_early(self) -> Result:
-        self._finish("stopped", 0.0)
-        self._loading.join()
-        return Result(
-            run=self.run_id,
-            epochs=0,
-            steps=0,
-            train_loss=None,
-            val_loss=None,
-            val_accuracy=None,
-            metrics={},
-            seconds=0.0,
-            samples_per_second=0.0,
-            device=self._label(),
-            reason="stopped",
-        )
-
     def _fail(self, error: Exception) -> Exception:
         """Report the error and return what to raise: errors that are words already stay what they are."""
         node = getattr(error, "node", "")
@@ -433,7 +398,3 @@ class Trainer:
             with contextlib.suppress(Exception):
                 self._writer.event(event)
         self._report(event)
-
-    def _label(self) -> str:
-        executor = self.loop.programs.executor if self.loop is not None else self._executor
-        return executor.label if executor is not None else ""
