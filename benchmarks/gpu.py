@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.gpu_names import LABELS, OURS
+from engine.backend import MATH_MODES
 
 if TYPE_CHECKING:
     from benchmarks.gpu_device import Device
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = [name for name in LABELS if name != OURS]
-MATHS = ("float32", "tf32", "bf16")
 PRESETS = ("spiral-mlp", "mnist-mlp", "mnist-cnn")
 """Whose runs tell what instruments take at the trainer's own cadence."""
 CADENCE = 4.0
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     several = {"type": lambda text: [item for item in text.split(",") if item]}
     parser.add_argument("workloads", metavar="W", nargs="*", help="W1 ... W7, G1 ... G3; all without")
-    parser.add_argument("--products", metavar="A,B", default=list(MATHS), **several, help=", ".join(MATHS))
+    parser.add_argument("--products", metavar="A,B", default=list(MATH_MODES), **several, help=", ".join(MATH_MODES))
     parser.add_argument("--peers", metavar="A,B", default=list(PEERS), **several, help=", ".join(PEERS))
     parser.add_argument("--mode", default="max-autotune", help="of torch.compile")
     parser.add_argument("--rounds", metavar="N", type=int, default=15)
@@ -95,7 +95,7 @@ def _check_names(options: argparse.Namespace) -> None:
 
     for what, given, known in (
         ("workload", options.workloads, NAMES),
-        ("way to multiply", options.products, MATHS),
+        ("way to multiply", options.products, MATH_MODES),
         ("peer", options.peers, PEERS),
     ):
         for name in given:
@@ -139,7 +139,7 @@ def measure(options: argparse.Namespace, device: Device, kind: ExecutorKind) -> 
     from benchmarks.losses import Mismatch
 
     rounds, weighty = (1, LARGE) if options.dry else (options.rounds, WEIGHTY)
-    maths: list[MathMode] = [math for math in MATHS if math in options.products]  # type: ignore[misc]
+    maths: list[MathMode] = [math for math in MATH_MODES if math in options.products]
     results: dict[str, Any] = {
         "machine": _machine(device),
         "rounds": rounds,

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-__all__ = ["bytes_text", "count_text", "folded", "number_text", "shape_text", "shortened"]
+__all__ = ["after_colon", "bytes_text", "count_text", "folded", "number_text", "shape_text", "shortened"]
 
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Characters that a terminal obeys, and those that turn the direction of what follows."""
@@ -43,6 +43,12 @@ def count_text(value: float) -> str:
 def folded(text: str) -> str:
     """A text on one line, without control characters."""
     return _UNSEEN.sub("", " ".join(text.split()))
+
+
+def after_colon(sentence: str) -> str:
+    """A sentence as it stands behind a colon: in lower case where it begins with an article or the like."""
+    first, space, rest = sentence.partition(" ")
+    return f"{first.lower()}{space}{rest}" if first in ("The", "There", "This") else sentence
 
 
 def shortened(name: str, most: int = 60) -> str:

@@ -10,7 +10,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu
 
 from engine.devices import host_memory, processor_name
-from engine.text import bytes_text, shortened
+from engine.text import after_colon, bytes_text, shortened
 from lab import errands
 from lab.devices import gpu_words, short
 
@@ -57,7 +57,8 @@ class DeviceMenu(QObject):
             first.set_words(f"Device: {gpu_words(usable[0])}", tip=_tip(usable[0].name, usable[0].capability))
         else:
             assert found.trouble is not None
-            first.set_words(f"NVIDIA GPU: {_inside(shortened(found.trouble.reason, REASON))}", tip=found.trouble.text)
+            reason = after_colon(shortened(found.trouble.reason, REASON)).rstrip(".")
+            first.set_words(f"NVIDIA GPU: {reason}", tip=found.trouble.text)
         actions["gpu_help"].setVisible(found is not None and not usable)
         for name in ROUNDED:
             actions[name].setVisible(bool(usable))
@@ -99,9 +100,3 @@ class DeviceMenu(QObject):
 
 def _tip(name: str, capability: tuple[int, int]) -> str:
     return f"{name}, compute capability {capability[0]}.{capability[1]}"
-
-
-def _inside(sentence: str) -> str:
-    """A sentence behind a colon."""
-    first, _, rest = sentence.rstrip(".").partition(" ")
-    return f"{first.lower()} {rest}" if first in ("The", "There", "This") else f"{first} {rest}".strip()

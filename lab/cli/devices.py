@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from engine.text import bytes_text
+from engine.text import after_colon, bytes_text
 from lab.cli.common import Parser, device, print_json, print_table, warn
 
 if TYPE_CHECKING:
@@ -66,18 +66,12 @@ def _print_devices(found: Devices) -> None:
         cupy = f"; CuPy {found.cupy} for CUDA {version_text(found.runtime)}" if found.runtime is not None else ""
         print(f"The NVIDIA driver supports CUDA {version_text(found.driver)}{cupy}.")
     if found.trouble is not None:
-        print(f"No GPU can be used: {_after_colon(found.trouble.reason)}")
+        print(f"No GPU can be used: {after_colon(found.trouble.reason)}")
         print(found.trouble.remedy)
         return
     for gpu in found.gpus:
         if gpu.trouble is not None:
-            print(f"{gpu.id} cannot be used: {_after_colon(gpu.trouble.reason)} {gpu.trouble.remedy}")
-
-
-def _after_colon(sentence: str) -> str:
-    """A sentence that begins with an article goes on in lower case behind a colon."""
-    first, _, rest = sentence.partition(" ")
-    return f"{first.lower()} {rest}" if first in ("The", "There", "This") else sentence
+            print(f"{gpu.id} cannot be used: {after_colon(gpu.trouble.reason)} {gpu.trouble.remedy}")
 
 
 def _print_measured(measured: list[Measured]) -> None:

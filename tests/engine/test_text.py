@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.text import bytes_text, count_text, folded, number_text, shape_text, shortened
+from engine.text import after_colon, bytes_text, count_text, folded, number_text, shape_text, shortened
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,12 @@ def test_texts_on_one_line() -> None:
     assert folded("a\nb\r\n\tc\u2028d") == "a b c d"
     assert folded("\x1b[31mred\x07\x9b\u202eback") == "[31mredback"
     assert folded("naïve 👩‍🔬 – schön") == "naïve 👩‍🔬 – schön"
+
+
+def test_sentences_behind_a_colon() -> None:
+    assert after_colon("The driver is too old.") == "the driver is too old."
+    assert after_colon("CuPy is not installed.") == "CuPy is not installed."
+    assert after_colon("This") == "this"
 
 
 def test_long_names_are_cut_off() -> None:

@@ -23,9 +23,9 @@ __all__ = ["Candidate", "Chooser"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way: its name, what it launches for a binding, and the seconds that it is expected to take on a large card.
-    These are rough; what matters is which is the least. `single`: it multiplies float32 by kernels of our own, and so
-    is none where products are asked for in TF32 or bfloat16."""
+    """One way: its name, what it launches for a binding, and the seconds that it is expected to take on a large card:
+    an estimate that was measured nowhere; what matters is which is the least. `single`: it multiplies float32 by
+    kernels of our own, and so is none where products are asked for in TF32 or bfloat16."""
 
     name: str
     make: Callable[[Binding], list[Work]]

@@ -7,12 +7,13 @@ import numpy as np
 from engine.kernels.cuda import stages
 from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.launches import BLOCK, Launch, Work, blocks, elementwise, launches_of, stage_of
+from engine.kernels.cuda.signatures import Pointer
 from engine.kernels.cuda.stages import LIMIT, Stage
 from engine.ops import Add, AddBias, Dropout, DropoutGradient, Fill, Multiply, Scale
 from engine.ops.base import Call, DType
 
-ZEROS = {DType.FLOAT: 1, DType.UINT32: 1, DType.INT64: 2}
-"""How many float32 an element of a type is as long as."""
+FLOATS = {DType.FLOAT: 1, DType.UINT32: 1, DType.INT64: 2}
+"""How many float32 are as long as an element of a type."""
 
 
 @launches_of(Fill)
@@ -21,9 +22,9 @@ def _fill(call: Call, b: Binding) -> list[Work]:
     value = float(call.op.attributes()["value"])
     if y.dtype is not DType.FLOAT and value:
         raise NotImplementedError(f"fill with {value} of {y.dtype}")
-    count = y.size * ZEROS[y.dtype]
+    count = y.size * FLOATS[y.dtype]
     at = b.pointer(y)
-    return [Launch("fill", [type(at)(at.address, np.dtype(np.float32)), count, value], blocks(count))]
+    return [Launch("fill", [Pointer(at.address, np.dtype(np.float32)), count, value], blocks(count))]
 
 
 @launches_of(Add)
