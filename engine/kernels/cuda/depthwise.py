@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.kernels.cuda.binding import Binding
-from engine.kernels.cuda.launches import Launch, Work, blocks
+from engine.kernels.cuda.launches import WARP, Launch, Work, blocks
 from engine.kernels.cuda.signatures import Argument
 from engine.kernels.cuda.splits import add_up
 from engine.kernels.cuda.windows import Filter, divisor
@@ -11,8 +11,9 @@ from engine.ops.base import Call
 
 __all__ = ["forward", "input_gradient", "weight_gradient"]
 
-TAPS, WARP, WARPS = 9, 32, 8
-"""Of a block that sums up weights' gradients: taps and filters that it is for, and warps that share the windows."""
+TAPS, WARPS = 9, 8
+"""Of a block that sums up weights' gradients: taps that it is for, of a filter for each lane, and warps that share the
+windows."""
 SPLITS = 512
 """Blocks that share the windows, at most."""
 

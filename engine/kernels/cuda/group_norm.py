@@ -13,7 +13,7 @@ import ctypes
 import numpy as np
 
 from engine.kernels.cuda.binding import Binding
-from engine.kernels.cuda.launches import BLOCK, Launch, Work, launches_of
+from engine.kernels.cuda.launches import BLOCK, WARP, Launch, Work, launches_of
 from engine.kernels.cuda.normalization import PART_BLOCKS, Columns
 from engine.kernels.cuda.signatures import NULL, Argument, Pointer
 from engine.kernels.cuda.windows import Divisor, divisor
@@ -21,8 +21,6 @@ from engine.ops.base import Call, Value
 from engine.ops.group_norm import GroupNorm, GroupNormGradient
 
 __all__ = ["Groups"]
-
-WARP = 32
 
 SMALL = 16_384
 """Numbers of a group of a sample up to which a block takes it by itself."""

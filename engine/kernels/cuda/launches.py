@@ -22,6 +22,7 @@ from engine.ops.base import Call, Op, Value
 
 __all__ = [
     "BLOCK",
+    "WARP",
     "Covered",
     "Launch",
     "Missing",

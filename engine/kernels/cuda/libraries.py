@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from functools import cache
 
 from engine.device_errors import DeviceError
+from engine.devices import driver_version, install_command
 
-__all__ = ["INSTALL", "MAJORS", "MissingLibrary", "load", "places"]
+__all__ = ["MAJORS", "MissingLibrary", "load", "places"]
 
 MAJORS = (13, 12)
 """The versions of CUDA that are looked for."""
-INSTALL = f'install the extra “gpu”, which brings it: {sys.executable} -m pip install "cupy-cuda13x[ctk]"'
-"""What a person does to have the libraries."""
 
 _FILES = {
     # Of each library: its file on Linux and on Windows by CUDA's version, and the folder of its CUDA 12 package.
@@ -74,9 +73,9 @@ def load(name: str) -> ctypes.CDLL:
             if os.path.isabs(place):
                 refusals.append(f"{place}: {error}")
     what = {"nvrtc": "NVRTC, the compiler of the GPU's kernels,", "cublas": "cuBLAS, NVIDIA's matrix products,"}[name]
-    if refusals:
-        raise MissingLibrary(f"{what} cannot be loaded ({refusals[0]}): {INSTALL}.")
-    raise MissingLibrary(f"{what} is not on this machine: {INSTALL}.")
+    trouble = f"cannot be loaded ({refusals[0]})" if refusals else "is not on this machine"
+    remedy = f"install the extra “gpu”, which brings it: {install_command(driver_version())}"
+    raise MissingLibrary(f"{what} {trouble}: {remedy}")
 
 
 def _majors() -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.kernels.cuda.binding import Binding
-from engine.kernels.cuda.launches import BLOCK, MOST_BLOCKS, Launch, Work, blocks, launches_of
+from engine.kernels.cuda.launches import BLOCK, MOST_BLOCKS, WARP, Launch, Work, blocks, launches_of
 from engine.kernels.cuda.signatures import NULL, Argument, Pointer
 from engine.ops import (
     BinaryCrossEntropy,
@@ -31,9 +31,6 @@ from engine.ops import (
 )
 from engine.ops.base import Call, DType, Value
 
-LANES = 32
-"""Threads of a warp: the most that share a row with other rows beside it."""
-
 LONG_ROW = 512
 """Columns above which a row has a block of its own."""
 
@@ -50,7 +47,7 @@ def _rows(value: Value) -> tuple[int, int, int, dict[str, Any]]:
         # Large blocks for very long rows: few are under way at a time, and the second reading finds them in the cache.
         block = LARGEST_BLOCK if columns >= 8 * LONG_ROW else BLOCK
         return rows, columns, block, {"grid": min(rows, MOST_BLOCKS), "block": block}
-    lanes = min(LANES, 1 << (columns - 1).bit_length())
+    lanes = min(WARP, 1 << (columns - 1).bit_length())
     return rows, columns, lanes, {"grid": blocks(rows, BLOCK // lanes)}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.kernels.cuda.binding import Binding
-from engine.kernels.cuda.launches import BLOCK, Launch, Work, launches_of
+from engine.kernels.cuda.launches import BLOCK, WARP, Launch, Work, launches_of
 from engine.kernels.cuda.signatures import NULL, Argument, Pointer, SignatureError
 from engine.ops import Observe, ObserveMany, ObserveUnits
 from engine.ops.base import Call, Value
@@ -31,7 +31,7 @@ MOST_BLOCKS = 1024
 COUNTERS = 4096
 """Counters of a block for its histogram: as many copies of it as there is room for, up to one for each lane."""
 
-LANES, WARPS = 32, BLOCK // 32
+WARPS = BLOCK // WARP
 
 ROWS = 128
 """Rows that the blocks of `observe_units` take at least."""
@@ -88,8 +88,8 @@ def _small(
 def _observe_units(call: Call, b: Binding) -> list[Work]:
     (x,), (result,) = call.inputs, call.outputs
     units = x.shape[-1]
-    width = units * max(1, min(x.size // units, LANES // units))
-    columns, rows = -(-width // LANES), -(-x.size // width)
+    width = units * max(1, min(x.size // units, WARP // units))
+    columns, rows = -(-width // WARP), -(-x.size // width)
     each = -(-rows // max(1, min(rows // ROWS, MOST_BLOCKS // columns)))
     # Whole rounds of the block, of four rows for each warp.
     each = -(-each // (4 * WARPS)) * 4 * WARPS
@@ -118,7 +118,7 @@ def copies_of(bins: int) -> int:
     """Copies of a histogram in a block's memory, a power of two. Raises SignatureError for more bins than fit."""
     if bins > COUNTERS:
         raise SignatureError(f"a histogram of {bins:,} bins does not fit: choose at most {COUNTERS:,}")
-    return min(LANES, 1 << (COUNTERS // max(1, bins)).bit_length() - 1)
+    return min(WARP, 1 << (COUNTERS // max(1, bins)).bit_length() - 1)
 
 
 def _histogram(result: Value, b: Binding) -> Pointer:

@@ -7,14 +7,14 @@ one has a block.
 from __future__ import annotations
 
 from engine.kernels.cuda.binding import Binding
-from engine.kernels.cuda.launches import BLOCK, Launch, Work, blocks, launches_of
+from engine.kernels.cuda.launches import BLOCK, WARP, Launch, Work, blocks, launches_of
 from engine.kernels.cuda.signatures import Argument, Pointer
 from engine.ops.attention import AttentionWeights, AttentionWeightsGradient
 from engine.ops.base import Call
 from engine.ops.maxout import Maxout, MaxoutGradient
 from engine.ops.softmax import Softmax, SoftmaxGradient
 
-WARP, WIDE = 32, 4
+WIDE = 4
 HELD = (4, 16)
 """Numbers of a row that a lane can hold: there is a kernel for each."""
 

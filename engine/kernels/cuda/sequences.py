@@ -13,13 +13,12 @@ import numpy as np
 from engine.kernels.cuda import stages
 from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.columns import ENOUGH
-from engine.kernels.cuda.launches import BLOCK, Launch, Work, blocks, launches_of
+from engine.kernels.cuda.launches import BLOCK, WARP, Launch, Work, blocks, launches_of
 from engine.kernels.cuda.signatures import Argument, Pointer
 from engine.kernels.cuda.stages import Stage
 from engine.ops.base import Call
 from engine.ops.embedding import AddPositions, AddSinusoids, Embedding, EmbeddingGradient
 
-WARP = 32
 WIDE = 4
 
 
