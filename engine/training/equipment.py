@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine import executors
-from engine.backend import Backend, Device, MathMode, choose
+from engine.backend import Backend, BackendError, Device, MathMode, choose
 
 if TYPE_CHECKING:
     from engine.executors import Executor, ExecutorKind
@@ -38,7 +38,14 @@ class Equipment:
 
     def backend(self, counters: Counters | None) -> Backend:
         """The device for a run that goes on from `counters`. Call it on the thread that trains. Raises BackendError."""
-        return choose(self._device(counters))
+        device = self._device(counters)
+        try:
+            return choose(device)
+        except BackendError as error:
+            if self.asked == device:
+                raise
+            asked = "The executor “cuda” needs" if self._executor == "cuda" else f"Matrix products in {self._math} need"
+            raise BackendError(f"{asked} an NVIDIA GPU. {error}") from error
 
     def _device(self, counters: Counters | None) -> Device:
         if self.asked != "auto" or self._fallen:

@@ -21,7 +21,7 @@ from lab.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from engine.backend import Device
+    from engine.backend import Device, MathMode
     from engine.benchmark import Measured
     from engine.executors import ExecutorKind
     from engine.experiment import Experiment
@@ -73,9 +73,7 @@ def run_bench(options: argparse.Namespace) -> int:
     from lab.cores import usable_cores
 
     experiment = _what_to_measure(options.what)
-    kinds = _kinds(options.executor, options.device, experiment)
-    if options.precision != "float32" and "cuda" not in kinds:
-        raise UserError(f"--precision {options.precision}: only a GPU computes so, and none is measured")
+    kinds = _kinds(options.executor, options.device, options.precision, experiment)
     dataset = data.load(experiment.data)
     machine = measure(usable_cores())
     try:
@@ -115,17 +113,22 @@ def _what_to_measure(name: str) -> Experiment:
     return read_experiment(name)
 
 
-def _kinds(asked: ExecutorKind, device: Device, experiment: Experiment) -> list[ExecutorKind]:
+def _kinds(asked: ExecutorKind, device: Device, math: MathMode, experiment: Experiment) -> list[ExecutorKind]:
     """The executors to measure: the CUDA executor first, then the compiled one."""
+    refusal = f"--precision {math}: only a GPU computes so" if math != "float32" else ""
     if asked == "cuda" or (asked == "auto" and device != "cpu"):
         why = _no_gpu(device, experiment)
         if why and (asked == "cuda" or device != "auto"):
             raise UserError(why)
+        if why and refusal:
+            raise UserError(f"{refusal}. {why}")
         if asked == "cuda":
             return ["cuda"]
         return [*(() if why else ("cuda",)), *_processor_kinds(asked, experiment)]
     if device.startswith("cuda"):
         raise UserError(f"--executor {asked} is measured on the processor: use --executor cuda with --device {device}")
+    if refusal:
+        raise UserError(f"{refusal}, and none is measured")
     return _processor_kinds(asked, experiment)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine import executors
+from engine.backend import BackendError
 from engine.training import equipment
 from engine.training.equipment import Equipment
 from engine.training.replay import Act, Replay
@@ -51,6 +52,27 @@ def test_the_device(
 ) -> None:
     monkeypatch.setattr(equipment, "choose", lambda asked: asked)
     assert Equipment(device, executor, math).backend(before) == found
+
+
+@pytest.mark.parametrize(
+    ("device", "executor", "math", "words"),
+    [
+        ("cuda", "cuda", "tf32", "There is no driver."),
+        ("auto", "cuda", "tf32", "The executor “cuda” needs an NVIDIA GPU. There is no driver."),
+        ("auto", "auto", "tf32", "Matrix products in tf32 need an NVIDIA GPU. There is no driver."),
+    ],
+)
+def test_what_asks_for_a_gpu_is_said(
+    monkeypatch: pytest.MonkeyPatch, device: str, executor: Any, math: Any, words: str
+) -> None:
+    def refuse(asked: str) -> None:
+        assert asked == "cuda"
+        raise BackendError("There is no driver.")
+
+    monkeypatch.setattr(equipment, "choose", refuse)
+    with pytest.raises(BackendError) as caught:
+        Equipment(device, executor, math).backend(None)
+    assert str(caught.value) == words
 
 
 def test_the_device_of_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine import compilation, devices, executors, peak
+from engine.backend import Device
 from engine.devices import Devices, Trouble
+from engine.executors import ExecutorKind
 from engine.roofline import Level, Machine
 from lab.cli import bench
 from tests.support.command import complaint, descent
@@ -112,8 +114,11 @@ def test_a_gpu_is_measured_beside_the_processor(file: Path, gpu: FailingGpu) -> 
 
 
 def test_which_are_measured(gpu: FailingGpu) -> None:
-    assert bench._kinds("auto", "auto", blobs()) == bench._kinds("auto", "cuda:0", blobs()) == ["cuda", "array"]
-    assert bench._kinds("auto", "cpu", blobs()) == bench._kinds("array", "auto", blobs()) == ["array"]
+    def kinds(asked: ExecutorKind, device: Device) -> list[ExecutorKind]:
+        return bench._kinds(asked, device, "float32", blobs())
+
+    assert kinds("auto", "auto") == kinds("auto", "cuda:0") == ["cuda", "array"]
+    assert kinds("auto", "cpu") == kinds("array", "auto") == ["array"]
 
 
 @pytest.mark.parametrize(
@@ -131,3 +136,8 @@ def test_a_gpu_that_cannot_be_had(file: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(devices, "_found", Devices(trouble=Trouble("There is no driver.", "Install one.")))
     assert complaint("bench", file, "--executor", "cuda") == "There is no driver. Install one."
     assert complaint("bench", file, "--device", "cuda:1") == "There is no driver. Install one."
+    # At once: what the processor needs is not made ready before.
+    monkeypatch.setattr(bench, "_processor_kinds", None)
+    refusal = "--precision tf32: only a GPU computes so"
+    assert complaint("bench", file, "--precision", "tf32") == f"{refusal}. There is no driver. Install one."
+    assert complaint("bench", file, "--precision", "tf32", "--executor", "cpu") == f"{refusal}, and none is measured"
