@@ -177,7 +177,7 @@ class Memory:
         # The latest place last.
         places = [*everything.items(), (self.place, self._known)][-PLACES:]
         with contextlib.suppress(OSError):
-            cache.replace(_path(), json.dumps(dict(places), ensure_ascii=False, indent=1).encode())
+            cache.replace(_path(), json.dumps(dict(places), indent=1).encode())
 
     @staticmethod
     def _read() -> dict[str, dict[str, str]]:

@@ -186,7 +186,10 @@ def test_a_real_gpu_is_measured(file: Path) -> None:
 # -- what is remembered ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", "null", '{"here": 3}', '{"here": {"a": 5}}', "\x00", "[" * 9999])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[1]", "null", '{"here": 3}', '{"here": {"a": 5}}', "\x00", "[" * 9999, r'{"\ud800": {"c": "\udfff"}}'],
+)
 def test_a_damaged_file_counts_as_none(content: str, file: Path) -> None:
     file.parent.mkdir()
     file.write_text(content)
