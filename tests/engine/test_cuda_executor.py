@@ -25,7 +25,17 @@ from tests.support.choosers import Told
 from tests.support.fake_cuda import FakeDevice
 from tests.support.gpu import real_device
 from tests.support.random_networks import Case
-from tests.support.whole_networks import EACH, SOME, STEPS, Bound, a_mask_over_a_summand, cases, equal_states
+from tests.support.whole_networks import (
+    EACH,
+    SOME,
+    STEPS,
+    Bound,
+    a_mask_over_a_summand,
+    cases,
+    equal_states,
+    evaluates_alike,
+    stops_where_the_loss_is_not_finite,
+)
 
 
 class CudaBound(Bound):
@@ -141,28 +151,13 @@ def test_instruments_and_the_order_of_threads_change_no_bit(name: str, bind: Bin
 @SOME
 def test_evaluation_agrees_with_the_array_executor(name: str, bind: Binder) -> None:
     case = cases("momentum")[name]()
-    ours, theirs = bind(case, training=False), Bound(case, 0, training=False)
-    for bound in (ours, theirs):
-        bound.program.gather(bound.arrays, bound.indices[0])
-        assert bound.program.run({}, 0)
-    assert ours.program.loss() == pytest.approx(theirs.program.loss(), rel=1e-5)
-    others = theirs.program.outputs()
-    for node, output in ours.program.outputs().items():
-        np.testing.assert_allclose(output, others[node], rtol=0, atol=1e-5 * np.abs(others[node]).max())
+    evaluates_alike(bind(case, training=False), Bound(case, 0, training=False))
 
 
 @SOME
 def test_a_loss_that_is_not_finite_stops_a_chunk(name: str, bind: Binder) -> None:
     case = cases("momentum")[name]()
-    broken, sound = bind(case), bind(case)
-    rates = np.full(STEPS, 0.02)
-    rates[2] = np.inf
-    chunk = broken.chunk(learning_rate=rates)
-    assert chunk.done == 3 and len(chunk.losses) == len(chunk.penalties) == 4
-    assert np.isfinite(chunk.losses[:3]).all() and not np.isfinite(chunk.losses[3])
-    assert all(len(output) == 3 for output in chunk.outputs.values())
-    assert broken.program.first_nonfinite() is not None
-    np.testing.assert_array_equal(chunk.losses[:3], sound.chunk(3).losses)
+    stops_where_the_loss_is_not_finite(bind(case), bind(case))
 
 
 @SOME

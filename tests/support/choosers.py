@@ -9,8 +9,8 @@ import numpy as np
 from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.choice import Candidate, Chooser
 from engine.ops.base import Call
-from tests.support.compiled import Record
 from tests.support.cuda_bench import CudaBench
+from tests.support.records import Record
 
 __all__ = ["Listing", "Told", "in_every_order", "ways"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from types import SimpleNamespace
 
@@ -14,60 +13,15 @@ from engine.kernels.cpu import declare
 from engine.kernels.cpu.library import Library, load
 from engine.kernels.cpu.rows import Binding, cover_group
 from engine.kernels.cpu.team import Team
-from engine.ops.base import Call, DType, Op, Value
-from tests.engine.ops.cases import Case
-from tests.support.interpreter import Interpreter
+from engine.ops.base import Call, DType, Value
+from tests.support.records import NONSENSE
 
-NONSENSE = {"f": np.nan, "u": 0xDEADBEEF, "i": -(2**62), "b": True}
 GUARD = 32
 """Elements around each array that nobody may write."""
 
 
 class NotCompiled(Exception):
     """No compiled kernel does this."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """A call, and its inputs as they were before it."""
-
-    call: Call
-    before: tuple[np.ndarray, ...]
-
-    @property
-    def inputs(self) -> dict[int, np.ndarray]:
-        """By value id, for `Bench.run`."""
-        return {value.id: array for value, array in zip(self.call.inputs, self.before, strict=True)}
-
-    def reference(self, precision: str) -> dict[int, np.ndarray]:
-        """What the reference kernel makes of the same float32 inputs: the outputs, and the inputs it changes, by id."""
-        machine = Interpreter(precision=precision)
-        values = [machine.value(array) for array in self.before]
-        call = machine.call(self.call.op, *values)
-        found = {mine.id: machine.host(theirs) for mine, theirs in zip(self.call.outputs, call.outputs, strict=True)}
-        changed = [(self.call.inputs[i], values[i]) for i in self.call.op.mutates]
-        return found | {mine.id: machine.host(theirs) for mine, theirs in changed}
-
-
-class _Recorder(Interpreter):
-    def __init__(self) -> None:
-        super().__init__(precision="float32")
-        self.records: list[Record] = []
-
-    def call(self, op: Op, *inputs: Value) -> Call:
-        before = tuple(self.host(value) for value in inputs)
-        call = super().call(op, *inputs)
-        self.records.append(Record(call, before))
-        return call
-
-
-def records_of(case: Case) -> list[Record]:
-    """The calls of a case in float32, forward and, where it has a derivative, backward; views left out."""
-    machine = _Recorder()
-    call = machine.call(case.op, *(machine.value(array) for array in case.draw()))
-    if case.wanted:
-        machine.gradients({call.outputs[0]: np.random.default_rng(1).standard_normal(call.outputs[0].shape)})
-    return [record for record in machine.records if not record.call.op.view]
 
 
 @cache

@@ -16,8 +16,8 @@ from engine.kernels.cuda.binding import Binding, kind_of, pointer_to
 from engine.kernels.cuda.choice import Chooser
 from engine.kernels.cuda.launches import Work, cover_group
 from engine.ops.base import Call
-from tests.support.compiled import NONSENSE
 from tests.support.fake_cuda import FakeDevice
+from tests.support.records import NONSENSE
 
 __all__ = ["ORDERS", "CudaBench"]
 

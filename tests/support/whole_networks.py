@@ -250,6 +250,29 @@ def equal_states(first: Bound, second: Bound) -> None:
         np.testing.assert_array_equal(array, others[name], name)
 
 
+def evaluates_alike(ours: Bound, theirs: Bound) -> None:
+    """The same loss and the same predictions of one batch, to within rounding; neither trains."""
+    for bound in (ours, theirs):
+        bound.program.gather(bound.arrays, bound.indices[0])
+        assert bound.program.run({}, 0)
+    assert ours.program.loss() == pytest.approx(theirs.program.loss(), rel=1e-5)
+    others = theirs.program.outputs()
+    for node, output in ours.program.outputs().items():
+        np.testing.assert_allclose(output, others[node], rtol=0, atol=1e-5 * np.abs(others[node]).max())
+
+
+def stops_where_the_loss_is_not_finite(broken: Bound, sound: Bound) -> None:
+    """A chunk with an infinite learning rate ends with the step after it, and the steps before are those of `sound`."""
+    rates = np.full(STEPS, 0.02)
+    rates[2] = np.inf
+    chunk = broken.chunk(learning_rate=rates)
+    assert chunk.done == 3 and len(chunk.losses) == len(chunk.penalties) == 4
+    assert np.isfinite(chunk.losses[:3]).all() and not np.isfinite(chunk.losses[3])
+    assert all(len(output) == 3 for output in chunk.outputs.values())
+    assert broken.program.first_nonfinite() is not None
+    np.testing.assert_array_equal(chunk.losses[:3], sound.chunk(3).losses)
+
+
 def a_mask_over_a_summand(**options: Any) -> Case:
     """Dropout's mask is placed where the last summand of the addition before it lay, which ends there."""
     chain = Chain()

@@ -14,7 +14,18 @@ from engine.cpu_executor import CompiledProgram
 from engine.optimizers import SGD
 from engine.registry import components_of
 from tests.engine.kernels.cpu.test_operations import FALLBACKS
-from tests.support.whole_networks import EACH, SOME, STEPS, WHOLE, Bound, a_mask_over_a_summand, cases, equal_states
+from tests.support.whole_networks import (
+    EACH,
+    SOME,
+    STEPS,
+    WHOLE,
+    Bound,
+    a_mask_over_a_summand,
+    cases,
+    equal_states,
+    evaluates_alike,
+    stops_where_the_loss_is_not_finite,
+)
 
 
 @pytest.fixture
@@ -87,28 +98,13 @@ def test_all_of_it_is_compiled(name: str, observe: bool, bind: Callable[..., Bou
 @SOME
 def test_evaluation_agrees_with_the_array_executor(name: str, bind: Callable[..., Bound]) -> None:
     case = cases("momentum")[name]()
-    ours, theirs = bind(case, 2, training=False), bind(case, 0, training=False)
-    for bound in (ours, theirs):
-        bound.program.gather(bound.arrays, bound.indices[0])
-        assert bound.program.run({}, 0)
-    assert ours.program.loss() == pytest.approx(theirs.program.loss(), rel=1e-5)
-    others = theirs.program.outputs()
-    for node, output in ours.program.outputs().items():
-        np.testing.assert_allclose(output, others[node], rtol=0, atol=1e-5 * np.abs(others[node]).max())
+    evaluates_alike(bind(case, 2, training=False), bind(case, 0, training=False))
 
 
 @SOME
 def test_a_loss_that_is_not_finite_stops_a_chunk(name: str, bind: Callable[..., Bound]) -> None:
     case = cases("momentum")[name]()
-    broken, sound = bind(case, 2), bind(case, 2)
-    rates = np.full(STEPS, 0.02)
-    rates[2] = np.inf
-    chunk = broken.chunk(learning_rate=rates)
-    assert chunk.done == 3 and len(chunk.losses) == len(chunk.penalties) == 4
-    assert np.isfinite(chunk.losses[:3]).all() and not np.isfinite(chunk.losses[3])
-    assert all(len(output) == 3 for output in chunk.outputs.values())
-    assert broken.program.first_nonfinite() is not None
-    np.testing.assert_array_equal(chunk.losses[:3], sound.chunk(3).losses)
+    stops_where_the_loss_is_not_finite(bind(case, 2), bind(case, 2))
 
 
 def test_nothing_is_written_where_the_same_row_still_reads(bind: Callable[..., Bound]) -> None:

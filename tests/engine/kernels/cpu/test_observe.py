@@ -13,6 +13,7 @@ from engine.ops.base import Op
 from engine.ops.observe import STATISTICS, UNIT_STATISTICS
 from tests.support.compiled import Bench
 from tests.support.interpreter import Interpreter
+from tests.support.observed import broken, normal, rectified
 
 SHAPES = [(1, 1), (5, 7), (33, 3), (3, 8, 8, 2), (700, 300), (2, 100_003), (1, 70_000), (PIECE + 1,), (64, 16, 16, 32)]
 
@@ -43,23 +44,6 @@ def agree(compiled: tuple[np.ndarray, ...], reference: tuple[np.ndarray, ...]) -
     np.testing.assert_array_equal(histogram.sum(axis=-1), reference[2].sum(axis=-1))
     # An element within rounding of an edge may lie on its other side.
     assert np.abs(histogram - reference[2]).sum() <= 4 + 2e-4 * histogram.sum()
-
-
-def normal(shape: tuple[int, ...]) -> np.ndarray:
-    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-
-
-def rectified(shape: tuple[int, ...]) -> np.ndarray:
-    x = np.maximum(normal(shape), np.float32(0))
-    x[..., 0] = 0
-    return x
-
-
-def broken(shape: tuple[int, ...]) -> np.ndarray:
-    x = normal(shape) + np.float32(1000)
-    flat = x.reshape(-1)
-    flat[::97], flat[1::971] = np.nan, -np.inf
-    return x
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

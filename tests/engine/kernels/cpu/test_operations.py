@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from engine import ops
 from engine.ops import OPS
 from engine.ops.base import Call, Value
 from tests.engine.kernels.cpu.sizes import SIZES
 from tests.engine.ops.cases import ALL, LARGE, UPDATES, Case
-from tests.support.compiled import Bench, Record, records_of
+from tests.support.compiled import Bench
+from tests.support.records import SPREADING, Record, agree_where_not_finite, records_of
 
 CASES = [*ALL, *UPDATES, *SIZES]
 by_id = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
@@ -136,31 +136,18 @@ def test_in_place_gives_the_same_bits(case: Case, benches: tuple[Bench, Bench]) 
                 np.testing.assert_array_equal(found[value.id], expected[value.id], call.op.name)
 
 
-# With a slope of zero the reference kernel takes 0 x infinity for what is positive, and the compiled one does not.
-FINITE_ONLY = ops.LeakyReLU(0.0)
-
-
-@pytest.mark.parametrize("case", [case for case in ALL if case.op != FINITE_ONLY], ids=lambda case: case.id)
+@pytest.mark.parametrize("case", SPREADING, ids=lambda case: case.id)
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf], ids=str)
 def test_what_is_not_finite_spreads_as_on_the_array_executor(
     case: Case, number: float, benches: tuple[Bench, Bench]
 ) -> None:
     for record in compiled_records(case):
-        for index, value in enumerate(record.call.inputs):
+        for index in range(len(record.call.inputs)):
             written = (record.call.op.name, index) in CONTROLS or index in record.call.op.mutates
             if written or record.before[index].dtype.kind != "f":
                 continue
-            before = [array.copy() for array in record.before]
-            before[index].reshape(-1)[value.size // 2] = number
-            broken = Record(record.call, tuple(before))
+            broken = record.with_number(index, number)
             found, expected = benches[0].run([broken.call], broken.inputs), broken.reference("float32")
             for value_id, array in expected.items():
                 if array.dtype.kind == "f":
-                    same_kind(found[value_id], array, f"{record.call.op.name}, input {index}")
-
-
-def same_kind(found: np.ndarray, expected: np.ndarray, name: str) -> None:
-    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected), name)
-    infinite = np.isinf(expected)
-    np.testing.assert_array_equal(found[infinite], expected[infinite], name)
-    np.testing.assert_array_equal(np.isinf(found), infinite, name)
+                    agree_where_not_finite(found[value_id], array, f"{record.call.op.name}, input {index}")

@@ -11,8 +11,9 @@ from engine import ops
 from engine.ops import learned, pointwise
 from engine.ops.base import Op
 from tests.engine.ops.cases import Case, normal
-from tests.support.compiled import Bench, Record, records_of
+from tests.support.compiled import Bench
 from tests.support.interpreter import Interpreter
+from tests.support.records import Record, records_of
 
 PLAIN: tuple[Op, ...] = (
     pointwise.ELU(),

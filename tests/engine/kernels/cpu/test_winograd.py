@@ -11,8 +11,9 @@ from engine import ops
 from engine.kernels.cpu import winograd
 from engine.ops.base import Call
 from tests.engine.ops.cases import Case, normal
-from tests.support.compiled import Bench, Record, records_of
+from tests.support.compiled import Bench
 from tests.support.interpreter import Interpreter
+from tests.support.records import Record, records_of
 
 TOLERANCE = 3e-6
 """Relative to the largest number of an array."""

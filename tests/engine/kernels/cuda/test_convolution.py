@@ -15,9 +15,9 @@ from engine.ops.base import Op, Tensor, Value
 from engine.ops.grouped_convolution import GroupedConv2d, GroupedConv2dInputGradient
 from tests.engine.ops.cases import Case, normal
 from tests.support.choosers import Told, in_every_order, ways
-from tests.support.compiled import records_of
 from tests.support.cuda_bench import CudaBench
 from tests.support.interpreter import Interpreter
+from tests.support.records import records_of
 
 IMAGE = (5, 9, 7, 8)
 C = IMAGE[-1]

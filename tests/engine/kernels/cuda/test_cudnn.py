@@ -19,7 +19,7 @@ from engine.kernels.cuda.windows import Filter
 from engine.ops.base import Op
 from engine.ops.grouped_convolution import GroupedConv2d
 from tests.engine.ops.cases import Case, normal
-from tests.support.compiled import records_of
+from tests.support.records import records_of
 
 STREAM, WORKSPACE = 0x1234, 0x7000
 IMAGE = (2, 9, 7, 8)

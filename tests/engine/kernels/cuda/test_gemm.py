@@ -13,9 +13,9 @@ from engine.kernels.cuda.gemm import TILES, Gemm, plans, seconds
 from engine.kernels.cuda.launches import Launch
 from tests.engine.ops.cases import Case, constant, key, normal
 from tests.support.choosers import Told, in_every_order, ways
-from tests.support.compiled import Record, records_of
 from tests.support.cuda_bench import CudaBench
 from tests.support.interpreter import Interpreter
+from tests.support.records import Record, records_of
 
 SIZES = (
     # rows, columns, inner

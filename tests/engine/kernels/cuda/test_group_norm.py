@@ -12,10 +12,10 @@ from engine.kernels.cuda.launches import Launch
 from engine.ops.group_norm import GroupNorm, GroupNormGradient
 from tests.engine.kernels.cuda.test_operations import near
 from tests.engine.ops.cases import Case, normal
-from tests.support.compiled import records_of
 from tests.support.cuda_bench import CudaBench
 from tests.support.cuda_groups import Build, Draw, check_group
 from tests.support.interpreter import Interpreter
+from tests.support.records import records_of
 
 AT_ONCE = ["group_norm"]
 IN_TWO = ["group_norm_statistics", "group_normalize"]

@@ -9,9 +9,9 @@ from engine import ops
 from engine.ops.base import Value
 from tests.engine.kernels.cuda.test_operations import near
 from tests.engine.ops.cases import Case, constant, labels, normal, uniform
-from tests.support.compiled import Record, records_of
 from tests.support.cuda_bench import CudaBench
 from tests.support.interpreter import Interpreter
+from tests.support.records import Record, records_of
 
 ROWS = ((1, 1), (3, 2), (300, 5), (9, 33), (5, 520), (2, 4100), (40, 513))
 """One number; several rows a warp, in several blocks; a warp a row; a block a row, a large one."""

@@ -10,10 +10,10 @@ from engine.kernels.cuda.normalization import FEW_ROWS, Columns
 from engine.ops.group_norm import StandardizeWeights
 from tests.engine.kernels.cuda.test_operations import near
 from tests.engine.ops.cases import Case, constant, key, normal, uniform
-from tests.support.compiled import records_of
 from tests.support.cuda_bench import CudaBench
 from tests.support.cuda_groups import Build, Draw, check_group
 from tests.support.interpreter import Interpreter
+from tests.support.records import records_of
 
 SHAPES = ((FEW_ROWS + 1, 12), (FEW_ROWS + 900, 36), (FEW_ROWS + 1, 65), (3, 700), (200, 1), (4, 4), (2, 6))
 

@@ -20,6 +20,7 @@ from engine.ops.observe import STATISTICS, UNIT_STATISTICS
 from tests.support.cuda_bench import CudaBench
 from tests.support.fake_cuda import FakeDevice
 from tests.support.interpreter import Interpreter
+from tests.support.observed import broken, normal, rectified
 
 SHAPES = [(1, 1), (5, 7), (33, 3), (3, 8, 8, 2), (130, 300), (2, 9_003), (1, 20_000), (ONE_BLOCK + 1,), (12, 7, 8, 32)]
 
@@ -55,23 +56,6 @@ def agree(op: Op, found: tuple[np.ndarray, ...], *arrays: np.ndarray) -> None:
     np.testing.assert_array_equal(found[1], exact[1])
     # In float32 every element lies in the same bin, to the last one.
     np.testing.assert_array_equal(found[2], single[2])
-
-
-def normal(shape: tuple[int, ...]) -> np.ndarray:
-    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-
-
-def rectified(shape: tuple[int, ...]) -> np.ndarray:
-    x = np.maximum(normal(shape), np.float32(0))
-    x[..., 0] = 0
-    return x
-
-
-def broken(shape: tuple[int, ...]) -> np.ndarray:
-    x = normal(shape) + np.float32(1000)
-    flat = x.reshape(-1)
-    flat[::97], flat[1::971] = np.nan, -np.inf
-    return x
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

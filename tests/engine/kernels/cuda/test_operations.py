@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine import ops
 from engine.ops import OPS
 from tests.engine.kernels.cpu.sizes import SIZES
 from tests.engine.ops.cases import ALL, UPDATES, Case
-from tests.support.compiled import Record, records_of
 from tests.support.cuda_bench import CudaBench
+from tests.support.records import SPREADING, Record, agree_where_not_finite, records_of
 
 CASES = [*ALL, *UPDATES, *SIZES]
 by_id = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
@@ -73,41 +72,25 @@ def test_nothing_is_changed_after_a_loss_that_is_not_finite(case: Case, benches:
                 np.testing.assert_array_equal(found[value.id], record.before[index], record.call.op.name)
 
 
-# With a slope of zero the reference kernel takes 0 x infinity for what is positive, and these kernels do not.
-FINITE_ONLY = ops.LeakyReLU(0.0)
-
-
 def multiplies_zeros(case: Case) -> bool:
     """Whether the reference multiplies the channels of one group by zeros in place of another group's weights."""
     given = case.op.attributes()
     return case.op.name == "grouped_conv2d" and 1 < given["groups"] < case.draw()[0].shape[3]
 
 
-SPREADING = [case for case in ALL if case.op != FINITE_ONLY and not multiplies_zeros(case)]
-
-
-@pytest.mark.parametrize("case", SPREADING, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", [case for case in SPREADING if not multiplies_zeros(case)], ids=lambda case: case.id)
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf], ids=str)
 def test_what_is_not_finite_spreads_as_in_the_reference(
     case: Case, number: float, benches: tuple[CudaBench, ...]
 ) -> None:
     for record in records_of(case):
-        for index, value in enumerate(record.call.inputs):
+        for index in range(len(record.call.inputs)):
             name = record.call.op.name
             written = (name, index) in CONTROLS | LEFT_OUT or index in record.call.op.mutates
             if written or record.before[index].dtype.kind != "f":
                 continue
-            before = [array.copy() for array in record.before]
-            before[index].reshape(-1)[value.size // 2] = number
-            broken = Record(record.call, tuple(before))
+            broken = record.with_number(index, number)
             found, expected = benches[0].run([broken.call], broken.inputs), broken.reference("float32")
             for value_id, array in expected.items():
                 if array.dtype.kind == "f":
-                    same_kind(found[value_id], array, f"{record.call.op.name}, input {index}")
-
-
-def same_kind(found: np.ndarray, expected: np.ndarray, name: str) -> None:
-    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected), name)
-    infinite = np.isinf(expected)
-    np.testing.assert_array_equal(found[infinite], expected[infinite], name)
-    np.testing.assert_array_equal(np.isinf(found), infinite, name)
+                    agree_where_not_finite(found[value_id], array, f"{record.call.op.name}, input {index}")

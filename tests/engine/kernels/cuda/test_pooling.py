@@ -14,10 +14,10 @@ from engine.ops import regions
 from engine.ops.base import Op
 from tests.engine.kernels.cuda.test_operations import near
 from tests.engine.ops.cases import Case, key, normal
-from tests.support.compiled import records_of
 from tests.support.cuda_bench import CudaBench
 from tests.support.cuda_groups import Build, Draw, check_group
 from tests.support.interpreter import Interpreter
+from tests.support.records import records_of
 
 IMAGE = (3, 9, 7, 20)
 ODD = (2, 9, 7, 3)

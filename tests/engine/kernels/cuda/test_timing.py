@@ -19,11 +19,11 @@ from engine.kernels.cuda.launches import cover_group
 from engine.kernels.cuda.signatures import Packed
 from engine.kernels.cuda.timing import PLACES, Memory, TimingChooser
 from tests.engine.ops.cases import Case, normal
-from tests.support.compiled import Record, records_of
 from tests.support.cuda_bench import CudaBench
 from tests.support.fake_cuda import FakeBlas, FakeDevice
 from tests.support.gpu import real_device
 from tests.support.interpreter import Interpreter
+from tests.support.records import Record, records_of
 
 
 class Clock(FakeDevice):
