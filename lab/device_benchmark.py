@@ -83,6 +83,8 @@ class BenchmarkDialog(QDialog):
         column.addWidget(self.about)
         column.addWidget(buttons)
         window.devices.changed.connect(self._list)
+        window.closed.connect(self.close)
+        self.finished.connect(self._let_go)  # the Escape key closes without an event
         theme.signals.changed.connect(self.table.restyle)
         self._list()
         self._fill()
@@ -138,18 +140,21 @@ class BenchmarkDialog(QDialog):
 
     def cancel(self) -> None:
         """End the measurement; nothing of it is left."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        for signal in (process.readyReadStandardOutput, process.finished, process.errorOccurred):
-            signal.disconnect()
-        process.kill()
-        process.waitForFinished(2000)
-        process.deleteLater()
-        self._show_idle("Cancelled.")
+        if self._process is not None:
+            self._let_go()
+            self._show_idle("Cancelled.")
+
+    def _let_go(self) -> None:
+        """End all processes, those too that have said everything: what is destroyed with one of them waits for it."""
+        self._process = None
+        for process in self.findChildren(QProcess):
+            process.blockSignals(True)
+            process.kill()
+            process.waitForFinished(2000)
+            process.deleteLater()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        self.cancel()
+        self._let_go()
         super().closeEvent(event)
 
     # -- what the process says -----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QProcess, Qt
 
 from engine import devices
 from engine.device_benchmark import Failure, Measured, Product, Progress
@@ -90,14 +90,24 @@ def test_progress_is_shown_and_it_can_be_cancelled(
     assert not dialog.active and dialog.words.text() == "Cancelled." and cells(dialog) == []
 
 
-def test_closing_ends_it(dialog: BenchmarkDialog, qtbot: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    program(monkeypatch, tmp_path, then="import time; time.sleep(60)")
+@pytest.mark.parametrize("how", ["close", "escape", "with the window"])
+@pytest.mark.parametrize("measured", [False, True])
+def test_closing_ends_it(
+    dialog: BenchmarkDialog, qtbot: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str, measured: bool
+) -> None:
+    """The process ends with the dialog, also one that has its figures told and takes its time to end."""
+    program(monkeypatch, tmp_path, *((FIGURES,) if measured else ()), then="import time; time.sleep(60)")
     press(dialog, qtbot)
     process = dialog._process
     assert process is not None
-    qtbot.waitUntil(lambda: process.processId() > 0)
-    dialog.close()
-    assert not dialog.active
+    qtbot.waitUntil(lambda: process.processId() > 0 and dialog.active is not measured)
+    if how == "close":
+        dialog.close()
+    elif how == "escape":
+        qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    else:
+        dialog._window.discard()
+    assert not dialog.active and process.state() is QProcess.ProcessState.NotRunning
 
 
 @pytest.mark.parametrize(
