@@ -369,6 +369,7 @@ class CUDAProgram(BoundProgram):
         """What covers calls, and the binding of its own that it is made in."""
         binding = Binding(self.program, self._arrays, self.backend.xp, pointer_to(self._halt))
         binding.chooser, binding.math = self._chooser, self._math
+        binding.convolutions = self._device.convolutions
         return binding, binding.settled(partial(covering, binding))
 
     def _stand_alone(self, values: list[Value]) -> dict[int, Any]:

@@ -12,7 +12,19 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 QT = ("PySide6", "shiboken6", "pyqtgraph")
-HEAVY = ("sklearn", "scipy", "cupy", "optuna", "onnx", "onnxruntime", "numba", "distributed", "torch", "pandas")
+HEAVY = (
+    "sklearn",
+    "scipy",
+    "cupy",
+    "cudnn",
+    "optuna",
+    "onnx",
+    "onnxruntime",
+    "numba",
+    "distributed",
+    "torch",
+    "pandas",
+)
 UNSAFE = ("pickle", "cloudpickle", "dill", "shelve", "marshal", "joblib")
 
 

@@ -23,6 +23,7 @@ from engine.ops.base import Call
 from engine.optimizers import SGD
 from tests.support.choosers import Told
 from tests.support.fake_cuda import FakeDevice
+from tests.support.fake_cudnn import equip
 from tests.support.gpu import real_device
 from tests.support.random_networks import Case
 from tests.support.whole_networks import (
@@ -290,6 +291,28 @@ def test_what_runs_by_itself_has_the_work_memory_that_it_wants() -> None:
     assert "patches" in chooser.taken.values()
     assert bound.device.xp.used == held
     bound.check()
+
+
+def test_a_network_by_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = cases("momentum")["every layer"]()
+
+    def chooser(device: FakeDevice) -> Chooser:
+        equip(device, monkeypatch)
+        return Told("cudnn")
+
+    together, apart, theirs = Choosing(case, chooser), Choosing(case, chooser), Bound(case, 0)
+    assert "cudnn" in together.executor.chooser.taken.values()  # type: ignore[attr-defined]
+    together.program.stamping = True
+    chunk = together.chunk()
+    assert chunk.done == STEPS
+    for step in range(STEPS):
+        assert chunk.losses[step] == pytest.approx(apart.step(step), rel=1e-12)
+        assert chunk.losses[step] == pytest.approx(theirs.step(step), rel=2e-5, abs=1e-6)
+    equal_states(together, apart)
+    found = together.program.timeline()
+    assert found is not None and "conv2d_weight_gradient" in found.rows
+    assert together.program.first_nonfinite() is None
+    together.check()
 
 
 def test_samples_that_may_change_are_brought_anew(bind: Binder) -> None:

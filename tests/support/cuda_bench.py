@@ -66,6 +66,7 @@ class CudaBench:
         program = SimpleNamespace(calls=tuple(calls), predictions={}, losses={}, observe=False, outputs={})
         binding = Binding(program, arrays, xp, pointer_to(halt))  # type: ignore[arg-type]
         binding.chooser, binding.math = self.chooser(), self.math
+        binding.convolutions = self.device.convolutions
         covered = binding.settled(lambda: cover_group(Group(tuple(calls)), binding))
         self.names = [item.name for item in covered]
         self.works = [work for item in covered for work in item.works]

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from engine.backend import Backend
+from engine.kernels.cuda.cudnn import Cudnn
 from engine.kernels.cuda.signatures import Packed
 from tests.support import shim
 from tests.support.strict_cupy import DeviceArray, StrictCupy, StrictError
@@ -234,6 +235,7 @@ class FakeDevice:
         self.order = order
         self.name = "Pretended GPU"
         self.software = "of the test's own"
+        self.convolutions: Cudnn | None = None
         self.launches = 0
         self.copies = 0
         self.fail: Callable[[], None] = lambda: None

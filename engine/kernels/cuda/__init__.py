@@ -31,5 +31,5 @@ def plan_names(program: Program) -> list[str]:
 
     names: list[list[str]] = [[] for _ in program.groups]
     for item in cover(paper_binding(program)):
-        names[item.group] += [work.kernel if isinstance(work, Launch) else "cuBLAS" for work in item.works]
+        names[item.group] += [work.kernel if isinstance(work, Launch) else work.library for work in item.works]
     return [", ".join(items) for items in names]

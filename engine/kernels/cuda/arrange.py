@@ -13,11 +13,11 @@ import numpy as np
 
 from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.launches import Launch, Work, blocks, launches_of
-from engine.kernels.cuda.signatures import Argument
+from engine.kernels.cuda.signatures import Argument, Pointer
 from engine.ops.arrange import Concatenate, Crop, Pad, Permute
 from engine.ops.base import Call
 
-__all__ = ["Axis", "Places", "join"]
+__all__ = ["Axis", "Places", "join", "transposed"]
 
 WIDE = 4
 TILE = 32
@@ -127,9 +127,14 @@ def _permute(call: Call, b: Binding) -> list[Work]:
         matrices = y.size // (rows * columns)
         turned = [axis.step for axis in axes] == [rows * columns, 1, columns][-len(axes) :]
         if turned and min(rows, columns) >= NARROW:
-            tiles = matrices * -(-rows // TILE) * -(-columns // TILE)
-            return [Launch("transpose", [*b.pointers(x, y), rows, columns], tiles)]
+            return [transposed(b.pointer(x), b.pointer(y), rows, columns, matrices)]
     return _rearranged(call, b, axes)
+
+
+def transposed(x: Pointer, y: Pointer, rows: int, columns: int, matrices: int = 1) -> Launch:
+    """y (matrices, columns, rows) = x (matrices, rows, columns) transposed."""
+    tiles = matrices * -(-rows // TILE) * -(-columns // TILE)
+    return Launch("transpose", [x, y, rows, columns], tiles)
 
 
 @launches_of(Concatenate)

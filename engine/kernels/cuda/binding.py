@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from engine.kernels.cuda.signatures import Pointer, SignatureError
 from engine.ops.base import Value
 from engine.placement import numpy_dtype
 from engine.plan import Program
+
+if TYPE_CHECKING:
+    from engine.kernels.cuda.cudnn import Cudnn
 
 __all__ = ["Binding", "address_of", "kind_of", "pointer_to", "size_of"]
 
@@ -31,6 +34,8 @@ class Binding:
         """Says which way an operation goes that can go several."""
         self.math = "float32"
         """How matrix products are computed: see `engine.backend.MathMode`."""
+        self.convolutions: Cudnn | None = None
+        """The device's convolutions by cuDNN, where it has it."""
         self.followed = False
         """Whether the call that is being launched is followed by a stage, which a pass of its own would have to do
         where the launches end with a product of cuBLAS."""

@@ -3,7 +3,7 @@
 By patches: those of some images are laid out as a matrix, and cuBLAS multiplies it; what lies between is bounded
 (`COLUMNS`). The gradient by the images is the same with the mirrored weights, or is gathered from a product's patches,
 as in the reference. By windows: tiles of our own look patches up where they need them, so that none is ever laid out
-(implicit.cu). A filter of one pixel is a product and nothing else.
+(implicit.cu). By cuDNN, where the device has it and it is fastest. A filter of one pixel is a product and nothing else.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.kernels.cuda import depthwise, implicit
+from engine.kernels.cuda import by_cudnn, depthwise, implicit
 from engine.kernels.cuda.binding import Binding
 from engine.kernels.cuda.choice import Candidate
 from engine.kernels.cuda.gemm import LAUNCH, MEMORY, product_candidates, seconds
@@ -42,7 +42,8 @@ def _forward(call: Call, b: Binding) -> list[Work]:
 
     if f.plain:
         return b.chooser.pick(call, b, product_candidates(lambda b: _only(patches(b)), y, b))
-    return b.chooser.pick(call, b, [_by_patches(f, patches, _looking(f), b), *implicit.correlation(f, x, w, y)])
+    ways = [_by_patches(f, patches, _looking(f), b), *implicit.correlation(f, x, w, y)]
+    return b.chooser.pick(call, b, [*ways, *by_cudnn.candidates("forward", f, call, b)])
 
 
 @launches_of(Conv2dInputGradient, GroupedConv2dInputGradient)
@@ -58,14 +59,16 @@ def _input_gradient(call: Call, b: Binding) -> list[Work]:
 
     if f.plain:
         return b.chooser.pick(call, b, product_candidates(lambda b: _only(gathered(b)), dx, b))
+    library = by_cudnn.candidates("input_gradient", f, call, b)
     if back is None:
-        return gathered(b)
+        sizes = f.batch * f.pixels, f.depth, f.filters // f.groups
+        return b.chooser.pick(call, b, [_by_patches(f, gathered, sizes, b, "gathered"), *library])
 
     def patches(b: Binding) -> list[Work]:
         turning, weights = _turned_weights(f, b.pointer(w), b)
         return [turning, *_correlate(back, b.pointer(dy), weights, b.pointer(dx), b)]
 
-    ways = [_by_patches(back, patches, _looking(back), b), *implicit.mirrored(back, dy, w, dx)]
+    ways = [_by_patches(back, patches, _looking(back), b), *implicit.mirrored(back, dy, w, dx), *library]
     return b.chooser.pick(call, b, ways)
 
 
@@ -86,7 +89,8 @@ def _weight_gradient(call: Call, b: Binding) -> list[Work]:
     if f.plain:
         return b.chooser.pick(call, b, product_candidates(lambda b: _only(patches(b)), dw, b))
     sizes = f.depth, f.filters // f.groups, f.batch * f.pixels
-    return b.chooser.pick(call, b, [_by_patches(f, patches, sizes, b), *implicit.results(f, x, dy, dw)])
+    ways = [_by_patches(f, patches, sizes, b), *implicit.results(f, x, dy, dw)]
+    return b.chooser.pick(call, b, [*ways, *by_cudnn.candidates("weight_gradient", f, call, b)])
 
 
 def _looking(f: Filter) -> Sizes:
@@ -94,12 +98,14 @@ def _looking(f: Filter) -> Sizes:
     return f.batch * f.pixels, f.filters // f.groups, f.depth
 
 
-def _by_patches(f: Filter, make: Callable[[Binding], list[Work]], sizes: Sizes, b: Binding) -> Candidate:
+def _by_patches(
+    f: Filter, make: Callable[[Binding], list[Work]], sizes: Sizes, b: Binding, name: str = "patches"
+) -> Candidate:
     """Patches laid out, and products of these sizes in all: rows, columns, terms of a sum."""
     numbers = f.batch * f.pixels * f.taps * f.channels
     chunks = -(-numbers // COLUMNS)
     expected = seconds(*sizes, f.groups, chunks, b.followed) + chunks * LAUNCH + 8.0 * numbers / MEMORY
-    return Candidate("patches", make, expected, single=False)
+    return Candidate(name, make, expected, single=False)
 
 
 def _only(works: list[Work]) -> Product:

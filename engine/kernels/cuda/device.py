@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from engine.kernels.cuda import nvrtc
+from engine.kernels.cuda import cudnn, nvrtc
 from engine.kernels.cuda.ahead import Ahead
 from engine.kernels.cuda.cublas import Cublas
 from engine.kernels.cuda.signatures import Packed, signatures
@@ -40,6 +40,10 @@ class Device(Protocol):
     name: str
     software: str
     blas: Any
+
+    @property
+    def convolutions(self) -> cudnn.Cudnn | None:
+        """Convolutions by cuDNN, where it can be used."""
 
     def function(self, kernel: str) -> Any:
         """What `launch` takes for a kernel."""
@@ -103,6 +107,7 @@ class CudaDevice:
         self.name = properties["name"].decode()
         self._arch = nvrtc.architecture(properties["major"], properties["minor"])
         self._kernels: Ahead | None = None
+        self._convolutions: list[cudnn.Cudnn | None] = []
         # What was asked for so far went to another stream, which ours does not wait for.
         cuda.Device().synchronize()
         self._before = cuda.get_current_stream()
@@ -116,6 +121,13 @@ class CudaDevice:
         versions = runtime.driverGetVersion(), runtime.runtimeGetVersion(), self.blas.version()
         self.software = "driver {}, runtime {}, cuBLAS {}".format(*versions)
         self._stream.use()
+
+    @property
+    def convolutions(self) -> cudnn.Cudnn | None:
+        # Looked for when somebody asks: that loads a large library.
+        if not self._convolutions:
+            self._convolutions.append(cudnn.find(self._stream.ptr))
+        return self._convolutions[0]
 
     # -- kernels -------------------------------------------------------------------------------------------------------
 
@@ -209,6 +221,8 @@ class CudaDevice:
             self._copies.synchronize()
             self._stream.synchronize()
             self.blas.close()
+            for found in filter(None, self._convolutions):
+                found.close()
         finally:
             # Unless someone else has made another stream current since.
             if cuda.get_current_stream() == self._stream:

@@ -1,4 +1,5 @@
-"""From the calls of a program to what the device is asked to do: launches of kernels and matrix products of cuBLAS.
+"""From the calls of a program to what the device is asked to do: launches of kernels, matrix products of cuBLAS, plans
+of cuDNN.
 
 Each module of this package says, for its subject, what an operation launches (`@launches_of`), what several of its
 calls do (`@joined_of`), or which stage it is (`@stage_of`). A group of calls becomes the launches of its first call,
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.fuse import Group
 from engine.kernels.cuda.binding import Binding
@@ -20,11 +21,15 @@ from engine.kernels.cuda.spans import Spans
 from engine.kernels.cuda.stages import KEEP, LIMIT, Stage, encode
 from engine.ops.base import Call, Op, Value
 
+if TYPE_CHECKING:
+    from engine.kernels.cuda.cudnn import Convolution
+
 __all__ = [
     "BLOCK",
     "WARP",
     "Covered",
     "Launch",
+    "Library",
     "Missing",
     "Product",
     "Work",
@@ -111,6 +116,7 @@ class Product:
     transposes where it is said. `count` such products lie `steps` elements apart in a, b and y. `strides` are the
     lengths of a row in memory of a, b and y, where they are not those of matrices that lie whole."""
 
+    library: ClassVar[str] = "cuBLAS"
     a: Pointer
     b: Pointer
     y: Pointer
@@ -148,8 +154,23 @@ class Product:
         )  # fmt: skip
 
 
-Work = Launch | Product
+@dataclass(frozen=True)
+class Library:
+    """y = plan(a, b), as cuDNN computes it, in a workspace of as many bytes as the plan says."""
 
+    library: ClassVar[str] = "cuDNN"
+    plan: Convolution
+    a: Pointer
+    b: Pointer
+    y: Pointer
+    workspace: Pointer
+
+    def issue(self) -> None:
+        """Ask cuDNN for it."""
+        self.plan.execute(self.a.address, self.b.address, self.y.address, self.workspace.address)
+
+
+Work = Launch | Product | Library
 
 Maker = Callable[[Call, Binding], list[Work]]
 JoinedMaker = Callable[[Sequence[Call], Binding], list[Work]]

@@ -16,6 +16,7 @@ import json
 import statistics
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -26,7 +27,7 @@ from engine.cuda_works import Prepared, prepare
 from engine.kernels.cpu.library import cache_folder
 from engine.kernels.cuda import cache
 from engine.kernels.cuda.binding import Binding, kind_of, pointer_to
-from engine.kernels.cuda.choice import Candidate, Chooser
+from engine.kernels.cuda.choice import Candidate, Chooser, Unusable
 from engine.kernels.cuda.launches import Launch, blocks, elementwise
 from engine.kernels.cuda.signatures import FOLDER
 from engine.ops.base import Call, DType, Value
@@ -48,6 +49,14 @@ PLACES, KEYS = 8, 4096
 """Devices, and operations of each, that are remembered."""
 
 
+@dataclass(frozen=True)
+class _Room:
+    """Work memory in place of a call's values, by their ids, and of the word that stops a program."""
+
+    arrays: dict[int, Any]
+    halt: Any
+
+
 class TimingChooser(Chooser):
     """Takes what is fastest on a device, on work memory of its own: no state of a program is touched.
 
@@ -58,7 +67,11 @@ class TimingChooser(Chooser):
     def __init__(self, device: Device, given: Mapping[str, str] | None = None) -> None:
         super().__init__(given)
         self._device = device
-        self._memory = Memory(f"{device.name} · {device.software} · kernels {_digest()}")
+        software = device.software
+        if device.convolutions is not None:
+            software += f", cuDNN {device.convolutions.version}"
+        self._memory = Memory(f"{device.name} · {software} · kernels {_digest()}")
+        self._tried: set[tuple[str, str]] = set()
 
     def _decide(self, key: str, call: Call, binding: Binding, candidates: Mapping[str, Candidate]) -> str:
         if len(candidates) == 1:
@@ -66,35 +79,65 @@ class TimingChooser(Chooser):
         if (name := self._memory.get(key)) in candidates:
             return cast(str, name)
         try:
-            name = self._fastest(call, binding, candidates)
+            name = self._fastest(key, call, binding, candidates)
         except MemoryError:  # CuPy's is one, too
             return super()._decide(key, call, binding, candidates)
         self._memory.put(key, name)
         return name
 
-    def _fastest(self, call: Call, binding: Binding, candidates: Mapping[str, Candidate]) -> str:
-        values = {value.id: value for value in (*call.inputs, *call.outputs)}
-        if 2 * sum(value.size * kind_of(value).itemsize for value in values.values()) > self._device.free_memory():
-            raise MemoryError
-        xp = self._device.xp
-        halt = xp.zeros(1, dtype=np.int32)
-        arrays = {id_: self._array(value) for id_, value in values.items()}
+    def _fastest(self, key: str, call: Call, binding: Binding, candidates: Mapping[str, Candidate]) -> str:
+        room = self._room(call)
         expected = min(item.expected for item in candidates.values())
         best, name = float("inf"), ""
         for item in sorted(candidates.values(), key=lambda item: item.expected):
-            if item.expected > LIKELY * expected:
-                break
+            # What is optional comes last, and of it nothing is expected.
+            if item.expected > LIKELY * expected and not item.optional:
+                continue
             # A binding for each, so that no more than one has its work memory.
-            program = SimpleNamespace(calls=(call,), predictions={}, losses={}, observe=False, outputs={})
-            trial = Binding(cast(Any, program), arrays, xp, pointer_to(halt))
-            trial.followed, trial.math = binding.followed, binding.math
-            acts = self._prepared(item, call, trial)
-            if not name:
-                self._wake(acts)
-            seconds = self._seconds(acts, best)
+            trial = self._trial(call, binding, room)
+            try:
+                acts = self._prepared(item, call, trial)
+                if not name:
+                    self._wake(acts)
+                seconds = self._seconds(acts, best)
+            except Exception as error:
+                if not item.optional:
+                    raise
+                self._drop(key, item.name, error)
+                continue
+            self._tried.add((key, item.name))
             if seconds < best:
                 best, name = seconds, item.name
         return name
+
+    def _try(self, key: str, item: Candidate, call: Call, binding: Binding) -> None:
+        if (key, item.name) in self._tried:
+            return
+        try:
+            room = self._room(call)
+            trial = self._trial(call, binding, room)
+            acts = self._prepared(item, call, trial)
+            for act in acts:
+                act()
+            self._replayed(acts, 1, 1)
+        except Exception as error:  # of the library, of memory, of the capture: all the same here
+            raise Unusable(str(error)) from error
+        self._tried.add((key, item.name))
+
+    def _room(self, call: Call) -> _Room:
+        """Raises MemoryError."""
+        values = {value.id: value for value in (*call.inputs, *call.outputs)}
+        if 2 * sum(value.size * kind_of(value).itemsize for value in values.values()) > self._device.free_memory():
+            raise MemoryError
+        halt = self._device.xp.zeros(1, dtype=np.int32)
+        return _Room({id_: self._array(value) for id_, value in values.items()}, halt)
+
+    def _trial(self, call: Call, binding: Binding, room: _Room) -> Binding:
+        """As `binding`, with room in place of what is a program's."""
+        program = SimpleNamespace(calls=(call,), predictions={}, losses={}, observe=False, outputs={})
+        trial = Binding(cast(Any, program), room.arrays, self._device.xp, pointer_to(room.halt))
+        trial.followed, trial.math, trial.convolutions = binding.followed, binding.math, binding.convolutions
+        return trial
 
     def _array(self, value: Value) -> Any:
         """Memory for a value, of ones where it holds float32: what multiplies zeros draws less power."""

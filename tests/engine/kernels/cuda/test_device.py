@@ -174,6 +174,22 @@ def test_closing_waits_and_gives_the_stream_before_back(cupy: RecordedCupy, devi
     assert cupy.current.ptr == 0
 
 
+def test_cudnn_is_looked_for_once_and_closed(
+    cupy: RecordedCupy, device: CudaDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, closed = [], []
+
+    def find(stream: int) -> Any:
+        asked.append(stream)
+        return SimpleNamespace(close=lambda: closed.append(stream))
+
+    monkeypatch.setattr(module.cudnn, "find", find)
+    assert asked == []
+    assert device.convolutions is device.convolutions is not None
+    device.close()
+    assert asked == closed == [MAIN]
+
+
 def test_closing_leaves_the_stream_of_another_device_alone(cupy: RecordedCupy, device: CudaDevice) -> None:
     other: Any = CudaDevice(cupy)
     mine = cupy.current

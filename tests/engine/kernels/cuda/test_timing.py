@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,39 +15,14 @@ from engine.kernels.cuda import timing
 from engine.kernels.cuda.binding import Binding, pointer_to
 from engine.kernels.cuda.choice import Chooser
 from engine.kernels.cuda.launches import cover_group
-from engine.kernels.cuda.signatures import Packed
 from engine.kernels.cuda.timing import PLACES, Memory, TimingChooser
 from tests.engine.ops.cases import Case, normal
+from tests.support.clock import Clock
 from tests.support.cuda_bench import CudaBench
-from tests.support.fake_cuda import FakeBlas, FakeDevice
+from tests.support.fake_cuda import FakeDevice
 from tests.support.gpu import real_device
 from tests.support.interpreter import Interpreter
 from tests.support.records import Record, records_of
-
-
-class Clock(FakeDevice):
-    """A device on which time is what a test says: seconds by kernel, "cublas", or 1 for others."""
-
-    def __init__(self, seconds: dict[str, float]) -> None:
-        super().__init__()
-        self.cost, self.now = seconds, 0.0
-        self.done: list[str] = []
-        self.blas = FakeBlas(self.xp, lambda act: self._take("cublas", act))
-
-    def launch(self, function: str, grid: tuple[int, int, int], block: int, packed: Packed) -> None:
-        super().launch(function, grid, block, packed)
-        self._take(function, lambda: None)
-
-    def _take(self, name: str, act: Callable[[], None]) -> None:
-        def taken() -> None:
-            act()
-            self.done.append(name)
-            self.now += self.cost.get(name, 1.0)
-
-        self._act(taken)
-
-    def record(self, mark: list[float]) -> None:
-        self._act(lambda: mark.__setitem__(0, self.now))
 
 
 @pytest.fixture
