@@ -19,9 +19,11 @@ from msgspec.structs import replace
 
 from engine import executors
 from engine.device_errors import DeviceError, DeviceLost, bare, translated
+from engine.text import after_colon
 from engine.training import beginnings, events
 from engine.training.checkpoint import CheckpointError
 from engine.training.control import Control
+from engine.training.database import StoreError
 from engine.training.divergence import origin
 from engine.training.endings import concluded, stopped_early
 from engine.training.equipment import Equipment
@@ -134,7 +136,12 @@ class Trainer:
                 return stopped_early(self.run_id, self._executor.label if self._executor is not None else "")
             result = self._complete(loop)
             while isinstance(result, DeviceError):
-                result = self._complete(self._go_on_without(result))
+                try:
+                    loop = self._go_on_without(result)
+                except StoreError as error:
+                    message = f"{result.message} The run cannot go on on the processor: {after_colon(str(error))}"
+                    raise TrainingError(message) from error
+                result = self._complete(loop)
             self._finish(result.reason, result.seconds)
         except Exception as error:
             failure = self._fail(error)

@@ -14,6 +14,7 @@ from engine.device_errors import DeviceError, OutOfDeviceMemory
 from engine.stopping import EarlyStopping
 from engine.training import events, steering
 from engine.training.control import Control
+from engine.training.database import StoreError
 from engine.training.recovery import read_counters
 from engine.training.replay import replay_of
 from engine.training.result import TrainingError
@@ -178,6 +179,28 @@ def test_the_best_state_is_put_back_all_the_same(monkeypatch: pytest.MonkeyPatch
     for store in (None, RunStore(tmp_path)):
         FailingGpu(27).install(monkeypatch)
         assert weights(run(experiment=experiment, store=store)) == expected
+
+
+def test_a_disk_that_is_full_just_then_is_told_beside_the_gpu(
+    whole: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    FailingGpu(9).install(monkeypatch)
+    log, store = Log(), RunStore(tmp_path)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise StoreError("The run store cannot be written: the disk is full.")
+
+    with monkeypatch.context() as then, pytest.raises(TrainingError) as caught:
+        then.setattr(RunStore, "resume", full)
+        run(log, store=store)
+    assert str(caught.value) == (
+        "The GPU does not answer any more (cudaErrorLaunchFailure). The run cannot go on on the processor: the run "
+        "store cannot be written: the disk is full."
+    )
+    assert log.names()[-2:] == ["Failed", "Finished"]
+    (summary,) = store.list()
+    assert summary.status == "interrupted"
+    assert weights(run(store=store, resume=summary.id, device="cpu")) == whole[0]
 
 
 # -- at the start ------------------------------------------------------------------------------------------------------
