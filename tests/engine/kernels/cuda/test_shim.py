@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from engine.kernels.cuda import signatures as declarations
-from engine.kernels.cuda.launches import Launch, Product
+from engine.kernels.cuda.binding import pointer_to
+from engine.kernels.cuda.launches import Launch
 from engine.kernels.cuda.signatures import FOLDER, Argument, Packed, Pointer, SignatureError, signatures
 from tests.support import shim
-from tests.support.fake_cuda import FakeArray, FakeDevice, OutOfMemoryError, rounded
+from tests.support.fake_cuda import FakeArray, FakeDevice, OutOfMemoryError
 from tests.support.shim import ShimError
 from tests.support.strict_cupy import StrictError
 
@@ -126,17 +127,13 @@ def plain(kernels: Path) -> FakeDevice:
     return FakeDevice()
 
 
-def pointer(array: FakeArray) -> Pointer:
-    return Pointer(array.data.ptr, array.dtype)
-
-
 def counting(device: FakeDevice, count: int = 64) -> FakeArray:
     return device.xp.asarray(np.arange(count, dtype=np.float32))
 
 
 def launch(device: FakeDevice, kernel: str, *arguments: Argument, grid: int = 1, block: int = 64) -> None:
-    work = Launch(kernel, arguments, grid, block)
-    device.launch(device.function(kernel), work.size, work.block, work.pack())
+    """Without the checks of `Launch`: blocks here may be parts of warps."""
+    device.launch(device.function(kernel), (grid, 1, 1), block, signatures()[kernel].pack(arguments))
 
 
 # -- threads and blocks ------------------------------------------------------------------------------------------------
@@ -144,17 +141,17 @@ def launch(device: FakeDevice, kernel: str, *arguments: Argument, grid: int = 1,
 
 def test_what_is_right_is_done(device: FakeDevice) -> None:
     x = counting(device)
-    launch(device, "turned", pointer(x))
+    launch(device, "turned", pointer_to(x))
     assert x.get().tolist() == list(range(63, -1, -1))
-    launch(device, "neighbours", pointer(x))
+    launch(device, "neighbours", pointer_to(x))
     assert x.get()[:4].tolist() == [62.0, 63.0, 60.0, 61.0]
-    launch(device, "sums", pointer(x))
+    launch(device, "sums", pointer_to(x))
     assert x.get().tolist() == [2016.0] * 64
     y = counting(device, 1000)
-    launch(device, "scale", pointer(y), 1000, 2.0, grid=5)
+    launch(device, "scale", pointer_to(y), 1000, 2.0, grid=5)
     assert y.get().tolist() == list(range(0, 2000, 2))
     counter = device.xp.zeros(1, np.uint32)
-    launch(device, "counted", pointer(counter), grid=7, block=33)
+    launch(device, "counted", pointer_to(counter), grid=7, block=33)
     assert counter.get().tolist() == [7 * 33]
     assert device.launches == 5
     device.xp.check_guards()
@@ -171,38 +168,38 @@ def test_what_is_right_is_done(device: FakeDevice) -> None:
 def test_threads_that_part_are_found(device: FakeDevice, kernel: str, complaint: str) -> None:
     x = counting(device)
     with pytest.raises(ShimError, match=rf"{kernel}: {complaint} \(block 0, thread \d+\)"):
-        launch(device, kernel, pointer(x))
+        launch(device, kernel, pointer_to(x))
     # It is the launch that failed: the next one is not disturbed.
     y = counting(device)
-    launch(device, "turned", pointer(y))
+    launch(device, "turned", pointer_to(y))
     assert y.get().tolist() == list(range(63, -1, -1))
 
 
 def test_a_warp_that_is_not_whole_exchanges_nothing(device: FakeDevice) -> None:
     x = counting(device)
     with pytest.raises(ShimError, match="an exchange is not reached by all lanes"):
-        launch(device, "neighbours", pointer(x), block=40)
+        launch(device, "neighbours", pointer_to(x), block=40)
 
 
 @pytest.mark.parametrize("kernel", ["load_from", "store_to"])
 def test_four_at_a_time_need_their_place(plain: FakeDevice, kernel: str) -> None:
     x = counting(plain)
-    launch(plain, kernel, pointer(x), 8, block=1)
+    launch(plain, kernel, pointer_to(x), 8, block=1)
     assert x.get()[0] == (8.0 if kernel == "load_from" else 0.0)
     for at in (1, 2, 3):
         with pytest.raises(ShimError, match=f"{kernel}: a load or store of four numbers is not aligned"):
-            launch(plain, kernel, pointer(x), at, block=1)
+            launch(plain, kernel, pointer_to(x), at, block=1)
 
 
 def test_shared_memory_begins_with_nonsense(device: FakeDevice) -> None:
     x = counting(device)
     for _ in range(2):
-        launch(device, "unwritten", pointer(x))
+        launch(device, "unwritten", pointer_to(x))
         found = x.get()
         assert found[:32].tolist() == [1.0] * 32 and np.isnan(found[32:]).all()
         # What one launch leaves there the next one does not find.
         y = counting(device)
-        launch(device, "turned", pointer(y))
+        launch(device, "turned", pointer_to(y))
 
 
 def test_a_barrier_that_is_missing_shows_in_some_order(kernels: Path) -> None:
@@ -210,7 +207,7 @@ def test_a_barrier_that_is_missing_shows_in_some_order(kernels: Path) -> None:
     for order in (0, 1, 2):
         device = FakeDevice(order=order)
         x = counting(device)
-        launch(device, "without_a_barrier", pointer(x))
+        launch(device, "without_a_barrier", pointer_to(x))
         found.append(x.get())
     assert all(np.isnan(one).any() for one in found)
     assert not np.array_equal(found[0], found[1], equal_nan=True)
@@ -221,7 +218,7 @@ def test_results_that_depend_on_the_order_differ(kernels: Path) -> None:
     for order in (0, 1, 2):
         device = FakeDevice(order=order)
         x = counting(device)
-        launch(device, "last_one", pointer(x), grid=5)
+        launch(device, "last_one", pointer_to(x), grid=5)
         found.add(float(x.get()[0]))
     assert len(found) == 3
 
@@ -231,17 +228,17 @@ def test_floats_are_not_added_by_atomics(tmp_path: Path) -> None:
     x = counting(device)
     with instead(tmp_path, floats=KERNEL + " added(float* x) { atomicAdd(x, 1.0f); }"):
         with pytest.raises(ShimError, match=r"(?s)floats\.cu cannot be compiled for the CPU:.*atomicAdd"):
-            launch(device, "added", pointer(x))
+            launch(device, "added", pointer_to(x))
 
 
 def test_a_block_has_its_most(plain: FakeDevice) -> None:
     x = counting(plain)
-    packed = Launch("turned", [pointer(x)], 1, 64).pack()
+    packed = Launch("turned", [pointer_to(x)], 1, 64).pack()
     for threads in (0, 1025):
         with pytest.raises(ShimError, match="a block has 1 to 1024 threads"):
             plain.launch("turned", (1, 1, 1), threads, packed)
     with pytest.raises(SignatureError, match="up to 64 threads"):
-        launch(plain, "turned", pointer(x), block=65)
+        Launch("turned", [pointer_to(x)], 1, 65).pack()
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------
@@ -250,9 +247,9 @@ def test_a_block_has_its_most(plain: FakeDevice) -> None:
 @pytest.mark.parametrize(("at", "where"), [(64, "behind"), (127, "behind"), (-1, "before"), (-64, "before")])
 def test_what_is_written_beside_an_array_is_found(plain: FakeDevice, at: int, where: str) -> None:
     x = counting(plain)
-    launch(plain, "write_at", pointer(x), 63)
+    launch(plain, "write_at", pointer_to(x), 63)
     plain.xp.check_guards()
-    launch(plain, "write_at", pointer(x), at)
+    launch(plain, "write_at", pointer_to(x), at)
     with pytest.raises(StrictError, match=f"something was written {where} an array of 256 bytes"):
         plain.xp.check_guards()
 
@@ -337,8 +334,8 @@ def test_a_graph_does_what_was_captured_and_when_it_is_launched(plain: FakeDevic
 def test_a_graph_does_not_outlive_its_memory(plain: FakeDevice) -> None:
     x = counting(plain)
     with plain.capture():
-        launch(plain, "scale", pointer(x), 64, 2.0)
-    gone = pointer(x)
+        launch(plain, "scale", pointer_to(x), 64, 2.0)
+    gone = pointer_to(x)
     del x
     with pytest.raises(StrictError, match="leads to no memory"), plain.capture():
         launch(plain, "scale", gone, 64, 2.0)
@@ -351,71 +348,10 @@ def test_failures_that_a_test_asks_for(plain: FakeDevice) -> None:
     plain.fail = fail
     x = counting(plain)
     acts: list[Callable[[], object]] = [
-        lambda: launch(plain, "scale", pointer(x), 64, 2.0),
+        lambda: launch(plain, "scale", pointer_to(x), 64, 2.0),
         plain.synchronize,
         lambda: plain.to_device(x.data.ptr, np.zeros(64, np.float32)),
     ]
     for act in acts:
         with pytest.raises(RuntimeError, match="fell off the bus"):
             act()
-
-
-# -- products ----------------------------------------------------------------------------------------------------------
-
-
-def product(device: FakeDevice, transposed: tuple[bool, bool]) -> tuple[Product, list[FakeArray], np.ndarray]:
-    """y (3, 5) = a (3, 4) b (4, 5), the factors as they are said to lie, and what y must be."""
-    rng = np.random.default_rng(5)
-    a, b = rng.standard_normal((3, 4)).astype(np.float32), rng.standard_normal((4, 5)).astype(np.float32)
-    arrays = [device.xp.asarray(np.ascontiguousarray(x.T if t else x)) for x, t in zip((a, b), transposed, strict=True)]
-    y = device.xp.empty((3, 5), np.float32)
-    return Product(pointer(arrays[0]), pointer(arrays[1]), pointer(y), 3, 5, 4, *transposed), [*arrays, y], a @ b
-
-
-@pytest.mark.parametrize("transposed", [(False, False), (True, False), (False, True), (True, True)], ids=str)
-def test_products(plain: FakeDevice, transposed: tuple[bool, bool]) -> None:
-    work, arrays, expected = product(plain, transposed)
-    work.issue(plain.blas, "float32")
-    np.testing.assert_allclose(arrays[2].get(), expected, rtol=1e-6, atol=1e-6)
-    assert plain.blas.calls == 1
-
-
-def test_a_leading_dimension_that_is_too_small(plain: FakeDevice) -> None:
-    array = counting(plain)
-    x = pointer(array)
-    for strides, least in (((3, 5, 5), 4), ((4, 4, 5), 5), ((4, 5, 4), 5)):
-        work = Product(x, x, x, 3, 5, 4, strides=strides)
-        with pytest.raises(StrictError, match=f"a leading dimension of {least - 1} is less than {least} rows"):
-            work.issue(plain.blas, "float32")
-
-
-def test_products_stay_within_memory(plain: FakeDevice) -> None:
-    work, arrays, _ = product(plain, (False, False))
-    eleven = plain.xp.asarray(np.zeros(11, np.float32))
-    short = pointer(eleven)
-    for a, b, y in ((short, work.b, work.y), (work.a, short, work.y), (work.a, work.b, short)):
-        with pytest.raises(StrictError, match="cuBLAS: the address"):
-            Product(a, b, y, 3, 5, 4).issue(plain.blas, "float32")
-    gone = pointer(arrays[0])
-    del arrays
-    with pytest.raises(StrictError, match="cuBLAS: the address"):
-        Product(gone, gone, gone, 1, 1, 1).issue(plain.blas, "float32")
-
-
-def test_a_product_in_a_capture_is_done_later(plain: FakeDevice) -> None:
-    work, arrays, expected = product(plain, (False, False))
-    with plain.capture() as graph:
-        work.issue(plain.blas, "float32")
-    assert np.isnan(arrays[2].get()).all()
-    plain.replay(graph)
-    np.testing.assert_allclose(arrays[2].get(), expected, rtol=1e-6, atol=1e-6)
-
-
-def test_factors_are_rounded_to_nearest() -> None:
-    one = np.float32(1)
-    x = np.array([one + 2**-10, one + 2**-11, one + 3 * 2**-11, one + 2**-12, np.inf], np.float32)
-    assert rounded(x, "tf32").tolist() == [1 + 2**-10, 1.0, 1 + 2**-9, 1.0, np.inf]
-    y = np.array([one + 2**-7, one + 2**-8, -one - 3 * 2**-8, np.nan], np.float32)
-    found = rounded(y, "bf16")
-    assert found[:3].tolist() == [1 + 2**-7, 1.0, -1 - 2**-6] and np.isnan(found[3])
-    assert rounded(x, "float32") is x
