@@ -99,7 +99,7 @@ class Equipment:
 
     def needs_gpu_kernels(self, kind: ExecutorKind, state: State) -> bool:
         """Whether a GPU's kernels have to be there before the first step."""
-        return kind in ("auto", "cuda") and not executors.misfit(state, "cuda")
+        return kind in ("auto", "cuda") and state.backend.kind == "cuda" and not executors.misfit(state, "cuda")
 
     def _uses(self, kind: str) -> bool:
         """Whether the run that is replayed was trained by this executor, from some step on at least."""
