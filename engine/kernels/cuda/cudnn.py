@@ -29,9 +29,6 @@ Kind = Literal["forward", "input_gradient", "weight_gradient"]
 """What is computed from what: results from images and weights, the images' gradient from the results' and the weights,
 the weights' gradient from images and the results' gradient."""
 
-WINDOW = "PySide6.QtWidgets"
-"""A module that only a process with a window has."""
-
 WORKSPACE = 1 << 26
 """Bytes that a plan may work in: as many as patches of our own take."""
 
@@ -49,9 +46,8 @@ def installed() -> bool:
 
 
 def find(stream: int) -> Cudnn | None:
-    """cuDNN on a stream; None where it is missing or refuses, and beside a window: that process is spared a library of
-    such a size, whose failure would take it along."""
-    if WINDOW in sys.modules or not installed():
+    """cuDNN on a stream; None where it is missing or refuses."""
+    if not installed():
         return None
     try:
         return Cudnn(stream)
