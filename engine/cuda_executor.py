@@ -149,7 +149,11 @@ class CUDAProgram(BoundProgram):
     def run(self, scalars: dict[str, float] | None = None, step: int = 0, seed: int = 0) -> bool:
         self._write_controls(scalars, step, seed)
         self._frame.start(self._control_host[np.newaxis], step, seed)
-        self._device.replay(self._graph(1, False, False))
+        self._stamps = []
+        if self.stamping:
+            self._stamped_step(gather=False, outputs=False)
+        else:
+            self._device.replay(self._graph(1, False, False))
         losses, _, done = self._finish(1)
         return done == 1 and math.isfinite(losses[0])
 
@@ -216,7 +220,7 @@ class CUDAProgram(BoundProgram):
             self._device.replay(self._graph(steps, True, outputs))
             plain -= steps
         if stamped:
-            self._stamped_step(outputs)
+            self._stamped_step(gather=True, outputs=outputs)
 
     def _graph(self, steps: int, gather: bool, outputs: bool) -> Any:
         """So many steps, captured when they are first asked for."""
@@ -252,10 +256,10 @@ class CUDAProgram(BoundProgram):
         for work in works:
             work()
 
-    def _stamped_step(self, outputs: bool) -> None:
+    def _stamped_step(self, *, gather: bool, outputs: bool) -> None:
         """A step, operation by operation, with a mark between each."""
         device = self._device
-        self._frame.begin(gather=True)
+        self._frame.begin(gather=gather)
         marks = [device.mark()]
         device.record(marks[0])
         for item, works in self._watched():

@@ -382,6 +382,14 @@ def test_the_timeline_tells_of_every_operation(bind: Binder) -> None:
     flops = sum(value for value in found.flops if value == value)
     assert flops == pytest.approx(bound.program.program.flops)
     equal_states(bound, plain)
+    bound.step(0)
+    single = bound.program.timeline()
+    assert single is not None and single.rows == found.rows and not np.array_equal(single.end, found.end)
+    plain.step(0)
+    equal_states(bound, plain)
+    bound.program.stamping = False
+    bound.step(1)
+    assert bound.program.timeline() is None
 
 
 def test_indices_beyond_the_samples_are_refused(bind: Binder) -> None:
