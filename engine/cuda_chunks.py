@@ -7,6 +7,7 @@ while the device works on one part of the chunk, the next is on its way.
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.cuda_works import Prepared, prepare
+from engine.kernels.cuda.binding import address_of, pointer_to
 from engine.kernels.cuda.launches import Launch, blocks
 from engine.kernels.cuda.signatures import NULL, Pointer
 
@@ -105,7 +107,7 @@ class Frame:
         capacity = min(STEPS, max(1, INDEX_BYTES // (8 * self._batch)))
         per_step = sum(array.nbytes for array in arrays)
         self._capacity, self._staged = capacity, min(capacity, max(1, STAGING_BYTES // max(1, per_step)))
-        self._sizes = [int(np.prod(shape, dtype=np.int64)) for shape in self._predictions.values()]
+        self._sizes = [math.prod(shape) for shape in self._predictions.values()]
         self._kept_steps = min(capacity, max(1, OUTPUT_BYTES // max(1, 4 * sum(self._sizes))))
         self._staging: list[_Staging] = []
         self._controls = control.size
@@ -141,7 +143,7 @@ class Frame:
             "weights": xp.array(
                 np.array(
                     [
-                        int(control.data.ptr) + 4 * list(program.controls).index(program.loss_weights[node])
+                        address_of(control) + 4 * list(program.controls).index(program.loss_weights[node])
                         for node in program.losses
                     ]
                     or [0],
@@ -150,12 +152,12 @@ class Frame:
             ),
         }
         self._held = held
-        place, done = self._at(self._place), self._at(self._done)
+        place, done = pointer_to(self._place), pointer_to(self._done)
         longest = max((self._batch * count for count in words), default=1)
         begin = [
-            self._halt, place, self._at(self._table), self._at(control), control.size, self._at(self._clock),
-            self._at(counters), self._at(self._sources), self._at(held["targets"]), self._at(held["words"]),
-            self._at(self._indices),
+            self._halt, place, pointer_to(self._table), pointer_to(control), control.size, pointer_to(self._clock),
+            pointer_to(counters), pointer_to(self._sources), pointer_to(held["targets"]), pointer_to(held["words"]),
+            pointer_to(self._indices),
         ]  # fmt: skip
         grid = (blocks(longest), max(1, len(arrays)))
         self._begin = {
@@ -166,15 +168,15 @@ class Frame:
             Launch(
                 "watch_loss",
                 [
-                    self._halt, place, self._at(held["losses"]), self._at(held["weights"]), len(program.losses),
-                    self._at(self._losses),
+                    self._halt, place, pointer_to(held["losses"]), pointer_to(held["weights"]), len(program.losses),
+                    pointer_to(self._losses),
                 ],
                 block=32,
             )
         )  # fmt: skip
-        penalty = NULL if program.penalty is None else self._at(bound.arrays[program.penalty.id])
+        penalty = NULL if program.penalty is None else pointer_to(bound.arrays[program.penalty.id])
         self._end = self._prepared(
-            Launch("end_step", [self._halt, place, done, penalty, self._at(self._penalties)], block=32)
+            Launch("end_step", [self._halt, place, done, penalty, pointer_to(self._penalties)], block=32)
         )
         self._bound_predictions = [bound.arrays[value.id] for value in program.predictions.values()]
         self._keep: Prepared | None = None
@@ -192,17 +194,14 @@ class Frame:
         starts = range(0, len(indices), size)
         if resident:
             for start in starts:
-                yield Part(indices[start : start + size], [int(item.data.ptr) for item in found])
+                yield Part(indices[start : start + size], [address_of(item) for item in found])
             return
         ahead = self._stage(arrays, indices[:size], 0)
         for number, start in enumerate(starts):
-            part = ahead
+            yield ahead
             if start + size < len(indices):
                 # What comes next is gathered while the device is busy with what came before.
-                yield part
                 ahead = self._stage(arrays, indices[start + size : start + 2 * size], number + 1)
-            else:
-                yield part
 
     def bring(self, arrays: dict[str, np.ndarray], indices: np.ndarray) -> None:
         """Let `begin` gather these samples (1, batch), whatever was run before."""
@@ -219,12 +218,12 @@ class Frame:
         host["clock"][:] = (seed & 0xFFFFFFFF, seed >> 32, step & 0xFFFFFFFF, step >> 32)
         count = controls.size
         host["table"][:count] = controls.reshape(-1)
-        device.to_device(int(self._place.data.ptr), host["zero"])
+        device.to_device(address_of(self._place), host["zero"])
         if fresh:
             device.to_device(self._halt.address, host["zero"])
-            device.to_device(int(self._done.data.ptr), host["zero"])
-        device.to_device(int(self._clock.data.ptr), host["clock"])
-        device.to_device(int(self._table.data.ptr), host["table"][:count])
+            device.to_device(address_of(self._done), host["zero"])
+        device.to_device(address_of(self._clock), host["clock"])
+        device.to_device(address_of(self._table), host["table"][:count])
         self._started = self._marked(self._started)
 
     def load(self, part: Part) -> None:
@@ -234,8 +233,8 @@ class Frame:
         host["sources"][: len(part.sources)] = part.sources
         count = part.indices.size
         host["indices"][:count] = part.indices.reshape(-1)
-        device.to_device(int(self._sources.data.ptr), host["sources"])
-        device.to_device(int(self._indices.data.ptr), host["indices"][:count])
+        device.to_device(address_of(self._sources), host["sources"])
+        device.to_device(address_of(self._indices), host["indices"][:count])
         if part.ready is not None:
             device.wait(part.ready)
         self._loaded = self._marked(self._loaded)
@@ -266,16 +265,16 @@ class Frame:
                 np.take(source, flat, axis=0, out=target, mode="clip")
             else:
                 target[...] = source[flat]
-            device.copy_ahead(int(there.data.ptr), target, room.used, room.copied)
+            device.copy_ahead(address_of(there), target, room.used, room.copied)
         room.fresh = False
         order = np.arange(flat.size, dtype=np.int64).reshape(indices.shape)
-        return Part(order, [int(there.data.ptr) for there in room.device], room.copied, room.used)
+        return Part(order, [address_of(there) for there in room.device], room.copied, room.used)
 
     def _new_staging(self) -> _Staging:
         rows = self._staged * self._batch
         host, there = [], []
         for shape, kind in zip(self._shapes, self._kinds, strict=True):
-            size = rows * int(np.prod(shape[1:], dtype=np.int64))
+            size = rows * math.prod(shape[1:])
             host.append(self._device.pinned(max(1, size), kind)[:size].reshape(rows, *shape[1:]))
             there.append(self._device.xp.empty(max(1, size), dtype=kind))
         copied, used = self._device.mark(), self._device.mark()
@@ -309,25 +308,25 @@ class Frame:
         held["outputs"] = xp.array(np.array([array.data.ptr for array in self._bound_predictions], UINT64))
         held["kept"] = xp.array(np.array([array.data.ptr for array in self._kept.values()], UINT64))
         held["sizes"] = xp.array(np.array(sizes, INT32))
-        arguments = [self._halt, self._at(self._place), *(self._at(held[n]) for n in ("outputs", "kept", "sizes"))]
+        arguments = [self._halt, pointer_to(self._place), *(pointer_to(held[n]) for n in ("outputs", "kept", "sizes"))]
         self._keep = self._prepared(Launch("keep_outputs", arguments, (blocks(max(sizes)), len(sizes))))
         # Once before a graph is captured, as the driver may load it only then; for the first step's place.
         self._host["zero"][0] = 0
-        self._device.to_device(int(self._place.data.ptr), self._host["zero"])
+        self._device.to_device(address_of(self._place), self._host["zero"])
         self._keep()
 
     def collect(self, count: int, outputs: bool) -> None:
         """Ask for what a part of so many steps has left, after its last step."""
         device = self._device
         losses, penalties = device.pinned(count, DOUBLE), device.pinned(count, FLOAT)
-        device.to_host(losses, int(self._losses.data.ptr))
-        device.to_host(penalties, int(self._penalties.data.ptr))
+        device.to_host(losses, address_of(self._losses))
+        device.to_host(penalties, address_of(self._penalties))
         self._collected.append((losses, penalties))
         if outputs:
             found = {}
             for (node, shape), size in zip(self._predictions.items(), self._sizes, strict=True):
                 flat = device.pinned(count * size, FLOAT)
-                device.to_host(flat, int(self._kept[node].data.ptr))
+                device.to_host(flat, address_of(self._kept[node]))
                 found[node] = flat.reshape(count, *shape)
             self._kept_host.append(found)
         if self._current.used is not None:
@@ -340,7 +339,7 @@ class Frame:
             self._current = Part(np.empty((count, 0), np.int64), [])
             self.collect(count, False)
         done = self._host["done"]
-        device.to_host(done, int(self._done.data.ptr))
+        device.to_host(done, address_of(self._done))
         device.synchronize()
         losses = np.concatenate([item for item, _ in self._collected])
         penalties = np.concatenate([item.astype(np.float64) for _, item in self._collected])
@@ -355,11 +354,8 @@ class Frame:
 
     # -- addresses -----------------------------------------------------------------------------------------------------
 
-    def _at(self, array: Any) -> Pointer:
-        return Pointer(int(array.data.ptr), np.dtype(array.dtype))
-
     def _addresses(self, bound: BoundProgram, values: Any) -> np.ndarray:
-        return np.array([int(bound.arrays[value.id].data.ptr) for value in values] or [0], UINT64)
+        return np.array([address_of(bound.arrays[value.id]) for value in values] or [0], UINT64)
 
     def _prepared(self, launch: Launch) -> Prepared:
         (found,) = prepare((launch,), self._device, "float32")
